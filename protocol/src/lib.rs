@@ -1,0 +1,2 @@
+//! The Starling protocol.
+#![no_std]

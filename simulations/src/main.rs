@@ -1,0 +1,2 @@
+//! The `starling-sim` binary.
+fn main() {}
