@@ -1,0 +1,158 @@
+//! The table of adverts: publishes the own one, judges and keeps those of others.
+//!
+//! | state of a peer | input | next |
+//! |---|---|---|
+//! | unknown | valid advert | known |
+//! | known | higher number, not too soon | known, refreshed |
+//! | known | goodbye, or silent for 3 intervals | gone |
+//! | gone | higher number | known |
+//!
+//! A gone peer's number is kept until its last advert would have expired, so that a replay cannot bring it back.
+
+use crate::advert::Advert;
+use crate::codec;
+use crate::config;
+use crate::context::Context;
+use crate::hash::{KernelId, PeerKey};
+use crate::io::{Capacity, Event, Output, Verdict};
+use crate::signed::Signed;
+use crate::time::Time;
+use crate::timers::Timer;
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+
+struct Known {
+    advert: Advert,
+    heard: Time,
+    gone: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Adverts {
+    capacity: Option<Capacity>,
+    number: u64,
+    published: Option<Time>,
+    table: BTreeMap<PeerKey, Known>,
+}
+
+impl Adverts {
+    pub(crate) fn start(&mut self, ctx: &mut Context) {
+        // Numbers grow over restarts without touching the disk: no peer publishes 2^20 adverts a second.
+        self.number = ctx.unix_s() << 20;
+        ctx.timers.set(Timer::Sweep, ctx.now.after(ctx.advert_interval()));
+    }
+
+    pub(crate) fn set_capacity(&mut self, ctx: &mut Context, capacity: Capacity) {
+        self.capacity = Some(capacity);
+        self.hasten(ctx);
+    }
+
+    pub(crate) fn capacity(&self) -> Option<&Capacity> {
+        self.capacity.as_ref()
+    }
+
+    /// Somebody has joined who has not heard the own advert: publish soon, but never faster than the spacing.
+    pub(crate) fn hasten(&mut self, ctx: &mut Context) {
+        let soon = ctx.now.after(Duration::from_millis(200));
+        let spaced = self.published.map_or(soon, |p| p.after(config::ADVERT_SPACING));
+        ctx.timers.set_by(Timer::Advert, soon.max(spaced));
+    }
+
+    pub(crate) fn publish(&mut self, ctx: &mut Context) {
+        self.send_advert(ctx, false);
+        ctx.timers.set(Timer::Advert, ctx.now.after(ctx.advert_interval()));
+    }
+
+    pub(crate) fn goodbye(&mut self, ctx: &mut Context) {
+        self.send_advert(ctx, true);
+        ctx.timers.clear(Timer::Advert);
+    }
+
+    fn send_advert(&mut self, ctx: &mut Context, goodbye: bool) {
+        let Some(capacity) = self.capacity.clone() else { return };
+        self.number += 1;
+        self.published = Some(ctx.now);
+        let advert = ctx.sign(Advert {
+            peer: ctx.me,
+            number: self.number,
+            issued_s: ctx.unix_s(),
+            goodbye,
+            devices: capacity.devices,
+            kernels: capacity.kernels,
+            free_slots: capacity.slots,
+            region: capacity.region,
+            software: capacity.software,
+        });
+        ctx.out.push(Output::Publish { data: codec::encode(&advert) });
+    }
+
+    /// Judges a gossiped advert; cheap checks first.
+    pub(crate) fn judge(&mut self, ctx: &mut Context, data: &[u8]) -> Verdict {
+        let Ok(signed) = codec::decode::<Signed<Advert>>(data, config::ADVERT_MAX) else {
+            return Verdict::Reject;
+        };
+        let advert = &signed.body;
+        if !advert.well_formed() {
+            return Verdict::Reject;
+        }
+        if advert.peer == ctx.me || !advert.timely(ctx.unix_s()) {
+            return Verdict::Ignore;
+        }
+        let known = self.table.get(&advert.peer);
+        if known.is_none() && self.table.len() >= config::ADVERTS_MAX {
+            return Verdict::Ignore;
+        }
+        if let Some(known) = known {
+            // Half the spacing: adverts sent one spacing apart may arrive closer together.
+            let too_soon = !advert.goodbye && ctx.now.since(known.heard) < config::ADVERT_SPACING / 2;
+            if advert.number <= known.advert.number || too_soon {
+                return Verdict::Ignore;
+            }
+        }
+        if !ctx.verify(&signed, &advert.peer) {
+            return Verdict::Reject;
+        }
+        self.accept(ctx, signed.body);
+        Verdict::Accept
+    }
+
+    fn accept(&mut self, ctx: &mut Context, advert: Advert) {
+        let (peer, gone) = (advert.peer, advert.goodbye);
+        let before = self.table.insert(peer, Known { advert, heard: ctx.now, gone });
+        let was_here = before.is_some_and(|k| !k.gone);
+        match (was_here, gone) {
+            (false, false) => ctx.notify(Event::PeerSeen { peer }),
+            (true, true) => ctx.notify(Event::PeerGone { peer }),
+            (true, false) | (false, true) => {}
+        }
+    }
+
+    pub(crate) fn sweep(&mut self, ctx: &mut Context) {
+        let lifetime = ctx.advert_interval() * 3;
+        let now = ctx.now;
+        let expired: alloc::vec::Vec<_> =
+            self.table.iter().filter(|(_, k)| now.since(k.heard) > lifetime).map(|(p, k)| (*p, k.gone)).collect();
+        for (peer, gone) in expired {
+            self.table.remove(&peer);
+            if !gone {
+                ctx.notify(Event::PeerGone { peer });
+            }
+        }
+        ctx.timers.set(Timer::Sweep, now.after(ctx.advert_interval() / 2));
+    }
+
+    /// Peers that are here, ascending by key.
+    pub(crate) fn here(&self) -> impl Iterator<Item = (&Advert, Time)> {
+        self.table.values().filter(|k| !k.gone).map(|k| (&k.advert, k.heard))
+    }
+
+    pub(crate) fn is_here(&self, peer: &PeerKey) -> bool {
+        self.table.get(peer).is_some_and(|k| !k.gone)
+    }
+
+    /// Claimed speed of a peer for a kernel, work units per second.
+    pub(crate) fn rate(&self, peer: &PeerKey, kernel: &KernelId) -> Option<u64> {
+        let known = self.table.get(peer).filter(|k| !k.gone)?;
+        known.advert.offer(kernel).map(|o| o.units_per_s.max(1))
+    }
+}

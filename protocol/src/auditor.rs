@@ -1,0 +1,271 @@
+//! The auditor: recomputes the tiles that the seed draws for it, seals what it found before the worker opens
+//! anything, then compares and attests.
+//!
+//! | state | input | next |
+//! |---|---|---|
+//! | none | AuditCall with a seed that draws this peer | preparing or computing |
+//! | computing | own tiles computed | sealed: Seal sent |
+//! | sealed | SealList that holds the own digest | listed |
+//! | listed | Opening that answers the list | equal: attested; different: judging on the CPU reference |
+//! | judging | reference differs from the worker too | attested as dissent, with a fraud proof |
+//! | judging | reference agrees with the worker | forgotten: the own device is broken |
+//!
+//! After its verdict an audit is forgotten, and so is every state after a while: somebody else's silence costs an auditor nothing.
+
+use crate::config;
+use crate::context::{Context, Waiting};
+use crate::draw;
+use crate::evidence::{Attestation, OpenedTile, Opening, SealList, seal_digest};
+use crate::fraud::FraudClaim;
+use crate::hash::{Hash, LeaseId, PeerKey};
+use crate::io::{Computed, Purpose};
+use crate::manifest::JobRecord;
+use crate::merkle;
+use crate::message::{AuditCall, Message};
+use crate::reason::Reason;
+use crate::rules;
+use crate::signed::{Fact, Signed};
+use crate::timers::Timer;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+struct Audit {
+    call: AuditCall,
+    record: Arc<JobRecord>,
+    seed: Hash,
+    /// Counted within the slice, ascending.
+    tiles: Vec<u32>,
+    nonce: Hash,
+    results: Option<Vec<Hash>>,
+    list: Option<Signed<SealList>>,
+    opening: Option<Signed<Opening>>,
+    task: Option<crate::io::TaskId>,
+}
+
+#[derive(Default)]
+pub(crate) struct Auditor {
+    audits: BTreeMap<LeaseId, Audit>,
+}
+
+impl Auditor {
+    /// Checks a call and remembers it. True if the job should now be prepared and [`Auditor::compute`] called.
+    pub(crate) fn on_call(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        record: &Arc<JobRecord>,
+        call: AuditCall,
+    ) -> bool {
+        let lease = &call.lease.body;
+        let id = lease.id(&ctx.swarm);
+        if let Some(audit) = self.audits.get(&id) {
+            if from == audit.call.lease.body.steward && audit.results.is_some() {
+                Self::send_seal(ctx, id, audit);
+            }
+            return false;
+        }
+        let of_collector = self.audits.values().filter(|a| a.call.lease.body.steward == from).count();
+        if self.audits.len() >= config::AUDITS_MAX
+            || of_collector >= config::AUDITS_PER_COLLECTOR
+            || from != lease.steward
+            || !call.context.is_empty()
+        {
+            return false;
+        }
+        let Some(seed) = Self::check(ctx, record, &call) else { return false };
+        let n = call.commitment.body.tiles;
+        let tiles = draw::tiles(&seed, &ctx.me, u32::from(lease.intensity.s), n);
+        let nonce = ctx.nonce();
+        let audit = Audit {
+            record: record.clone(),
+            seed,
+            tiles,
+            nonce,
+            results: None,
+            list: None,
+            opening: None,
+            task: None,
+            call,
+        };
+        self.audits.insert(id, audit);
+        ctx.timers.set(Timer::Audit(id), ctx.now.after(config::LINGER));
+        true
+    }
+
+    /// The seed, if it draws this peer and everything before it holds.
+    fn check(ctx: &Context, record: &JobRecord, call: &AuditCall) -> Option<Hash> {
+        let (lease, commitment, set) = (&call.lease.body, &call.commitment.body, &call.lock_set.body);
+        let id = lease.id(&ctx.swarm);
+        rules::check_lease(record, lease, &ctx.swarm).ok()?;
+        if commitment.lease != id || commitment.tiles != record.manifest.body.tiles_in(lease.slice) {
+            return None;
+        }
+        let witnesses = rules::check_lock_set(record, lease, id, set).ok()?;
+        rules::check_nonces(lease, set, &call.nonces, &call.steward_nonce).ok()?;
+        let seed = draw::seed(&id, &commitment.root, &call.nonces, &call.steward_nonce);
+        let drawn = rules::auditor_ranks(record, lease, &seed).contains(&ctx.me);
+        let signed = ctx.verify(&call.lease, &lease.steward)
+            && ctx.verify(&call.commitment, &lease.worker)
+            && ctx.verify(&call.lock_set, &lease.steward)
+            && rules::check_locks(&witnesses, set, commitment.root, &ctx.swarm, ctx.signer.verifier()).is_ok();
+        (drawn && signed).then_some(seed)
+    }
+
+    /// The job is prepared: recompute.
+    pub(crate) fn compute(&mut self, ctx: &mut Context, id: LeaseId) {
+        let Some(audit) = self.audits.get_mut(&id).filter(|a| a.task.is_none() && a.results.is_none()) else {
+            return;
+        };
+        let lease = &audit.call.lease.body;
+        let first = audit.record.manifest.body.tiles_of(lease.slice).start;
+        let tiles = audit.tiles.iter().map(|t| first + t).collect();
+        audit.task = Some(ctx.compute(Waiting::Auditor(id), lease.job, tiles, Purpose::Audit));
+    }
+
+    /// The audits that wait for a job to be prepared.
+    pub(crate) fn of_job(&self, job: &crate::JobId) -> Vec<LeaseId> {
+        self.audits.iter().filter(|(_, a)| a.call.lease.body.job == *job).map(|(id, _)| *id).collect()
+    }
+
+    pub(crate) fn on_computed(&mut self, ctx: &mut Context, id: LeaseId, result: Result<Computed, Reason>) {
+        let Some(audit) = self.audits.get_mut(&id) else { return };
+        audit.task = None;
+        let Ok(computed) = result else {
+            self.forget(ctx, id);
+            return;
+        };
+        if audit.results.is_none() {
+            if computed.tiles.len() == audit.tiles.len() {
+                audit.results = Some(computed.tiles);
+                Self::send_seal(ctx, id, audit);
+                self.compare(ctx, id);
+            }
+        } else {
+            self.on_judged(ctx, id, computed.tiles.first().copied());
+        }
+    }
+
+    fn send_seal(ctx: &mut Context, id: LeaseId, audit: &Audit) {
+        let Some(results) = &audit.results else { return };
+        let digest = seal_digest(&ctx.me, &audit.nonce, &audit.seed, results);
+        ctx.send(audit.call.lease.body.steward, &Message::Seal { lease: id, digest });
+    }
+
+    pub(crate) fn on_seal_list(&mut self, ctx: &mut Context, from: PeerKey, list: &Signed<SealList>) {
+        let id = list.body.lease;
+        let Some(audit) = self.audits.get_mut(&id) else { return };
+        let lease = &audit.call.lease.body;
+        let Some(results) = audit.results.as_ref().filter(|_| audit.list.is_none()) else { return };
+        let mine = seal_digest(&ctx.me, &audit.nonce, &audit.seed, results);
+        let index = audit.record.roster.index(&ctx.me);
+        let holds = from == lease.steward
+            && list.body.seals.iter().any(|s| Some(s.auditor) == index && s.digest == mine)
+            && rules::check_seal_list(&audit.record, lease, id, &list.body, &audit.seed).is_ok()
+            && ctx.verify(list, &lease.steward);
+        if holds {
+            audit.list = Some(list.clone());
+            self.compare(ctx, id);
+        }
+    }
+
+    /// From the collector, or from the worker itself when the collector does not answer it.
+    pub(crate) fn on_opening(&mut self, ctx: &mut Context, from: PeerKey, opening: &Signed<Opening>) {
+        let id = opening.body.lease;
+        let Some(audit) = self.audits.get_mut(&id) else { return };
+        let lease = &audit.call.lease.body;
+        if from != lease.steward && from != lease.worker {
+            return;
+        }
+        if audit.opening.is_none() && ctx.verify(opening, &lease.worker) {
+            audit.opening = Some(opening.clone());
+            self.compare(ctx, id);
+        }
+    }
+
+    /// The collector has not got the opening: maybe the worker sent it here.
+    pub(crate) fn on_opening_request(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId) {
+        let Some(audit) = self.audits.get(&id) else { return };
+        if let Some(opening) = audit.opening.as_ref().filter(|_| from == audit.call.lease.body.steward) {
+            ctx.send(from, &Message::Opening(Box::new(opening.clone())));
+        }
+    }
+
+    fn compare(&mut self, ctx: &mut Context, id: LeaseId) {
+        let Some(audit) = self.audits.get_mut(&id).filter(|a| a.task.is_none()) else {
+            return;
+        };
+        let (Some(results), Some(list), Some(opening)) = (&audit.results, &audit.list, &audit.opening) else { return };
+        let (lease, manifest) = (&audit.call.lease.body, &audit.record.manifest.body);
+        let commitment = &audit.call.commitment.body;
+        let due = list.body.tiles(&audit.seed, &lease.intensity, commitment.tiles, manifest, &audit.record.roster);
+        if !due.is_some_and(|due| opening.body.answers(commitment, &list.digest(&ctx.swarm), &due)) {
+            // Not an answer to this list: the worker may still send the right one.
+            audit.opening = None;
+            return;
+        }
+        let opened = opening.body.hashes(&audit.tiles).unwrap_or_default();
+        if opened == *results {
+            self.attest(ctx, id, None);
+        } else {
+            let differs = audit.tiles.iter().zip(results).zip(&opened).find(|((_, mine), theirs)| mine != theirs);
+            let Some(((tile, _), _)) = differs else { return };
+            let tile = manifest.tiles_of(lease.slice).start + tile;
+            audit.task = Some(ctx.compute(Waiting::Auditor(id), lease.job, alloc::vec![tile], Purpose::Judge));
+        }
+    }
+
+    /// The CPU reference has recomputed the first tile that differed.
+    fn on_judged(&mut self, ctx: &mut Context, id: LeaseId, reference: Option<Hash>) {
+        let Some(audit) = self.audits.get(&id) else { return };
+        let (Some(results), Some(opening)) = (&audit.results, &audit.opening) else { return };
+        let opened = opening.body.hashes(&audit.tiles).unwrap_or_default();
+        let differs = audit.tiles.iter().zip(results).zip(&opened).find(|((_, mine), theirs)| mine != theirs);
+        let Some(((tile, _), _)) = differs else { return };
+        match opening.body.tile(*tile) {
+            Some(entry) if reference.is_some_and(|r| r != entry.hash) => {
+                let entry = entry.clone();
+                self.attest(ctx, id, Some(entry));
+            }
+            Some(_) | None => self.forget(ctx, id),
+        }
+    }
+
+    /// Agrees, or dissents over `wrong`.
+    fn attest(&mut self, ctx: &mut Context, id: LeaseId, wrong: Option<OpenedTile>) {
+        let Some(audit) = self.audits.get(&id) else { return };
+        let Some(opening) = &audit.opening else { return };
+        let attestation = ctx.sign(Attestation {
+            lease: id,
+            opening: opening.body.digest(&ctx.swarm),
+            agree: wrong.is_none(),
+            tiles: audit.tiles.len() as u16,
+            nonce: audit.nonce,
+        });
+        let proof = wrong.and_then(|entry| {
+            let opened: Vec<_> = opening.body.tiles.iter().map(|t| (t.tile, merkle::leaf(&t.salt, &t.hash))).collect();
+            let n = audit.call.commitment.body.tiles;
+            let path = merkle::path(n, &opened, &opening.body.proof, entry.tile)?;
+            let (lease, commitment) = (audit.call.lease.clone(), audit.call.commitment.clone());
+            Some(Box::new(ctx.sign(FraudClaim { accuser: ctx.me, lease, commitment, entry, path })))
+        });
+        let verdict = Message::Attest { attestation: Box::new(attestation), proof };
+        ctx.send(audit.call.lease.body.steward, &verdict);
+        self.forget(ctx, id);
+    }
+
+    pub(crate) fn forget(&mut self, ctx: &mut Context, id: LeaseId) {
+        if let Some(audit) = self.audits.remove(&id) {
+            ctx.abort(audit.task);
+            ctx.timers.clear(Timer::Audit(id));
+        }
+    }
+
+    /// The collector ends a lease without a verdict.
+    pub(crate) fn on_lease_ended(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId) {
+        if self.audits.get(&id).is_some_and(|a| a.call.lease.body.steward == from) {
+            self.forget(ctx, id);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The job records that this peer knows, and the messages that wait for one.
+//!
+//! Only records that name this peer in their roster, or that it signed itself, are kept: a stranger fills nothing
+//! else. Messages that come before their job's record are parked and replayed, in small numbers.
+
+use crate::config;
+use crate::context::Context;
+use crate::hash::{JobId, PeerKey};
+use crate::io::{Output, Shape};
+use crate::manifest::JobRecord;
+use crate::message::Message;
+use crate::reason::Reason;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Whether the shell has inputs and kernel ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prepared {
+    No,
+    Asked,
+    Yes,
+    Failed,
+}
+
+struct Entry {
+    record: Arc<JobRecord>,
+    prepared: Prepared,
+}
+
+#[derive(Default)]
+pub(crate) struct Book {
+    jobs: BTreeMap<JobId, Entry>,
+    waiting: BTreeMap<JobId, Vec<(PeerKey, Message)>>,
+}
+
+impl Book {
+    pub(crate) fn get(&self, job: &JobId) -> Option<&Arc<JobRecord>> {
+        self.jobs.get(job).map(|e| &e.record)
+    }
+
+    /// Checks and keeps a record. Returns its id if the job is new here.
+    pub(crate) fn learn(&mut self, ctx: &Context, record: JobRecord) -> Option<JobId> {
+        let manifest = &record.manifest.body;
+        let concerns_me = manifest.requester == ctx.me || record.roster.index(&ctx.me).is_some();
+        let of_requester = self.jobs.values().filter(|e| e.record.manifest.body.requester == manifest.requester);
+        if !concerns_me
+            || manifest.deadline_s <= ctx.unix_s()
+            || self.jobs.len() >= config::BOOK_JOBS_MAX
+            || of_requester.count() >= config::OWN_JOBS_MAX
+        {
+            return None;
+        }
+        let job = record.id(&ctx.swarm);
+        if self.jobs.contains_key(&job) || record.check(&ctx.swarm, ctx.signer.verifier()).is_err() {
+            return None;
+        }
+        self.jobs.insert(job, Entry { record: Arc::new(record), prepared: Prepared::No });
+        Some(job)
+    }
+
+    /// Keeps a message until the record of `job` comes. True if the record should be asked for.
+    pub(crate) fn park(&mut self, job: JobId, from: PeerKey, message: Message) -> bool {
+        let total: usize = self.waiting.values().map(Vec::len).sum();
+        let queue = self.waiting.entry(job).or_default();
+        if total < config::BOOK_WAITING_MAX && queue.len() < config::BOOK_WAITING_PER_JOB {
+            queue.push((from, message));
+            return true;
+        }
+        if queue.is_empty() {
+            self.waiting.remove(&job);
+        }
+        false
+    }
+
+    pub(crate) fn unpark(&mut self, job: &JobId) -> Vec<(PeerKey, Message)> {
+        self.waiting.remove(job).unwrap_or_default()
+    }
+
+    /// Makes the shell fetch the inputs and look at the job, once. Tells how far that is.
+    pub(crate) fn prepare(&mut self, ctx: &mut Context, job: &JobId, sources: &[PeerKey]) -> Prepared {
+        let Some(entry) = self.jobs.get_mut(job) else { return Prepared::Failed };
+        if entry.prepared == Prepared::No {
+            entry.prepared = Prepared::Asked;
+            let (record, sources) = (entry.record.clone(), sources.to_vec());
+            ctx.out.push(Output::Prepare { job: *job, record, sources });
+        }
+        entry.prepared
+    }
+
+    /// The shell's answer: good only if the kernel sees the shape that the manifest states.
+    pub(crate) fn set_prepared(&mut self, job: &JobId, shape: Result<Shape, Reason>) -> Prepared {
+        let Some(entry) = self.jobs.get_mut(job) else { return Prepared::Failed };
+        let m = &entry.record.manifest.body;
+        let stated = Shape { tiles: m.tiles, tile_bytes: m.tile_bytes, units_per_tile: m.units_per_tile, tier: m.tier };
+        entry.prepared = if shape == Ok(stated) { Prepared::Yes } else { Prepared::Failed };
+        entry.prepared
+    }
+
+    /// A failed fetch may be tried again with the next message that needs it.
+    pub(crate) fn forget_failure(&mut self, job: &JobId) {
+        if let Some(entry) = self.jobs.get_mut(job).filter(|e| e.prepared == Prepared::Failed) {
+            entry.prepared = Prepared::No;
+        }
+    }
+
+    /// The job is over here: its memory may go. The record stays until the deadline for those who still ask.
+    pub(crate) fn release(&mut self, ctx: &mut Context, job: &JobId) {
+        if let Some(entry) = self.jobs.get_mut(job).filter(|e| e.prepared != Prepared::No) {
+            entry.prepared = Prepared::No;
+            ctx.out.push(Output::Release { job: *job });
+        }
+    }
+
+    pub(crate) fn sweep(&mut self, ctx: &mut Context) {
+        let now_s = ctx.unix_s();
+        self.waiting.clear();
+        let over: Vec<_> = self
+            .jobs
+            .iter()
+            .filter(|(_, e)| e.record.manifest.body.deadline_s + config::CLOCK_SKEW_S < now_s)
+            .map(|(job, _)| *job)
+            .collect();
+        for job in over {
+            self.release(ctx, &job);
+            self.jobs.remove(&job);
+        }
+    }
+}

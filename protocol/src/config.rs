@@ -1,0 +1,117 @@
+//! Every cap and every timer of the protocol, in one place. Strangers fill nothing that has no number here.
+
+use core::time::Duration;
+
+/// Version of the rules, part of every kernel id and manifest.
+pub const RULES_VERSION: u16 = 1;
+
+// ---- sizes on the wire, bytes ----
+
+/// A control message.
+pub const MESSAGE_MAX: usize = 64 * 1024;
+/// A signed manifest. With a full roster of 1024 keys it must still fit one control message.
+pub const MANIFEST_MAX: usize = 24 * 1024;
+/// A kernel's parameters inside the manifest.
+pub const PARAMS_MAX: usize = 16 * 1024;
+/// A worker's opening.
+pub const OPENING_MAX: usize = 16 * 1024;
+/// A fraud proof.
+pub const FRAUD_PROOF_MAX: usize = 4 * 1024;
+/// A receipt.
+pub const RECEIPT_MAX: usize = 4 * 1024;
+/// A gossiped advert.
+pub const ADVERT_MAX: usize = 4 * 1024;
+/// One tile of output.
+pub const TILE_MAX: u32 = 64 * 1024;
+/// A receipt bundle on disk.
+pub const BUNDLE_MAX: usize = 16 * 1024 * 1024;
+/// A genesis file.
+pub const GENESIS_MAX: usize = 4 * 1024;
+
+// ---- shapes of jobs ----
+
+/// Peers in a roster.
+pub const ROSTER_MAX: usize = 1024;
+/// Tiles in a slice: bounds openings and the memory of a commitment.
+pub const SLICE_TILES_MAX: u32 = 1024;
+/// A slice has at least this many tiles, or is the whole job.
+pub const SLICE_TILES_MIN: u32 = 64;
+/// Slices in a job.
+pub const SLICES_MAX: u32 = 65_536;
+/// Input blobs of a job.
+pub const INPUTS_MAX: usize = 16;
+/// Bytes of one input blob.
+pub const INPUT_LEN_MAX: u64 = 4 << 30;
+/// Stewards of a job.
+pub const STEWARDS_MAX: usize = 8;
+/// Jobs of others that a peer remembers.
+pub const BOOK_JOBS_MAX: usize = 256;
+/// Messages kept until the record of their job has come, per job and in all.
+pub const BOOK_WAITING_PER_JOB: usize = 16;
+/// See [`BOOK_WAITING_PER_JOB`].
+pub const BOOK_WAITING_MAX: usize = 256;
+
+// ---- committee ----
+
+/// Witnesses asked first.
+pub const WITNESSES: usize = 3;
+/// Witnesses asked at all when some are silent.
+pub const WITNESS_RANKS: usize = 10;
+/// Tiles that a requester recomputes when no quorum comes together.
+pub const SELF_CHECK_TILES: u32 = 32;
+
+// ---- limits of one peer ----
+
+/// Slices that a worker leaves without a receipt per requester.
+pub const UNRECEIPTED_MAX: usize = 4;
+/// Audits that a peer has in flight.
+pub const AUDITS_MAX: usize = 64;
+/// Audits in flight that one collector can fill.
+pub const AUDITS_PER_COLLECTOR: usize = 32;
+/// Witness states kept (locks outlive restarts in the log; this bounds memory).
+pub const LOCKS_MAX: usize = 65_536;
+/// Witness states that one collector can fill.
+pub const LOCKS_PER_COLLECTOR: usize = 8_192;
+/// Adverts kept.
+pub const ADVERTS_MAX: usize = 4_096;
+/// Jobs that one requester runs at once.
+pub const OWN_JOBS_MAX: usize = 64;
+/// Jobs that a worker considers at once.
+pub const WORKER_JOBS_MAX: usize = 32;
+
+// ---- timers ----
+
+/// A witness, or a nonce, is waited for this long.
+pub const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// Seals are waited for at least this long; see `collector`.
+pub const SEAL_WAIT_MIN: Duration = Duration::from_secs(10);
+/// ... and at most this long.
+pub const SEAL_WAIT_MAX: Duration = Duration::from_secs(60);
+/// One try for an opening, and the wait for attestations.
+pub const OPENING_WAIT: Duration = Duration::from_secs(10);
+/// Tries for an opening before the listed auditors are asked for it.
+pub const OPENING_TRIES: u32 = 3;
+/// One try of a storer.
+pub const STORE_WAIT: Duration = Duration::from_secs(30);
+/// Peers that were silent twice in a row are waited for only this long: their rank is still asked.
+pub const SILENT_WAIT: Duration = Duration::from_millis(500);
+/// Waits between the tries of an unacknowledged message.
+pub const RETRY: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+/// An idle worker asks again for a lease after this.
+pub const LEASE_RETRY: Duration = Duration::from_millis(500);
+/// The least and the most time that a lease leaves for computing.
+pub const LEASE_TTL_MIN: Duration = Duration::from_secs(15);
+/// See [`LEASE_TTL_MIN`].
+pub const LEASE_TTL_MAX: Duration = Duration::from_secs(600);
+/// A job without any lease for this long has failed to find a worker once.
+pub const STARVED_WAIT: Duration = Duration::from_secs(10);
+/// After this many failures to find a worker the requester computes a slice itself.
+pub const STARVED_MAX: u32 = 3;
+/// Audits, witness states and finished work are forgotten after this.
+pub const LINGER: Duration = Duration::from_secs(300);
+/// An idle worker looks the boards up this often.
+pub const BOARD_LOOKUP: Duration = Duration::from_secs(15);
+/// Adverts are republished no faster than this, whatever happens.
+pub const ADVERT_SPACING: Duration = Duration::from_millis(1_000);
+/// Absolute times may be off by this much, seconds.
+pub const CLOCK_SKEW_S: u64 = 120;

@@ -1,0 +1,152 @@
+//! What every sub-machine shares: the clock as last told, the identity, randomness, timers, and the outputs.
+
+use crate::config;
+use crate::crypto::BoxedSigner;
+use crate::genesis::Genesis;
+use crate::hash::{BlobId, Hash, JobId, LeaseId, PeerKey, SwarmId};
+use crate::io::{Event, Output, PersistSeq, Purpose, Record, TaskId};
+use crate::message::Message;
+use crate::signed::{Fact, Signed};
+use crate::time::Time;
+use crate::timers::Timers;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+use rand_chacha::ChaCha12Rng;
+use rand_core::{Rng, SeedableRng};
+
+/// Who waits for a computation or a fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// The worker of a lease.
+    Worker(LeaseId),
+    /// The auditor of a lease.
+    Auditor(LeaseId),
+    /// The collector of a lease.
+    Collector(LeaseId),
+    /// The requester of a job, for a slice of its own.
+    Requester(JobId, u32),
+}
+
+pub(crate) struct Context {
+    pub(crate) now: Time,
+    pub(crate) swarm: SwarmId,
+    pub(crate) genesis: Genesis,
+    pub(crate) signer: BoxedSigner,
+    pub(crate) me: PeerKey,
+    pub(crate) timers: Timers,
+    pub(crate) out: Vec<Output>,
+    rng: ChaCha12Rng,
+    unix: (Time, u64),
+    last_seq: u64,
+    last_task: u64,
+    tasks: BTreeMap<TaskId, Waiting>,
+}
+
+impl Context {
+    pub(crate) fn new(genesis: Genesis, signer: BoxedSigner, rng_seed: [u8; 32]) -> Self {
+        Self {
+            now: Time::default(),
+            swarm: genesis.swarm_id(),
+            genesis,
+            me: signer.key(),
+            signer,
+            timers: Timers::default(),
+            out: Vec::new(),
+            rng: ChaCha12Rng::from_seed(rng_seed),
+            unix: (Time::default(), 0),
+            last_seq: 0,
+            last_task: 0,
+            tasks: BTreeMap::new(),
+        }
+    }
+
+    /// Unix seconds, carried forward from the last time that the shell told them.
+    pub(crate) fn unix_s(&self) -> u64 {
+        self.unix.1.saturating_add(self.now.since(self.unix.0).as_secs())
+    }
+
+    pub(crate) fn set_unix(&mut self, unix_s: u64) {
+        self.unix = (self.now, unix_s);
+    }
+
+    pub(crate) fn advert_interval(&self) -> Duration {
+        Duration::from_millis(u64::from(self.genesis.advert_ms))
+    }
+
+    pub(crate) fn nonce(&mut self) -> Hash {
+        let mut bytes = [0; 32];
+        self.rng.fill_bytes(&mut bytes);
+        Hash(bytes)
+    }
+
+    /// Uniform enough for choices that carry no safety.
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
+        self.rng.next_u32() % bound.max(1)
+    }
+
+    pub(crate) fn sign<T: Fact>(&self, body: T) -> Signed<T> {
+        Signed::new(body, &self.swarm, &*self.signer)
+    }
+
+    pub(crate) fn verify<T: Fact>(&self, fact: &Signed<T>, key: &PeerKey) -> bool {
+        fact.verify(&self.swarm, self.signer.verifier(), key)
+    }
+
+    pub(crate) fn send(&mut self, to: PeerKey, message: &Message) {
+        self.out.push(Output::Send { to, bytes: message.to_bytes(), after: None });
+    }
+
+    /// Sends once the record is durable.
+    pub(crate) fn send_after(&mut self, seq: PersistSeq, to: PeerKey, message: &Message) {
+        self.out.push(Output::Send { to, bytes: message.to_bytes(), after: Some(seq) });
+    }
+
+    pub(crate) fn persist(&mut self, record: Record) -> PersistSeq {
+        self.last_seq += 1;
+        let seq = PersistSeq(self.last_seq);
+        self.out.push(Output::Persist { seq, record: Box::new(record) });
+        seq
+    }
+
+    pub(crate) fn notify(&mut self, event: Event) {
+        self.out.push(Output::Notify(event));
+    }
+
+    /// `tiles` count within the job.
+    pub(crate) fn compute(&mut self, waiting: Waiting, job: JobId, tiles: Vec<u32>, purpose: Purpose) -> TaskId {
+        let task = self.task(waiting);
+        self.out.push(Output::Compute { task, job, tiles, purpose });
+        task
+    }
+
+    pub(crate) fn fetch(&mut self, waiting: Waiting, blob: BlobId, len: u64, tile_bytes: u32, from: PeerKey) -> TaskId {
+        let task = self.task(waiting);
+        self.out.push(Output::Fetch { task, blob, len, tile_bytes, from });
+        task
+    }
+
+    fn task(&mut self, waiting: Waiting) -> TaskId {
+        self.last_task += 1;
+        let task = TaskId(self.last_task);
+        self.tasks.insert(task, waiting);
+        task
+    }
+
+    /// Who waits for `task`; nobody when it was aborted.
+    pub(crate) fn take_task(&mut self, task: TaskId) -> Option<Waiting> {
+        self.tasks.remove(&task)
+    }
+
+    pub(crate) fn abort(&mut self, task: Option<TaskId>) {
+        if let Some(task) = task.filter(|t| self.tasks.remove(t).is_some()) {
+            self.out.push(Output::Abort { task });
+        }
+    }
+
+    /// The wait before try number `tries` + 1.
+    pub(crate) fn retry_at(&self, tries: usize) -> Time {
+        self.now.after(config::RETRY[tries.min(config::RETRY.len() - 1)])
+    }
+}

@@ -1,0 +1,321 @@
+//! What is to be computed and among whom: manifest, roster, appointment, and the three together as a job's record.
+
+use crate::config;
+use crate::crypto::Verifier;
+use crate::draw;
+use crate::hash::{BlobId, Hash, JobId, KernelId, PeerKey, SwarmId};
+use crate::signed::{Fact, Signed};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+use serde::{Deserialize, Serialize};
+
+/// How results of different devices are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// Native floats within an error bound. Not yet offered: peers refuse such jobs.
+    Tolerance,
+    /// Canonical floats: byte for byte, on devices that passed the canary.
+    Canonical,
+    /// Integers: byte for byte.
+    Exact,
+}
+
+/// What a tile needs besides the inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContextRule {
+    /// Nothing: tiles stand alone.
+    None,
+    /// The outputs of the `count` tiles before it in the same slice, opened by the worker for whoever recomputes it.
+    Previous {
+        /// How many.
+        count: u16,
+    },
+}
+
+/// A blob by content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobRef {
+    /// Its address.
+    pub id: BlobId,
+    /// Its length in bytes: bounds the fetch before it begins.
+    pub len: u64,
+}
+
+/// How strongly a slice is audited: `k` auditors draw `s` tiles each. `p_full` is the chance, in 1/65536, that a
+/// trusted worker is audited at newcomer strength all the same (0 = not in use).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intensity {
+    /// Auditors.
+    pub k: u8,
+    /// Tiles per auditor.
+    pub s: u16,
+    /// Chance of a full audit, in 1/65536.
+    pub p_full: u16,
+}
+
+impl Intensity {
+    /// The newcomer rule among `e` eligible peers: k = min(16, e), s = ceil(32 / k).
+    #[must_use]
+    pub fn newcomer(e: usize) -> Self {
+        let k = e.min(16);
+        let s = if k == 0 { 0 } else { 32_usize.div_ceil(k) };
+        Self { k: k as u8, s: s as u16, p_full: 0 }
+    }
+
+    /// Attestations that make a quorum: ceil(2k / 3).
+    #[must_use]
+    pub fn quorum(&self) -> usize {
+        (2 * usize::from(self.k)).div_ceil(3)
+    }
+
+    /// Ranks that may be asked to audit: min(2k, e).
+    #[must_use]
+    pub fn ranks(&self, e: usize) -> usize {
+        (2 * usize::from(self.k)).min(e)
+    }
+
+    /// Whether it is at least as strict as `floor`, and possible among `e` peers.
+    #[must_use]
+    pub fn meets(&self, floor: &Self, e: usize) -> bool {
+        self.k >= floor.k && self.s >= floor.s && self.p_full >= floor.p_full && usize::from(self.k) <= e
+    }
+}
+
+/// A job, content-addressed: its id is the digest of this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the rules.
+    pub version: u16,
+    /// Who asks, signs and collects.
+    pub requester: PeerKey,
+    /// What runs.
+    pub kernel: KernelId,
+    /// The kernel's class: the board it is found under.
+    pub class: String,
+    /// The kernel's parameters, opaque here.
+    pub params: Vec<u8>,
+    /// Input blobs.
+    pub inputs: Vec<BlobRef>,
+    /// How results are compared.
+    pub tier: Tier,
+    /// What a tile needs besides the inputs.
+    pub context: ContextRule,
+    /// Tiles of the whole job.
+    pub tiles: u32,
+    /// Output bytes of every tile.
+    pub tile_bytes: u32,
+    /// Declared cost of a tile in work units.
+    pub units_per_tile: u64,
+    /// Tiles per slice; the last slice may be shorter.
+    pub slice_tiles: u32,
+    /// Offered price per 10^9 work units.
+    pub bid: u64,
+    /// The least audit that a worker must see in its lease.
+    pub floor: Intensity,
+    /// Digest of the roster.
+    pub roster: Hash,
+    /// Unix second after which nothing is computed any more.
+    pub deadline_s: u64,
+    /// X25519 key that outputs are sealed to, in sealed jobs (a later step).
+    pub recipient: Option<[u8; 32]>,
+    /// Random: two submissions of one thing are two jobs.
+    pub salt: Hash,
+}
+
+impl Fact for Manifest {
+    const CONTEXT: &'static str = "starling 2026-11 manifest v1";
+}
+
+/// Why a record is not acted upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// A field out of its range.
+    #[error("manifest field `{0}` is out of range")]
+    Range(&'static str),
+    /// Written by other rules.
+    #[error("manifest follows rules version {0}")]
+    Version(u16),
+    /// A signature does not verify.
+    #[error("the {0} is not signed by the requester")]
+    Signature(&'static str),
+    /// Roster or appointment do not belong to the manifest.
+    #[error("the {0} does not belong to the manifest")]
+    Mismatch(&'static str),
+}
+
+impl Manifest {
+    /// The job's id.
+    #[must_use]
+    pub fn id(&self, swarm: &SwarmId) -> JobId {
+        JobId(self.digest(swarm))
+    }
+
+    /// Number of slices.
+    #[must_use]
+    pub fn slices(&self) -> u32 {
+        self.tiles.div_ceil(self.slice_tiles.max(1))
+    }
+
+    /// The job's tiles that make up `slice`.
+    #[must_use]
+    pub fn tiles_of(&self, slice: u32) -> Range<u32> {
+        let start = slice.saturating_mul(self.slice_tiles).min(self.tiles);
+        start..start.saturating_add(self.slice_tiles).min(self.tiles)
+    }
+
+    /// Number of tiles in `slice`.
+    #[must_use]
+    pub fn tiles_in(&self, slice: u32) -> u32 {
+        self.tiles_of(slice).len() as u32
+    }
+
+    /// Bytes of the finished `slice`.
+    #[must_use]
+    pub fn slice_len(&self, slice: u32) -> u64 {
+        u64::from(self.tiles_in(slice)) * u64::from(self.tile_bytes)
+    }
+
+    fn check(&self) -> Result<(), RecordError> {
+        let in_range = |ok, field| if ok { Ok(()) } else { Err(RecordError::Range(field)) };
+        if self.version != config::RULES_VERSION {
+            return Err(RecordError::Version(self.version));
+        }
+        in_range((1..=16).contains(&self.class.len()), "class")?;
+        in_range(self.params.len() <= config::PARAMS_MAX, "params")?;
+        in_range(self.inputs.len() <= config::INPUTS_MAX, "inputs")?;
+        in_range(self.inputs.iter().all(|i| i.len <= config::INPUT_LEN_MAX), "inputs")?;
+        in_range(self.tier != Tier::Tolerance, "tier")?;
+        in_range(self.context == ContextRule::None, "context")?;
+        in_range((1..=config::TILE_MAX).contains(&self.tile_bytes), "tile_bytes")?;
+        in_range(self.units_per_tile > 0 && self.units_per_tile < 1 << 48, "units_per_tile")?;
+        in_range(self.tiles > 0, "tiles")?;
+        let least = config::SLICE_TILES_MIN.min(self.tiles);
+        in_range((least..=config::SLICE_TILES_MAX).contains(&self.slice_tiles), "slice_tiles")?;
+        in_range(self.slices() <= config::SLICES_MAX, "tiles")
+    }
+}
+
+/// The peers among which witnesses and auditors are drawn: ascending, without the requester.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roster(Vec<PeerKey>);
+
+impl Roster {
+    /// From any order of peers; duplicates collapse.
+    #[must_use]
+    pub fn new(mut peers: Vec<PeerKey>) -> Self {
+        peers.sort_unstable();
+        peers.dedup();
+        Self(peers)
+    }
+
+    /// Ascending.
+    #[must_use]
+    pub fn peers(&self) -> &[PeerKey] {
+        &self.0
+    }
+
+    /// What the manifest pins.
+    #[must_use]
+    pub fn digest(&self) -> Hash {
+        let bytes: Vec<u8> = self.0.iter().flat_map(|p| *p.as_bytes()).collect();
+        Hash::derive("starling 2026-11 roster v1", &[&bytes])
+    }
+
+    /// The index that stands for `peer` in receipts.
+    #[must_use]
+    pub fn index(&self, peer: &PeerKey) -> Option<u16> {
+        self.0.binary_search(peer).ok().map(|i| i as u16)
+    }
+
+    /// The peer at an index.
+    #[must_use]
+    pub fn peer(&self, index: u16) -> Option<PeerKey> {
+        self.0.get(usize::from(index)).copied()
+    }
+
+    /// Everybody but `worker`, in rank order: by XOR distance of their positions to `target`.
+    #[must_use]
+    pub fn ranks(&self, worker: &PeerKey, target: &Hash) -> Vec<PeerKey> {
+        draw::ranks(&self.0, worker, target)
+    }
+
+    /// e: how many peers may judge `worker`.
+    #[must_use]
+    pub fn eligible(&self, worker: &PeerKey) -> usize {
+        self.0.len() - usize::from(self.index(worker).is_some())
+    }
+
+    fn well_formed(&self) -> bool {
+        (1..=config::ROSTER_MAX).contains(&self.0.len()) && self.0.windows(2).all(|w| w[0] < w[1])
+    }
+}
+
+/// Who may lease a job's slices, said by the requester.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Appointment {
+    /// Which job.
+    pub job: JobId,
+    /// 1 to 8 stewards.
+    pub stewards: Vec<PeerKey>,
+    /// Unix second of its end.
+    pub until_s: u64,
+    /// A later appointment has a higher number.
+    pub number: u32,
+}
+
+impl Fact for Appointment {
+    const CONTEXT: &'static str = "starling 2026-11 appointment v1";
+}
+
+/// All that a stranger needs to take part in a job. Fits one control message with a full roster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// Signed by the requester.
+    pub manifest: Signed<Manifest>,
+    /// Signed by the requester.
+    pub appointment: Signed<Appointment>,
+    /// Pinned by the manifest.
+    pub roster: Roster,
+}
+
+impl JobRecord {
+    /// The job's id.
+    #[must_use]
+    pub fn id(&self, swarm: &SwarmId) -> JobId {
+        self.manifest.body.id(swarm)
+    }
+
+    /// Whether the appointment lets `peer` lease.
+    #[must_use]
+    pub fn is_steward(&self, peer: &PeerKey) -> bool {
+        self.appointment.body.stewards.contains(peer)
+    }
+
+    /// Checks ranges, signatures and that the three parts belong together. Times are for the caller.
+    ///
+    /// # Errors
+    /// [`RecordError`], cheap checks first.
+    pub fn check(&self, swarm: &SwarmId, verifier: &dyn Verifier) -> Result<(), RecordError> {
+        let manifest = &self.manifest.body;
+        let appointment = &self.appointment.body;
+        manifest.check()?;
+        if !self.roster.well_formed()
+            || self.roster.digest() != manifest.roster
+            || self.roster.index(&manifest.requester).is_some()
+        {
+            return Err(RecordError::Mismatch("roster"));
+        }
+        if !(1..=config::STEWARDS_MAX).contains(&appointment.stewards.len()) || appointment.job != self.id(swarm) {
+            return Err(RecordError::Mismatch("appointment"));
+        }
+        if !self.manifest.verify(swarm, verifier, &manifest.requester) {
+            return Err(RecordError::Signature("manifest"));
+        }
+        if !self.appointment.verify(swarm, verifier, &manifest.requester) {
+            return Err(RecordError::Signature("appointment"));
+        }
+        Ok(())
+    }
+}

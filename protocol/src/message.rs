@@ -1,0 +1,211 @@
+//! Everything that one peer says to another, point to point. PROTOCOL.md tells who may say what when; a test holds
+//! its list against this enum.
+
+use crate::codec::{self, CodecError};
+use crate::config;
+use crate::evidence::{Attestation, Commitment, Lease, Lock, LockSet, Opening, SealList, Stored};
+use crate::fraud::FraudProof;
+use crate::hash::{BlobId, Hash, JobId, LeaseId};
+use crate::manifest::JobRecord;
+use crate::reason::Reason;
+use crate::receipt::Receipt;
+use crate::signed::Signed;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// A control message. W worker, S steward, C collector (the granting steward), V witness or auditor, R requester.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// W->S: which jobs of this kernel class do you hand out?
+    BoardQuery {
+        /// The kernel class.
+        class: String,
+    },
+    /// S->anyone: a job's record, as an offer of work or as the answer to `RecordRequest`.
+    Record(Box<JobRecord>),
+    /// anyone->S: send me this job's record.
+    RecordRequest {
+        /// Which job.
+        job: JobId,
+    },
+    /// W->S: lease me a slice.
+    LeaseRequest {
+        /// Which job.
+        job: JobId,
+    },
+    /// S->W: compute this slice.
+    LeaseGrant(Box<Signed<Lease>>),
+    /// S->W: not now, and why.
+    LeaseRefusal {
+        /// Which job.
+        job: JobId,
+        /// Why.
+        reason: Reason,
+        /// Ask again after this long, ms; 0 means never.
+        retry_ms: u32,
+    },
+    /// W->C: the slice is finished; this is its root.
+    Commit(Box<Signed<Commitment>>),
+    /// C->W: the root arrived; the lease will not lapse while it is audited.
+    CommitAck {
+        /// Under which lease.
+        lease: LeaseId,
+    },
+    /// C->V: sign that you saw this root.
+    LockRequest {
+        /// The lease.
+        lease: Box<Signed<Lease>>,
+        /// The worker's commitment.
+        commitment: Box<Signed<Commitment>>,
+    },
+    /// V->C: seen, and bound to a nonce.
+    Locked(Signed<Lock>),
+    /// C->V, W: these locks make the seed.
+    LockSet(Box<Signed<LockSet>>),
+    /// V->C: the witness's nonce.
+    Reveal {
+        /// Under which lease.
+        lease: LeaseId,
+        /// Opens the lock's digest.
+        nonce: Hash,
+    },
+    /// C->V: you were drawn: recompute your tiles.
+    AuditCall(Box<AuditCall>),
+    /// C->W: the seed's parts, so that the worker can check the draws.
+    Seed {
+        /// Under which lease.
+        lease: LeaseId,
+        /// In the lock set's order; a missing one counts as zeros.
+        nonces: Vec<Option<Hash>>,
+        /// The steward's own.
+        steward_nonce: Hash,
+    },
+    /// V->C: my results, sealed.
+    Seal {
+        /// Under which lease.
+        lease: LeaseId,
+        /// `seal_digest` of the results.
+        digest: Hash,
+    },
+    /// C->W, V: all seals; now open.
+    SealList(Box<Signed<SealList>>),
+    /// W->C->V: the opened tiles.
+    Opening(Box<Signed<Opening>>),
+    /// C->W: the opening arrived.
+    OpeningAck {
+        /// Under which lease.
+        lease: LeaseId,
+    },
+    /// C->V: did the worker send you its opening? It did not reach me.
+    OpeningRequest {
+        /// Under which lease.
+        lease: LeaseId,
+    },
+    /// V->C: my verdict, with a proof when I dissent.
+    Attest {
+        /// The verdict.
+        attestation: Box<Signed<Attestation>>,
+        /// What shows that the worker was wrong.
+        proof: Option<Box<FraudProof>>,
+    },
+    /// C->W: the quorum agreed: hand over the output.
+    Audited {
+        /// Under which lease.
+        lease: LeaseId,
+    },
+    /// W->storer: the output and the secret of its salts.
+    Output {
+        /// Under which lease.
+        lease: LeaseId,
+        /// The slice's bytes, all tiles in order.
+        blob: BlobId,
+        /// Makes all salts.
+        secret: Hash,
+    },
+    /// storer->W, C: the bytes are here and they are what was audited.
+    Stored(Box<Signed<Stored>>),
+    /// C->W: proof of your work.
+    Receipt(Box<Receipt>),
+    /// C->W, V: this lease is over without a receipt.
+    LeaseEnded {
+        /// Under which lease.
+        lease: LeaseId,
+        /// Why.
+        reason: Reason,
+    },
+    /// S->W: this job is over.
+    JobEnded {
+        /// Which job.
+        job: JobId,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// What an auditor needs to check that it was drawn, and to recompute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditCall {
+    /// The lease.
+    pub lease: Signed<Lease>,
+    /// The worker's commitment.
+    pub commitment: Signed<Commitment>,
+    /// The locks.
+    pub lock_set: Signed<LockSet>,
+    /// In the lock set's order.
+    pub nonces: Vec<Option<Hash>>,
+    /// The steward's own.
+    pub steward_nonce: Hash,
+    /// Openings of context tiles, for kernels whose tiles need others' output. Empty for `ContextRule::None`.
+    pub context: Vec<Signed<Opening>>,
+}
+
+impl Message {
+    /// Decodes what a stranger sent.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(bytes, config::MESSAGE_MAX)
+    }
+
+    /// Canonical bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// The variant's name, for traces.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::BoardQuery { .. } => "BoardQuery",
+            Self::Record(_) => "Record",
+            Self::RecordRequest { .. } => "RecordRequest",
+            Self::LeaseRequest { .. } => "LeaseRequest",
+            Self::LeaseGrant(_) => "LeaseGrant",
+            Self::LeaseRefusal { .. } => "LeaseRefusal",
+            Self::Commit(_) => "Commit",
+            Self::CommitAck { .. } => "CommitAck",
+            Self::LockRequest { .. } => "LockRequest",
+            Self::Locked(_) => "Locked",
+            Self::LockSet(_) => "LockSet",
+            Self::Reveal { .. } => "Reveal",
+            Self::AuditCall(_) => "AuditCall",
+            Self::Seed { .. } => "Seed",
+            Self::Seal { .. } => "Seal",
+            Self::SealList(_) => "SealList",
+            Self::Opening(_) => "Opening",
+            Self::OpeningAck { .. } => "OpeningAck",
+            Self::OpeningRequest { .. } => "OpeningRequest",
+            Self::Attest { .. } => "Attest",
+            Self::Audited { .. } => "Audited",
+            Self::Output { .. } => "Output",
+            Self::Stored(_) => "Stored",
+            Self::Receipt(_) => "Receipt",
+            Self::LeaseEnded { .. } => "LeaseEnded",
+            Self::JobEnded { .. } => "JobEnded",
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! One peer: routes inputs to the sub-machines and nothing more. Policy is theirs.
+
+use crate::adverts::Adverts;
+use crate::auditor::Auditor;
+use crate::board;
+use crate::book::{Book, Prepared};
+use crate::collector::Collector;
+use crate::config;
+use crate::context::{Context, Waiting};
+use crate::crypto::BoxedSigner;
+use crate::hash::{Hash, JobId, PeerKey};
+use crate::io::{Computed, Input, KnownPeer, Output, Outputs, Record, Setup, Shape, TaskId};
+use crate::manifest::JobRecord;
+use crate::message::Message;
+use crate::reason::Reason;
+use crate::requester::Requester;
+use crate::time::{Deadline, Time};
+use crate::timers::Timer;
+use crate::witness::Witness;
+use crate::worker::Worker;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// What the shell drives: the real peer, or something wrapped around it.
+pub trait Core {
+    /// Takes one input. The outputs borrow the core: perform them in order before the next call.
+    fn handle(&mut self, now: Time, input: Input) -> Outputs<'_>;
+    /// When to call with `Input::Tick` if nothing else happens before.
+    fn next_deadline(&self) -> Option<Deadline>;
+}
+
+/// The protocol's state machines for one identity.
+pub struct Peer {
+    ctx: Context,
+    adverts: Adverts,
+    book: Book,
+    requester: Requester,
+    collector: Collector,
+    worker: Worker,
+    witness: Witness,
+    auditor: Auditor,
+}
+
+impl Core for Peer {
+    fn handle(&mut self, now: Time, input: Input) -> Outputs<'_> {
+        self.ctx.now = now.max(self.ctx.now);
+        self.on_input(input);
+        self.settle();
+        Outputs::from(&mut self.ctx.out)
+    }
+
+    fn next_deadline(&self) -> Option<Deadline> {
+        self.ctx.timers.next()
+    }
+}
+
+impl Peer {
+    /// A peer of `setup`'s swarm. Begin with `Input::Started`.
+    #[must_use]
+    pub fn new(setup: Setup, signer: BoxedSigner) -> Self {
+        Self {
+            ctx: Context::new(setup.genesis, signer, setup.rng_seed),
+            adverts: Adverts::default(),
+            book: Book::default(),
+            requester: Requester::default(),
+            collector: Collector::default(),
+            worker: Worker::default(),
+            witness: Witness::default(),
+            auditor: Auditor::default(),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn key(&self) -> PeerKey {
+        self.ctx.me
+    }
+
+    /// The peers whose adverts are valid now, ascending by key.
+    pub fn known_peers(&self) -> impl Iterator<Item = KnownPeer<'_>> {
+        let now = self.ctx.now;
+        self.adverts.here().map(move |(advert, heard)| {
+            let age_ms = u64::try_from(now.since(heard).as_millis()).unwrap_or(u64::MAX);
+            KnownPeer { advert, age_ms }
+        })
+    }
+
+    /// A job's record, if this peer knows it.
+    #[must_use]
+    pub fn record(&self, job: &JobId) -> Option<&Arc<JobRecord>> {
+        self.book.get(job)
+    }
+
+    fn on_input(&mut self, input: Input) {
+        match input {
+            Input::Started { unix_s, restored } => self.on_started(unix_s, &restored),
+            Input::Tick { unix_s } => {
+                self.ctx.set_unix(unix_s);
+                self.on_timers();
+            }
+            Input::Capacity(capacity) => self.adverts.set_capacity(&mut self.ctx, capacity),
+            Input::Submit(submission) => {
+                self.requester.submit(&mut self.ctx, &self.adverts, &mut self.book, *submission);
+            }
+            Input::Cancel { job } => {
+                self.requester.cancel(&mut self.ctx, &mut self.book, &mut self.collector, job);
+            }
+            Input::Leave => {
+                self.requester.cancel_all(&mut self.ctx, &mut self.book, &mut self.collector);
+                self.adverts.goodbye(&mut self.ctx);
+            }
+            Input::Gossip { id, data } => {
+                let verdict = self.adverts.judge(&mut self.ctx, &data);
+                self.ctx.out.push(Output::Verdict { id, verdict });
+            }
+            Input::Message { from, bytes } => {
+                if let Ok(message) = Message::from_bytes(&bytes) {
+                    self.on_message(from, message);
+                }
+            }
+            Input::Undelivered { to } | Input::PeerLost { peer: to } => {
+                self.collector.on_undelivered(&mut self.ctx, &to);
+            }
+            Input::PeerConnected { .. } => self.adverts.hasten(&mut self.ctx),
+            Input::Providers { board, peers } => self.on_providers(board, &peers),
+            Input::Prepared { job, shape } => self.on_prepared(job, shape),
+            Input::Computed { task, result } => self.on_result(task, result),
+            Input::Fetched { task, result } => {
+                self.on_result(task, result.map(|tiles| Computed { tiles, blob: None }));
+            }
+        }
+    }
+
+    fn on_started(&mut self, unix_s: u64, restored: &[Record]) {
+        self.ctx.set_unix(unix_s);
+        for record in restored {
+            self.witness.restore(record, unix_s);
+            self.worker.restore(record);
+        }
+        self.adverts.start(&mut self.ctx);
+        self.ctx.timers.set(Timer::Boards, self.ctx.now.after(Duration::from_secs(1)));
+    }
+
+    fn on_timers(&mut self) {
+        while let Some(timer) = self.ctx.timers.pop(self.ctx.now) {
+            match timer {
+                Timer::Advert => self.adverts.publish(&mut self.ctx),
+                Timer::Sweep => {
+                    self.adverts.sweep(&mut self.ctx);
+                    self.book.sweep(&mut self.ctx);
+                    self.witness.sweep(self.ctx.unix_s());
+                }
+                Timer::Boards => self.look_boards_up(),
+                Timer::Job(job) => {
+                    self.requester.on_timer(&mut self.ctx, &mut self.book, &mut self.collector, job);
+                }
+                Timer::Case(id) => self.collector.on_timer(&mut self.ctx, &self.adverts, id),
+                Timer::Ask(job) => {
+                    self.worker.stop_asking(&job);
+                    self.ask(job);
+                }
+                Timer::Work(id) => self.worker.on_timer(&mut self.ctx, id),
+                Timer::Audit(id) => self.auditor.forget(&mut self.ctx, id),
+            }
+            self.settle();
+        }
+    }
+
+    /// An idle worker looks for jobs that nobody offered it.
+    fn look_boards_up(&mut self) {
+        self.ctx.timers.set(Timer::Boards, self.ctx.now.after(config::BOARD_LOOKUP));
+        let Some(capacity) = self.adverts.capacity().filter(|c| c.slots > 0 && self.worker.idle()) else { return };
+        for kernel in &capacity.kernels {
+            let board = board::key(&self.ctx.swarm, &kernel.class, 0);
+            self.ctx.out.push(Output::FindProviders { board });
+        }
+    }
+
+    fn on_providers(&mut self, board: Hash, peers: &[PeerKey]) {
+        let Some(capacity) = self.adverts.capacity() else { return };
+        let class = capacity.kernels.iter().map(|k| &k.class);
+        let Some(class) = class.into_iter().find(|c| board::key(&self.ctx.swarm, c, 0) == board) else { return };
+        let query = Message::BoardQuery { class: String::clone(class) };
+        let me = self.ctx.me;
+        for peer in peers.iter().filter(|p| **p != me).take(16) {
+            self.ctx.send(*peer, &query);
+        }
+    }
+
+    fn ask(&mut self, job: JobId) {
+        let Some(capacity) = self.adverts.capacity() else { return };
+        let adverts = &self.adverts;
+        self.worker.ask(&mut self.ctx, job, capacity, &|peer| adverts.is_here(peer));
+    }
+
+    fn on_prepared(&mut self, job: JobId, shape: Result<Shape, Reason>) {
+        let prepared = self.book.set_prepared(&job, shape) == Prepared::Yes;
+        self.worker.on_prepared(&mut self.ctx, &job, prepared);
+        for id in self.auditor.of_job(&job) {
+            if prepared {
+                self.auditor.compute(&mut self.ctx, id);
+            } else {
+                self.auditor.forget(&mut self.ctx, id);
+            }
+        }
+        if !prepared {
+            self.book.forget_failure(&job);
+        }
+    }
+
+    fn on_result(&mut self, task: TaskId, result: Result<Computed, Reason>) {
+        match self.ctx.take_task(task) {
+            Some(Waiting::Worker(id)) => {
+                let Some(capacity) = self.adverts.capacity() else { return };
+                self.worker.on_computed(&mut self.ctx, id, result, capacity);
+            }
+            Some(Waiting::Auditor(id)) => self.auditor.on_computed(&mut self.ctx, id, result),
+            Some(Waiting::Collector(id)) => self.collector.on_result(&mut self.ctx, id, result),
+            Some(Waiting::Requester(job, slice)) => {
+                let slice = (job, slice);
+                self.requester.on_computed(&mut self.ctx, &mut self.book, &mut self.collector, slice, result);
+            }
+            None => {}
+        }
+    }
+
+    /// What the collector has found out changes the requester's table.
+    fn settle(&mut self) {
+        loop {
+            let outcomes = self.collector.take_outcomes();
+            if outcomes.is_empty() {
+                return;
+            }
+            for (id, outcome) in outcomes {
+                self.requester.on_outcome(&mut self.ctx, &mut self.book, &mut self.collector, id, outcome);
+            }
+        }
+    }
+
+    fn on_record(&mut self, from: PeerKey, record: JobRecord) {
+        let known = record.id(&self.ctx.swarm);
+        if self.book.get(&known).is_some() {
+            self.worker.reconsider(&mut self.ctx, &known);
+        }
+        let Some(job) = self.book.learn(&self.ctx, record) else { return };
+        let Some(record) = self.book.get(&job).cloned() else { return };
+        let capacity = self.adverts.capacity();
+        if capacity.is_some_and(|c| self.worker.consider(&self.ctx, job, &record, c)) {
+            self.book.prepare(&mut self.ctx, &job, &[from, record.manifest.body.requester]);
+        }
+        for (from, message) in self.book.unpark(&job) {
+            self.on_message(from, message);
+        }
+    }
+
+    /// The record of a message's job. Without it the message waits and the sender is asked for it.
+    fn record_for(&mut self, from: PeerKey, job: JobId, message: &dyn Fn() -> Message) -> Option<Arc<JobRecord>> {
+        let record = self.book.get(&job).cloned();
+        if record.is_none() && self.book.park(job, from, message()) {
+            self.ctx.send(from, &Message::RecordRequest { job });
+        }
+        record
+    }
+
+    fn on_message(&mut self, from: PeerKey, message: Message) {
+        let ctx = &mut self.ctx;
+        match message {
+            Message::BoardQuery { class } => self.requester.on_board_query(ctx, from, &class),
+            Message::Record(record) => self.on_record(from, *record),
+            Message::RecordRequest { job } => {
+                let record = self.book.get(&job).filter(|r| r.roster.index(&from).is_some());
+                if let Some(record) = record {
+                    ctx.send(from, &Message::Record(Box::new((**record).clone())));
+                }
+            }
+            Message::LeaseRequest { job } => {
+                self.requester.on_lease_request(ctx, &self.adverts, &mut self.collector, from, job);
+            }
+            Message::LeaseGrant(lease) => self.worker.on_grant(ctx, from, *lease),
+            Message::LeaseRefusal { job, reason: _, retry_ms } => self.worker.on_refusal(ctx, from, job, retry_ms),
+            Message::Commit(commitment) => self.collector.on_commit(ctx, &self.adverts, from, *commitment),
+            Message::CommitAck { lease } => self.worker.on_commit_ack(ctx, from, lease),
+            Message::LockRequest { lease, commitment } => {
+                let again = || Message::LockRequest { lease: lease.clone(), commitment: commitment.clone() };
+                if let Some(record) = self.record_for(from, lease.body.job, &again) {
+                    self.witness.on_lock_request(&mut self.ctx, from, &record, &lease, &commitment);
+                }
+            }
+            Message::Locked(lock) => self.collector.on_locked(ctx, &self.adverts, from, lock),
+            Message::LockSet(set) => {
+                self.witness.on_lock_set(ctx, from, &set);
+                self.worker.on_lock_set(ctx, from, *set);
+            }
+            Message::Reveal { lease, nonce } => self.collector.on_reveal(ctx, &self.adverts, from, lease, nonce),
+            Message::AuditCall(call) => {
+                let job = call.lease.body.job;
+                if let Some(record) = self.record_for(from, job, &|| Message::AuditCall(call.clone())) {
+                    self.on_audit_call(from, &record, *call);
+                }
+            }
+            Message::Seed { lease, nonces, steward_nonce } => {
+                self.worker.on_seed(ctx, from, lease, nonces, steward_nonce);
+            }
+            Message::Seal { lease, digest } => self.collector.on_seal(ctx, &self.adverts, from, lease, digest),
+            Message::SealList(list) => {
+                self.auditor.on_seal_list(ctx, from, &list);
+                self.worker.on_seal_list(ctx, from, *list);
+            }
+            Message::Opening(opening) => {
+                self.auditor.on_opening(ctx, from, &opening);
+                self.collector.on_opening(ctx, *opening);
+            }
+            Message::OpeningAck { lease } => self.worker.on_opening_ack(ctx, from, lease),
+            Message::OpeningRequest { lease } => self.auditor.on_opening_request(ctx, from, lease),
+            Message::Attest { attestation, proof } => self.collector.on_attest(ctx, from, &attestation, proof),
+            Message::Audited { lease } => self.worker.on_audited(ctx, from, lease),
+            Message::Output { lease, blob, secret } => self.collector.on_output(ctx, from, lease, blob, secret),
+            Message::Stored(stored) => self.worker.on_stored(ctx, from, &stored),
+            Message::Receipt(receipt) => self.worker.on_receipt(ctx, from, receipt),
+            Message::LeaseEnded { lease, reason } => {
+                self.worker.on_lease_ended(ctx, from, lease, reason);
+                self.auditor.on_lease_ended(ctx, from, lease);
+                self.collector.on_give_up(ctx, from, lease, reason);
+            }
+            Message::JobEnded { job, reason: _ } => {
+                let of_steward = self.book.get(&job).is_some_and(|r| r.is_steward(&from));
+                self.worker.on_job_ended(ctx, from, &job);
+                if of_steward && !self.worker.serves(&job) {
+                    self.book.release(ctx, &job);
+                }
+            }
+        }
+    }
+
+    fn on_audit_call(&mut self, from: PeerKey, record: &Arc<JobRecord>, call: crate::message::AuditCall) {
+        let id = call.lease.body.id(&self.ctx.swarm);
+        let (job, worker) = (call.lease.body.job, call.lease.body.worker);
+        if !self.auditor.on_call(&mut self.ctx, from, record, call) {
+            return;
+        }
+        let sources: Vec<_> = [from, worker, record.manifest.body.requester].into_iter().collect();
+        match self.book.prepare(&mut self.ctx, &job, &sources) {
+            Prepared::Yes => self.auditor.compute(&mut self.ctx, id),
+            Prepared::No | Prepared::Asked => {}
+            Prepared::Failed => self.auditor.forget(&mut self.ctx, id),
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! The requester: submits jobs, grants their leases as their only steward, and sees every slice to its end.
+//!
+//! | state of a job | input | next |
+//! |---|---|---|
+//! | - | Submit, with eligible peers | running: record signed, board provided, peers offered it |
+//! | running | nobody computes for a while | offered again; the third time a slice is computed here |
+//! | running | last slice done | done |
+//! | running | cancelled, deadline passed, own device failed | failed |
+
+use crate::adverts::Adverts;
+use crate::board;
+use crate::book::Book;
+use crate::collector::{Collector, Outcome};
+use crate::config;
+use crate::context::{Context, Waiting};
+use crate::draw;
+use crate::evidence::Lease;
+use crate::hash::{JobId, LeaseId, PeerKey};
+use crate::io::{Computed, Event, Output, Purpose, Record, Submission};
+use crate::manifest::{Appointment, ContextRule, Intensity, JobRecord, Manifest, Roster};
+use crate::message::Message;
+use crate::reason::Reason;
+use crate::signed::Fact;
+use crate::steward::{Grant, Table};
+use crate::timers::Timer;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Peers that get a job offered directly; the others find it on the board.
+const OFFERS_MAX: usize = 64;
+
+struct Job {
+    table: Table,
+    /// Peers that may wait for word of the job's end.
+    involved: Vec<PeerKey>,
+    starved: u32,
+    own_failures: u32,
+    leases: BTreeMap<LeaseId, (u32, PeerKey)>,
+}
+
+#[derive(Default)]
+pub(crate) struct Requester {
+    jobs: BTreeMap<JobId, Job>,
+}
+
+impl Requester {
+    pub(crate) fn submit(&mut self, ctx: &mut Context, adverts: &Adverts, book: &mut Book, submission: Submission) {
+        if self.jobs.len() >= config::OWN_JOBS_MAX {
+            ctx.notify(Event::SubmitRefused { reason: Reason::Busy });
+            return;
+        }
+        let mut able: Vec<(u64, PeerKey)> = adverts
+            .here()
+            .filter(|(a, _)| a.free_slots > 0)
+            .filter_map(|(a, _)| a.offer(&submission.kernel).map(|o| (o.units_per_s, a.peer)))
+            .collect();
+        // Fastest first: they get the offer, and their median speed sizes the slices.
+        able.sort_unstable_by(|a, b| b.cmp(a));
+        able.truncate(config::ROSTER_MAX);
+        if able.is_empty() {
+            ctx.notify(Event::SubmitRefused { reason: Reason::NoEligiblePeer });
+            return;
+        }
+        let median = able[able.len() / 2].0;
+        let record = self.draw_up(ctx, submission, able.iter().map(|(_, peer)| *peer).collect(), median);
+        let (slices, tiles) = (record.manifest.body.slices(), record.manifest.body.tiles);
+        let (roster, class) = (record.roster.peers().len(), record.manifest.body.class.clone());
+        let Some(job) = book.learn(ctx, record.clone()) else {
+            ctx.notify(Event::SubmitRefused { reason: Reason::BadJob });
+            return;
+        };
+        let record = Arc::new(record);
+        let table = Table::new(record.clone(), job, &ctx.me);
+        let involved = able.iter().take(OFFERS_MAX).map(|(_, peer)| *peer).collect();
+        let entry = Job { table, involved, starved: 0, own_failures: 0, leases: BTreeMap::new() };
+        self.jobs.insert(job, entry);
+        ctx.persist(Record::Submitted { record: Box::new((*record).clone()) });
+        ctx.notify(Event::Submitted { job, slices, tiles, roster });
+        ctx.out.push(Output::Provide { board: board::key(&ctx.swarm, &class, 0) });
+        book.prepare(ctx, &job, &[]);
+        self.offer(ctx, &job);
+        ctx.timers.set(Timer::Job(job), ctx.now.after(config::STARVED_WAIT));
+    }
+
+    fn draw_up(&self, ctx: &mut Context, submission: Submission, peers: Vec<PeerKey>, rate: u64) -> JobRecord {
+        let shape = submission.shape;
+        let roster = Roster::new(peers);
+        let per_slice = u64::from(ctx.genesis.slice_ms).saturating_mul(rate) / 1000 / shape.units_per_tile.max(1);
+        let least = config::SLICE_TILES_MIN.min(shape.tiles);
+        let slice_tiles = submission.slice_tiles.map_or(per_slice, u64::from);
+        let slice_tiles = slice_tiles.clamp(u64::from(least), u64::from(config::SLICE_TILES_MAX)) as u32;
+        let salt = ctx.nonce();
+        let deadline_s = ctx.unix_s().saturating_add(submission.deadline_in_s);
+        let manifest = ctx.sign(Manifest {
+            version: config::RULES_VERSION,
+            requester: ctx.me,
+            kernel: submission.kernel,
+            class: submission.class,
+            params: submission.params,
+            inputs: submission.inputs,
+            tier: shape.tier,
+            context: ContextRule::None,
+            tiles: shape.tiles,
+            tile_bytes: shape.tile_bytes,
+            units_per_tile: shape.units_per_tile,
+            slice_tiles: slice_tiles.min(shape.tiles),
+            bid: submission.bid,
+            floor: Intensity::newcomer(roster.peers().len() - 1),
+            roster: roster.digest(),
+            deadline_s,
+            recipient: None,
+            salt,
+        });
+        let job = manifest.body.id(&ctx.swarm);
+        let appointment = ctx.sign(Appointment { job, stewards: alloc::vec![ctx.me], until_s: deadline_s, number: 0 });
+        JobRecord { manifest, appointment, roster }
+    }
+
+    /// Offers the job to those who may take it.
+    fn offer(&self, ctx: &mut Context, job: &JobId) {
+        let Some(entry) = self.jobs.get(job) else { return };
+        let message = Message::Record(Box::new((*entry.table.record).clone()));
+        for peer in entry.involved.iter().filter(|p| entry.table.accepts(p)) {
+            ctx.send(*peer, &message);
+        }
+    }
+
+    /// The open jobs of a class that name `peer` in their roster.
+    pub(crate) fn on_board_query(&self, ctx: &mut Context, from: PeerKey, class: &str) {
+        let open = self.jobs.values().map(|j| &j.table).filter(|t| {
+            t.record.manifest.body.class == class && t.record.roster.index(&from).is_some() && t.next_open().is_some()
+        });
+        for table in open.take(4) {
+            ctx.send(from, &Message::Record(Box::new((*table.record).clone())));
+        }
+    }
+
+    pub(crate) fn on_lease_request(
+        &mut self,
+        ctx: &mut Context,
+        adverts: &Adverts,
+        collector: &mut Collector,
+        from: PeerKey,
+        job: JobId,
+    ) {
+        let refuse = |ctx: &mut Context, reason, retry_ms| {
+            ctx.send(from, &Message::LeaseRefusal { job, reason, retry_ms });
+        };
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            refuse(ctx, Reason::JobDone, 0);
+            return;
+        };
+        if !adverts.is_here(&from) {
+            // Its advert may still be on its way.
+            refuse(ctx, Reason::Busy, config::LEASE_RETRY.as_millis() as u32);
+            return;
+        }
+        if !entry.involved.contains(&from) && entry.involved.len() < config::ROSTER_MAX {
+            entry.involved.push(from);
+        }
+        match entry.table.ask(&from) {
+            Grant::Refused(reason, retry_ms) => refuse(ctx, reason, retry_ms),
+            Grant::Again(id) => {
+                if let Some(lease) = collector.uncommitted(&id) {
+                    ctx.send(from, &Message::LeaseGrant(Box::new(lease.clone())));
+                }
+            }
+            Grant::Slice(slice) => {
+                let record = entry.table.record.clone();
+                let manifest = &record.manifest.body;
+                let units = u64::from(manifest.tiles_in(slice)).saturating_mul(manifest.units_per_tile);
+                let rate = adverts.rate(&from, &manifest.kernel).unwrap_or(1);
+                // Four times what it claims to need, and its queue before that.
+                let claimed = Duration::from_millis(units.saturating_mul(4_000) / rate);
+                let ttl = claimed.saturating_add(config::LEASE_TTL_MIN).min(config::LEASE_TTL_MAX);
+                let nonce = ctx.nonce();
+                let lease = ctx.sign(Lease {
+                    job,
+                    slice,
+                    worker: from,
+                    steward: ctx.me,
+                    ttl_ms: ttl.as_millis() as u32,
+                    intensity: Intensity::newcomer(record.roster.eligible(&from)),
+                    nonce_digest: draw::nonce_digest(&nonce),
+                    appointment: record.appointment.body.digest(&ctx.swarm),
+                });
+                let id = lease.body.id(&ctx.swarm);
+                entry.table.leased(slice, from, id);
+                entry.leases.insert(id, (slice, from));
+                entry.starved = 0;
+                ctx.send(from, &Message::LeaseGrant(Box::new(lease.clone())));
+                ctx.notify(Event::Leased { job, slice, worker: from });
+                collector.begin(ctx, &record, lease, nonce);
+            }
+        }
+    }
+
+    /// What the collector has found out.
+    pub(crate) fn on_outcome(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        collector: &mut Collector,
+        id: LeaseId,
+        outcome: Outcome,
+    ) {
+        let found = self.jobs.iter_mut().find_map(|(job, e)| e.leases.get(&id).copied().map(|l| (*job, e, l)));
+        let Some((job, entry, (slice, worker))) = found else { return };
+        match outcome {
+            Outcome::Committed => {
+                entry.table.committed(slice, &worker, id);
+                ctx.notify(Event::Committed { job, slice, worker });
+            }
+            Outcome::Auditing(auditors) => ctx.notify(Event::Auditing { job, slice, auditors }),
+            Outcome::FalseAccusation { accuser } => {
+                ctx.notify(Event::FalseAccusation { job, slice, accuser, worker });
+            }
+            Outcome::Done { blob, receipt } => {
+                entry.leases.remove(&id);
+                entry.table.ended(slice, &worker, id, true);
+                ctx.notify(Event::SliceDone { job, slice, worker, blob, receipt: Some(receipt) });
+                self.finish_if_done(ctx, book, collector, job);
+            }
+            Outcome::NotStored => self.reopen(ctx, job, id, slice, worker, Reason::NotDelivered),
+            Outcome::Ended { reason, blame, by } => {
+                if blame {
+                    entry.table.exclude(worker);
+                    ctx.notify(Event::CheatCaught { job, slice, worker, by, reason });
+                }
+                self.reopen(ctx, job, id, slice, worker, reason);
+            }
+        }
+    }
+
+    fn reopen(&mut self, ctx: &mut Context, job: JobId, id: LeaseId, slice: u32, worker: PeerKey, reason: Reason) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        entry.leases.remove(&id);
+        entry.table.ended(slice, &worker, id, false);
+        ctx.notify(Event::SliceReopened { job, slice, worker, reason });
+        if !entry.involved.iter().any(|p| entry.table.accepts(p)) {
+            // Nobody is left to wait for.
+            entry.starved = config::STARVED_MAX;
+            ctx.timers.set_by(Timer::Job(job), ctx.now);
+        }
+    }
+
+    /// The `Job` timer: is anybody computing?
+    pub(crate) fn on_timer(&mut self, ctx: &mut Context, book: &mut Book, collector: &mut Collector, job: JobId) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        if entry.table.record.manifest.body.deadline_s <= ctx.unix_s() {
+            self.end(ctx, book, collector, job, Reason::DeadlinePassed);
+            return;
+        }
+        ctx.timers.set(Timer::Job(job), ctx.now.after(config::STARVED_WAIT));
+        if !entry.table.is_starved() {
+            return;
+        }
+        entry.starved = entry.starved.saturating_add(1);
+        if entry.starved > config::STARVED_MAX {
+            self.compute_own(ctx, job);
+        } else {
+            self.offer(ctx, &job);
+        }
+    }
+
+    /// Nobody else does it.
+    fn compute_own(&mut self, ctx: &mut Context, job: JobId) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        let Some(slice) = entry.table.next_open() else { return };
+        let tiles = entry.table.record.manifest.body.tiles_of(slice).collect();
+        let task = ctx.compute(Waiting::Requester(job, slice), job, tiles, Purpose::Own);
+        entry.table.own(slice, task);
+    }
+
+    pub(crate) fn on_computed(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        collector: &mut Collector,
+        (job, slice): (JobId, u32),
+        result: Result<Computed, Reason>,
+    ) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        match result {
+            Ok(Computed { blob: Some(blob), .. }) => {
+                entry.table.finish(slice);
+                ctx.notify(Event::SliceDone { job, slice, worker: ctx.me, blob, receipt: None });
+                if entry.table.is_starved() {
+                    self.compute_own(ctx, job);
+                }
+                self.finish_if_done(ctx, book, collector, job);
+            }
+            Ok(Computed { blob: None, .. }) | Err(_) => {
+                entry.table.reopen(slice);
+                entry.own_failures += 1;
+                if entry.own_failures >= config::STARVED_MAX {
+                    self.end(ctx, book, collector, job, Reason::DeviceFailed);
+                }
+            }
+        }
+    }
+
+    fn finish_if_done(&mut self, ctx: &mut Context, book: &mut Book, collector: &mut Collector, job: JobId) {
+        if self.jobs.get(&job).is_some_and(|e| e.table.is_done()) {
+            self.end(ctx, book, collector, job, Reason::JobDone);
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, ctx: &mut Context, book: &mut Book, collector: &mut Collector, job: JobId) {
+        self.end(ctx, book, collector, job, Reason::Cancelled);
+    }
+
+    pub(crate) fn cancel_all(&mut self, ctx: &mut Context, book: &mut Book, collector: &mut Collector) {
+        let jobs: Vec<_> = self.jobs.keys().copied().collect();
+        for job in jobs {
+            self.cancel(ctx, book, collector, job);
+        }
+    }
+
+    fn end(&mut self, ctx: &mut Context, book: &mut Book, collector: &mut Collector, job: JobId, reason: Reason) {
+        let Some(entry) = self.jobs.remove(&job) else { return };
+        ctx.timers.clear(Timer::Job(job));
+        collector.cancel(ctx, &job, reason);
+        entry.table.own_tasks().into_iter().for_each(|task| ctx.abort(Some(task)));
+        for peer in &entry.involved {
+            ctx.send(*peer, &Message::JobEnded { job, reason });
+        }
+        let class = &entry.table.record.manifest.body.class;
+        if !self.jobs.values().any(|j| j.table.record.manifest.body.class == *class) {
+            ctx.out.push(Output::StopProviding { board: board::key(&ctx.swarm, class, 0) });
+        }
+        book.release(ctx, &job);
+        ctx.notify(if reason == Reason::JobDone { Event::JobDone { job } } else { Event::JobFailed { job, reason } });
+    }
+}

@@ -1,0 +1,120 @@
+//! Who was drawn: the checks that collector, worker, auditor and offline verifier share, so that what a peer accepts
+//! during an audit is exactly what its receipt will prove.
+
+use crate::config;
+use crate::crypto::Verifier;
+use crate::draw;
+use crate::evidence::{Lease, Lock, LockSet, SealList};
+use crate::hash::{Hash, LeaseId, PeerKey, SwarmId};
+use crate::manifest::JobRecord;
+use crate::receipt::ReceiptError;
+use crate::signed::Fact;
+use alloc::vec::Vec;
+
+pub(crate) fn ensure(ok: bool, error: ReceiptError) -> Result<(), ReceiptError> {
+    if ok { Ok(()) } else { Err(error) }
+}
+
+/// Whether the `members` stand in `ranks`, in ascending order and without repetition.
+fn in_rank_order(ranks: &[PeerKey], members: &[PeerKey]) -> bool {
+    let mut ranks = ranks.iter();
+    members.iter().all(|m| ranks.any(|r| r == m))
+}
+
+/// The peers behind roster indices, if they stand in rank order.
+pub(crate) fn drawn(record: &JobRecord, ranks: &[PeerKey], indices: impl Iterator<Item = u16>) -> Option<Vec<PeerKey>> {
+    let peers: Option<Vec<_>> = indices.map(|i| record.roster.peer(i)).collect();
+    peers.filter(|p| in_rank_order(ranks, p))
+}
+
+/// The peers that may witness for a lease, in rank order.
+pub(crate) fn witness_ranks(record: &JobRecord, lease: &Lease) -> Vec<PeerKey> {
+    let target = draw::witness_target(&lease.job, lease.slice, &lease.worker);
+    let mut ranks = record.roster.ranks(&lease.worker, &target);
+    ranks.truncate(config::WITNESS_RANKS);
+    ranks
+}
+
+/// The peers that may audit under `seed`, in rank order.
+pub(crate) fn auditor_ranks(record: &JobRecord, lease: &Lease, seed: &Hash) -> Vec<PeerKey> {
+    let mut ranks = record.roster.ranks(&lease.worker, &draw::auditor_target(seed));
+    ranks.truncate(lease.intensity.ranks(ranks.len()));
+    ranks
+}
+
+/// What makes a lease one of the record's: its job, slice, steward, worker, appointment and intensity.
+pub(crate) fn check_lease(record: &JobRecord, lease: &Lease, swarm: &SwarmId) -> Result<(), ReceiptError> {
+    let manifest = &record.manifest.body;
+    let mismatch = ReceiptError::Mismatch;
+    ensure(lease.job == record.id(swarm) && lease.slice < manifest.slices(), mismatch("lease"))?;
+    ensure(lease.appointment == record.appointment.digest(swarm), mismatch("appointment"))?;
+    ensure(record.is_steward(&lease.steward), mismatch("steward"))?;
+    ensure(record.roster.index(&lease.worker).is_some(), mismatch("worker"))?;
+    ensure(lease.intensity.meets(&manifest.floor, record.roster.eligible(&lease.worker)), mismatch("intensity"))
+}
+
+/// Witnesses in rank order, if the set is made of drawn ones.
+pub(crate) fn check_lock_set(
+    record: &JobRecord,
+    lease: &Lease,
+    id: LeaseId,
+    set: &LockSet,
+) -> Result<Vec<PeerKey>, ReceiptError> {
+    let e = record.roster.eligible(&lease.worker);
+    ensure(set.lease == id && set.locks.len() <= config::WITNESSES.min(e), ReceiptError::Mismatch("lock set"))?;
+    drawn(record, &witness_ranks(record, lease), set.locks.iter().map(|l| l.witness))
+        .ok_or(ReceiptError::NotDrawn("witness"))
+}
+
+/// Whether the witnesses signed their locks on `root`.
+pub(crate) fn check_locks(
+    witnesses: &[PeerKey],
+    set: &LockSet,
+    root: Hash,
+    swarm: &SwarmId,
+    verifier: &dyn Verifier,
+) -> Result<(), ReceiptError> {
+    for (witness, entry) in witnesses.iter().zip(&set.locks) {
+        let lock = Lock { lease: set.lease, root, nonce_digest: entry.nonce_digest };
+        let ok = verifier.verify(witness, &lock.digest(swarm), &entry.signature);
+        ensure(ok, ReceiptError::Signature("lock"))?;
+    }
+    Ok(())
+}
+
+/// Whether the nonces open what was bound; at most one witness' may be missing.
+pub(crate) fn check_nonces(
+    lease: &Lease,
+    set: &LockSet,
+    nonces: &[Option<Hash>],
+    steward_nonce: &Hash,
+) -> Result<(), ReceiptError> {
+    ensure(nonces.len() == set.locks.len(), ReceiptError::Mismatch("nonces"))?;
+    for (lock, nonce) in set.locks.iter().zip(nonces) {
+        let opens = nonce.is_none_or(|n| draw::nonce_digest(&n) == lock.nonce_digest);
+        ensure(opens, ReceiptError::Nonce("witness"))?;
+    }
+    ensure(nonces.iter().filter(|n| n.is_none()).count() < 2, ReceiptError::NoncesMissing)?;
+    ensure(draw::nonce_digest(steward_nonce) == lease.nonce_digest, ReceiptError::Nonce("steward"))
+}
+
+/// Listed auditors in rank order, if all named peers were drawn.
+pub(crate) fn check_seal_list(
+    record: &JobRecord,
+    lease: &Lease,
+    id: LeaseId,
+    list: &SealList,
+    seed: &Hash,
+) -> Result<Vec<PeerKey>, ReceiptError> {
+    let few = list.seals.len() <= usize::from(lease.intensity.k);
+    ensure(list.lease == id && few, ReceiptError::Mismatch("seal list"))?;
+    let enough = list.seals.len() >= lease.intensity.quorum() || list.requester_draw;
+    ensure(enough, ReceiptError::Mismatch("seal list"))?;
+    let ranks = auditor_ranks(record, lease, seed);
+    let auditors = drawn(record, &ranks, list.seals.iter().map(|s| s.auditor));
+    let auditors = auditors.ok_or(ReceiptError::NotDrawn("auditor"))?;
+    let skipped = drawn(record, &ranks, list.skipped.iter().copied());
+    let skipped = skipped.ok_or(ReceiptError::NotDrawn("skipped auditor"))?;
+    ensure(!skipped.iter().any(|s| auditors.contains(s)), ReceiptError::NotDrawn("skipped auditor"))?;
+    Ok(auditors)
+}

@@ -1,0 +1,190 @@
+//! The steward: one job's table of slices, and who may lease which.
+//!
+//! | state of a slice | input | next |
+//! |---|---|---|
+//! | Open | a worker asks | Leased |
+//! | Open | nobody else computes | Own (requester only) |
+//! | Leased | commitment | Committed |
+//! | Leased | lease lapsed or given back | Open, without blame |
+//! | Committed | receipt and bytes | Done |
+//! | Committed | refuted, no opening, wrong output | Open; the worker is excluded from the job |
+//! | Committed | witnesses silent, bytes never came | Open; this worker does not get this slice again |
+//! | Own | computed | Done |
+//!
+//! Invariant: a slice has at most one live lease of this steward.
+
+use crate::config;
+use crate::hash::{JobId, LeaseId, PeerKey};
+use crate::io::TaskId;
+use crate::manifest::JobRecord;
+use crate::reason::Reason;
+use crate::{draw, hash::Hash};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// What becomes of one slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SliceState {
+    Open,
+    Leased(LeaseId),
+    Committed(LeaseId),
+    Own(TaskId),
+    Done,
+}
+
+/// One worker in one job.
+#[derive(Default)]
+struct Standing {
+    /// Its lease without a commitment, if any.
+    leased: Option<LeaseId>,
+    /// Its leases without a receipt.
+    unreceipted: BTreeSet<LeaseId>,
+    /// Slices that it must not get again: their nonces are known to it.
+    barred: BTreeSet<u32>,
+    excluded: bool,
+}
+
+pub(crate) struct Table {
+    pub(crate) record: Arc<JobRecord>,
+    slices: Vec<SliceState>,
+    /// Open slices in rendezvous order.
+    open: BTreeSet<(Hash, u32)>,
+    keys: Vec<Hash>,
+    workers: BTreeMap<PeerKey, Standing>,
+    done: u32,
+}
+
+/// What a worker that asks gets.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Grant {
+    /// A new lease on this slice.
+    Slice(u32),
+    /// The lease that it already has.
+    Again(LeaseId),
+    /// Nothing; ask again after so many ms, 0 for never.
+    Refused(Reason, u32),
+}
+
+impl Table {
+    pub(crate) fn new(record: Arc<JobRecord>, job: JobId, steward: &PeerKey) -> Self {
+        let count = record.manifest.body.slices();
+        let keys: Vec<_> = (0..count).map(|s| draw::rendezvous(steward, &job, s)).collect();
+        Self {
+            slices: alloc::vec![SliceState::Open; count as usize],
+            open: keys.iter().copied().zip(0..count).collect(),
+            keys,
+            record,
+            workers: BTreeMap::new(),
+            done: 0,
+        }
+    }
+
+    /// Decides about a lease for `worker`; [`Table::leased`] makes it so.
+    pub(crate) fn ask(&self, worker: &PeerKey) -> Grant {
+        if self.record.roster.index(worker).is_none() {
+            return Grant::Refused(Reason::NotInRoster, 0);
+        }
+        let retry_ms = config::LEASE_RETRY.as_millis() as u32;
+        let none = Standing::default();
+        let standing = self.workers.get(worker).unwrap_or(&none);
+        if standing.excluded {
+            return Grant::Refused(Reason::Excluded, 0);
+        }
+        if let Some(lease) = standing.leased {
+            return Grant::Again(lease);
+        }
+        if standing.unreceipted.len() >= config::UNRECEIPTED_MAX {
+            return Grant::Refused(Reason::TooManyUnreceipted, retry_ms);
+        }
+        match self.open.iter().find(|(_, slice)| !standing.barred.contains(slice)) {
+            Some((_, slice)) => Grant::Slice(*slice),
+            None => Grant::Refused(Reason::NothingOpen, retry_ms),
+        }
+    }
+
+    fn set(&mut self, slice: u32, state: SliceState) {
+        let key = (self.keys[slice as usize], slice);
+        if state == SliceState::Open {
+            self.open.insert(key);
+        } else {
+            self.open.remove(&key);
+        }
+        self.slices[slice as usize] = state;
+    }
+
+    pub(crate) fn leased(&mut self, slice: u32, worker: PeerKey, lease: LeaseId) {
+        self.set(slice, SliceState::Leased(lease));
+        let standing = self.workers.entry(worker).or_default();
+        standing.leased = Some(lease);
+        standing.unreceipted.insert(lease);
+    }
+
+    pub(crate) fn committed(&mut self, slice: u32, worker: &PeerKey, lease: LeaseId) {
+        self.set(slice, SliceState::Committed(lease));
+        if let Some(standing) = self.workers.get_mut(worker) {
+            standing.leased = None;
+        }
+    }
+
+    /// The lease is over. The slice is open again unless it is `done`.
+    pub(crate) fn ended(&mut self, slice: u32, worker: &PeerKey, lease: LeaseId, done: bool) {
+        if let Some(standing) = self.workers.get_mut(worker) {
+            standing.unreceipted.remove(&lease);
+            if standing.leased == Some(lease) {
+                standing.leased = None;
+            }
+            if matches!(self.slices[slice as usize], SliceState::Committed(_)) {
+                standing.barred.insert(slice);
+            }
+        }
+        if done {
+            self.finish(slice);
+        } else {
+            self.set(slice, SliceState::Open);
+        }
+    }
+
+    pub(crate) fn exclude(&mut self, worker: PeerKey) {
+        self.workers.entry(worker).or_default().excluded = true;
+    }
+
+    /// The next open slice becomes the requester's own computation.
+    pub(crate) fn next_open(&self) -> Option<u32> {
+        self.open.first().map(|(_, slice)| *slice)
+    }
+
+    pub(crate) fn own(&mut self, slice: u32, task: TaskId) {
+        self.set(slice, SliceState::Own(task));
+    }
+
+    pub(crate) fn reopen(&mut self, slice: u32) {
+        self.set(slice, SliceState::Open);
+    }
+
+    pub(crate) fn finish(&mut self, slice: u32) {
+        if self.slices[slice as usize] != SliceState::Done {
+            self.set(slice, SliceState::Done);
+            self.done += 1;
+        }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.done as usize == self.slices.len()
+    }
+
+    /// Whether slices are open and nobody computes any.
+    pub(crate) fn is_starved(&self) -> bool {
+        !self.open.is_empty() && self.open.len() + self.done as usize == self.slices.len()
+    }
+
+    /// The tasks of own computations.
+    pub(crate) fn own_tasks(&self) -> Vec<TaskId> {
+        self.slices.iter().filter_map(|s| if let SliceState::Own(task) = s { Some(*task) } else { None }).collect()
+    }
+
+    /// Whether `worker` may still get a lease, as far as this job is concerned.
+    pub(crate) fn accepts(&self, worker: &PeerKey) -> bool {
+        !self.workers.get(worker).is_some_and(|s| s.excluded)
+    }
+}

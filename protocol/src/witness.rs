@@ -1,0 +1,136 @@
+//! The witness: signs that it saw a root before anybody could know the seed, and holds a share of that seed.
+//!
+//! | state of a (job, slice, worker) | input | next |
+//! |---|---|---|
+//! | nothing for this lease | LockRequest | locked: persisted, then signed |
+//! | locked | LockRequest, same root | the stored lock again |
+//! | locked | LockRequest, other root | refused: nothing said |
+//! | locked | LockSet with its lock | revealed: persisted, then said |
+//! | revealed for one lease | LockSet of another lease | refused: a steward cannot re-roll the seed |
+//!
+//! Invariant: at most one root per lease and one reveal per (job, slice, worker), over any crash.
+
+use crate::config;
+use crate::context::Context;
+use crate::draw;
+use crate::evidence::{Commitment, Lease, Lock, LockSet};
+use crate::hash::{Hash, JobId, LeaseId, PeerKey};
+use crate::io::Record;
+use crate::manifest::JobRecord;
+use crate::message::Message;
+use crate::rules;
+use crate::signed::Signed;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+type SliceKey = (JobId, u32, PeerKey);
+
+struct LockState {
+    slice: SliceKey,
+    collector: PeerKey,
+    root: Hash,
+    nonce: Hash,
+    /// Unix second of the job's end plus a day; then the lock is of no use to anybody.
+    until_s: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Witness {
+    locks: BTreeMap<LeaseId, LockState>,
+    revealed: BTreeMap<SliceKey, LeaseId>,
+}
+
+const DAY_S: u64 = 24 * 60 * 60;
+
+impl Witness {
+    /// Takes back what the log holds. Its age is unknown, so it stays for a day from now.
+    pub(crate) fn restore(&mut self, record: &Record, now_s: u64) {
+        match record {
+            Record::Locked { job, slice, worker, collector, lease, root, nonce } => {
+                let slice = (*job, *slice, *worker);
+                let until_s = now_s + DAY_S;
+                let state = LockState { slice, collector: *collector, root: *root, nonce: *nonce, until_s };
+                self.locks.insert(*lease, state);
+            }
+            Record::Revealed { lease } => {
+                if let Some(state) = self.locks.get(lease) {
+                    self.revealed.insert(state.slice, *lease);
+                }
+            }
+            Record::Committed { .. } | Record::Submitted { .. } | Record::Receipted { .. } => {}
+        }
+    }
+
+    pub(crate) fn on_lock_request(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        record: &JobRecord,
+        lease: &Signed<Lease>,
+        commitment: &Signed<Commitment>,
+    ) {
+        let id = lease.body.id(&ctx.swarm);
+        if from != lease.body.steward || commitment.body.lease != id {
+            return;
+        }
+        if let Some(state) = self.locks.get(&id) {
+            if state.root == commitment.body.root {
+                let lock = Self::lock(ctx, id, state.root, &state.nonce);
+                ctx.send(from, &Message::Locked(lock));
+            }
+            return;
+        }
+        let of_collector = self.locks.values().filter(|s| s.collector == from).count();
+        if self.locks.len() >= config::LOCKS_MAX
+            || of_collector >= config::LOCKS_PER_COLLECTOR
+            || rules::check_lease(record, &lease.body, &ctx.swarm).is_err()
+            || !rules::witness_ranks(record, &lease.body).contains(&ctx.me)
+            || !ctx.verify(lease, &lease.body.steward)
+            || !ctx.verify(commitment, &lease.body.worker)
+        {
+            return;
+        }
+        let (job, slice, worker) = (lease.body.job, lease.body.slice, lease.body.worker);
+        let (root, nonce) = (commitment.body.root, ctx.nonce());
+        let until_s = record.manifest.body.deadline_s + DAY_S;
+        self.locks.insert(id, LockState { slice: (job, slice, worker), collector: from, root, nonce, until_s });
+        let seq = ctx.persist(Record::Locked { job, slice, worker, collector: from, lease: id, root, nonce });
+        let lock = Self::lock(ctx, id, root, &nonce);
+        ctx.send_after(seq, from, &Message::Locked(lock));
+    }
+
+    fn lock(ctx: &Context, lease: LeaseId, root: Hash, nonce: &Hash) -> Signed<Lock> {
+        ctx.sign(Lock { lease, root, nonce_digest: draw::nonce_digest(nonce) })
+    }
+
+    pub(crate) fn on_lock_set(&mut self, ctx: &mut Context, from: PeerKey, set: &Signed<LockSet>) {
+        let lease = set.body.lease;
+        let Some(state) = self.locks.get(&lease) else { return };
+        let mine = draw::nonce_digest(&state.nonce);
+        if from != state.collector
+            || set.body.locks.len() > config::WITNESSES
+            || !set.body.locks.iter().any(|l| l.nonce_digest == mine)
+            || !ctx.verify(set, &state.collector)
+        {
+            return;
+        }
+        let reveal = Message::Reveal { lease, nonce: state.nonce };
+        match self.revealed.get(&state.slice) {
+            Some(other) if *other != lease => {}
+            Some(_) => ctx.send(from, &reveal),
+            None => {
+                self.revealed.insert(state.slice, lease);
+                let seq = ctx.persist(Record::Revealed { lease });
+                ctx.send_after(seq, from, &reveal);
+            }
+        }
+    }
+
+    pub(crate) fn sweep(&mut self, now_s: u64) {
+        let over: Vec<_> = self.locks.iter().filter(|(_, s)| s.until_s < now_s).map(|(l, s)| (*l, s.slice)).collect();
+        for (lease, slice) in over {
+            self.locks.remove(&lease);
+            self.revealed.remove(&slice);
+        }
+    }
+}

@@ -1,0 +1,503 @@
+//! The worker: finds jobs, asks for leases, computes, commits, opens what was drawn, hands the output over.
+//!
+//! | state of a lease | input | next |
+//! |---|---|---|
+//! | none | LeaseGrant that was asked for | computing |
+//! | computing | all tiles computed | checking one tile on the CPU reference |
+//! | checking | equal | committing: root logged, then sent, three tries |
+//! | committing | CommitAck | committed; the next lease is asked for |
+//! | committed | LockSet, Seed, SealList that fit together | opening: three tries, then by way of the auditors |
+//! | opening | Audited | delivering: output and salt secret |
+//! | delivering | Stored, Receipt | earned |
+//! | any | LeaseEnded, time over, device failure | lost |
+//!
+//! Invariants: one root per lease, over any crash (a lease in the log is never taken up again); output and salt
+//! secret leave only after the auditors agreed; one opening per lease.
+
+use crate::config;
+use crate::context::{Context, Waiting};
+use crate::draw;
+use crate::evidence::{Commitment, Lease, LockSet, OpenedTile, Opening, SealList, Stored};
+use crate::hash::{BlobId, Hash, JobId, LeaseId, PeerKey};
+use crate::io::{Capacity, Computed, Event, Output, Purpose, Record, TaskId};
+use crate::manifest::{Intensity, JobRecord};
+use crate::merkle;
+use crate::message::Message;
+use crate::reason::Reason;
+use crate::receipt::Receipt;
+use crate::rules;
+use crate::signed::{Fact, Signed};
+use crate::timers::Timer;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// A job that this peer may work for.
+struct Engagement {
+    record: Arc<JobRecord>,
+    prepared: bool,
+    /// A lease was asked for and nothing has come back.
+    asking: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Computing,
+    Checking { tile: u32 },
+    Committing { tries: usize },
+    Committed,
+    Opening { tries: usize },
+    Delivering { tries: usize },
+}
+
+struct Work {
+    lease: Signed<Lease>,
+    record: Arc<JobRecord>,
+    stage: Stage,
+    task: Option<TaskId>,
+    tiles: Vec<Hash>,
+    blob: Option<BlobId>,
+    commitment: Option<Signed<Commitment>>,
+    lock_set: Option<Signed<LockSet>>,
+    nonces: Option<(Vec<Option<Hash>>, Hash)>,
+    list: Option<Signed<SealList>>,
+    opening: Option<Signed<Opening>>,
+}
+
+impl Work {
+    fn steward(&self) -> PeerKey {
+        self.lease.body.steward
+    }
+
+    fn before_commitment(&self) -> bool {
+        matches!(self.stage, Stage::Computing | Stage::Checking { .. } | Stage::Committing { .. })
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Worker {
+    jobs: BTreeMap<JobId, Engagement>,
+    works: BTreeMap<LeaseId, Work>,
+    /// Leases that the log binds to a root.
+    bound: BTreeSet<LeaseId>,
+}
+
+impl Worker {
+    pub(crate) fn restore(&mut self, record: &Record) {
+        if let Record::Committed { lease, .. } = record {
+            self.bound.insert(*lease);
+        }
+    }
+
+    pub(crate) fn idle(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// A job's record came. True if this peer wants to work for it.
+    pub(crate) fn consider(&mut self, ctx: &Context, job: JobId, record: &Arc<JobRecord>, capacity: &Capacity) -> bool {
+        let manifest = &record.manifest.body;
+        let able = capacity.slots > 0 && capacity.kernels.iter().any(|k| k.kernel == manifest.kernel);
+        let wanted = able
+            && record.roster.index(&ctx.me).is_some()
+            && self.jobs.len() < config::WORKER_JOBS_MAX
+            && !self.jobs.contains_key(&job);
+        if wanted {
+            self.jobs.insert(job, Engagement { record: record.clone(), prepared: false, asking: false });
+        }
+        wanted
+    }
+
+    /// A steward offers again a job that is known already: ask at once.
+    pub(crate) fn reconsider(&mut self, ctx: &mut Context, job: &JobId) {
+        if self.jobs.contains_key(job) {
+            ctx.timers.set(Timer::Ask(*job), ctx.now);
+        }
+    }
+
+    pub(crate) fn on_prepared(&mut self, ctx: &mut Context, job: &JobId, ok: bool) {
+        if let Some(engagement) = self.jobs.get_mut(job) {
+            engagement.prepared = ok;
+            if ok {
+                ctx.timers.set(Timer::Ask(*job), ctx.now);
+            } else {
+                self.jobs.remove(job);
+            }
+        }
+    }
+
+    /// Asks for a lease of `job`, if there is room for one. `knows` tells whether a roster member is known.
+    pub(crate) fn ask(&mut self, ctx: &mut Context, job: JobId, capacity: &Capacity, knows: &dyn Fn(&PeerKey) -> bool) {
+        let busy = self.works.values().filter(|w| w.before_commitment()).count()
+            + self.jobs.values().filter(|j| j.asking).count();
+        let Some(engagement) = self.jobs.get_mut(&job).filter(|e| e.prepared) else { return };
+        let record = &engagement.record;
+        let requester = record.manifest.body.requester;
+        let unreceipted = self.works.values().filter(|w| w.record.manifest.body.requester == requester).count();
+        let roster = record.roster.peers();
+        let known = roster.iter().filter(|p| **p == ctx.me || knows(p)).count();
+        if record.manifest.body.deadline_s <= ctx.unix_s() {
+            self.jobs.remove(&job);
+            return;
+        }
+        // Whoever offers a roster of strangers could have made them up; whoever is busy asks when it is not.
+        if engagement.asking || unreceipted >= config::UNRECEIPTED_MAX || known * 3 < roster.len() * 2 {
+            ctx.timers.set(Timer::Ask(job), ctx.now.after(config::LEASE_RETRY));
+        } else if busy < usize::from(capacity.slots) {
+            let steward = record.appointment.body.stewards[0];
+            engagement.asking = true;
+            ctx.send(steward, &Message::LeaseRequest { job });
+            // An answer that never comes must not hold the slot for ever.
+            ctx.timers.set(Timer::Ask(job), ctx.now.after(config::LOCK_WAIT));
+        }
+    }
+
+    /// The `Ask` timer: what was asked before went unanswered.
+    pub(crate) fn stop_asking(&mut self, job: &JobId) {
+        if let Some(engagement) = self.jobs.get_mut(job) {
+            engagement.asking = false;
+        }
+    }
+
+    /// A slot or a receipt is free: every job may ask again.
+    fn ask_soon(&self, ctx: &mut Context) {
+        for job in self.jobs.iter().filter(|(_, e)| !e.asking).map(|(job, _)| *job) {
+            ctx.timers.set_by(Timer::Ask(job), ctx.now);
+        }
+    }
+
+    pub(crate) fn on_refusal(&mut self, ctx: &mut Context, from: PeerKey, job: JobId, retry_ms: u32) {
+        let Some(engagement) = self.jobs.get_mut(&job).filter(|e| e.record.is_steward(&from)) else { return };
+        engagement.asking = false;
+        if retry_ms == 0 {
+            self.end_job(ctx, &job);
+        } else {
+            let wait = Duration::from_millis(u64::from(retry_ms.min(60_000)));
+            ctx.timers.set(Timer::Ask(job), ctx.now.after(wait));
+        }
+    }
+
+    pub(crate) fn on_grant(&mut self, ctx: &mut Context, from: PeerKey, lease: Signed<Lease>) {
+        let body = &lease.body;
+        let id = body.id(&ctx.swarm);
+        let Some(engagement) = self.jobs.get_mut(&body.job).filter(|e| e.asking) else { return };
+        let record = engagement.record.clone();
+        let newcomer = Intensity::newcomer(record.roster.eligible(&ctx.me));
+        let good = body.worker == ctx.me
+            && body.steward == from
+            && !self.works.contains_key(&id)
+            && !self.bound.contains(&id)
+            && body.intensity.meets(&newcomer, record.roster.eligible(&ctx.me))
+            && rules::check_lease(&record, body, &ctx.swarm).is_ok()
+            && ctx.verify(&lease, &from);
+        if !good {
+            return;
+        }
+        engagement.asking = false;
+        ctx.timers.clear(Timer::Ask(body.job));
+        let (job, slice) = (body.job, body.slice);
+        let tiles = record.manifest.body.tiles_of(slice).collect();
+        let task = Some(ctx.compute(Waiting::Worker(id), job, tiles, Purpose::Work));
+        ctx.timers.set(Timer::Work(id), ctx.now.after(Duration::from_millis(u64::from(body.ttl_ms))));
+        ctx.notify(Event::Working { job, slice });
+        let work = Work {
+            lease,
+            record,
+            stage: Stage::Computing,
+            task,
+            tiles: Vec::new(),
+            blob: None,
+            commitment: None,
+            lock_set: None,
+            nonces: None,
+            list: None,
+            opening: None,
+        };
+        self.works.insert(id, work);
+        self.ask_soon(ctx);
+    }
+
+    pub(crate) fn on_computed(
+        &mut self,
+        ctx: &mut Context,
+        id: LeaseId,
+        result: Result<Computed, Reason>,
+        capacity: &Capacity,
+    ) {
+        let Some(work) = self.works.get_mut(&id) else { return };
+        work.task = None;
+        let lease = &work.lease.body;
+        let manifest = &work.record.manifest.body;
+        match (work.stage, result) {
+            (Stage::Computing, Ok(computed)) if computed.tiles.len() == manifest.tiles_in(lease.slice) as usize => {
+                let tile = ctx.below(computed.tiles.len() as u32);
+                work.tiles = computed.tiles;
+                work.blob = computed.blob;
+                work.stage = Stage::Checking { tile };
+                let tile = manifest.tiles_of(lease.slice).start + tile;
+                let tiles = alloc::vec![tile];
+                work.task = Some(ctx.compute(Waiting::Worker(id), lease.job, tiles, Purpose::SelfCheck));
+            }
+            (Stage::Checking { tile }, Ok(computed)) if computed.tiles.first() == work.tiles.get(tile as usize) => {
+                self.commit(ctx, id, capacity);
+            }
+            (Stage::Checking { .. }, Ok(_)) => self.give_up(ctx, id, Reason::SelfCheckFailed),
+            (_, Ok(_)) => self.give_up(ctx, id, Reason::DeviceFailed),
+            (_, Err(reason)) => self.give_up(ctx, id, reason),
+        }
+    }
+
+    fn commit(&mut self, ctx: &mut Context, id: LeaseId, capacity: &Capacity) {
+        let Some(work) = self.works.get_mut(&id) else { return };
+        let secret = ctx.signer.prf(merkle::SECRET_CONTEXT, id.as_bytes());
+        let Some(root) = merkle::root(&id, &merkle::leaves(&secret, &work.tiles)) else { return };
+        let Some(device) = capacity.devices.first().cloned() else { return };
+        let commitment = ctx.sign(Commitment { lease: id, root, tiles: work.tiles.len() as u32, device });
+        let seq = ctx.persist(Record::Committed { lease: id, root });
+        self.bound.insert(id);
+        ctx.send_after(seq, work.steward(), &Message::Commit(Box::new(commitment.clone())));
+        work.commitment = Some(commitment);
+        work.stage = Stage::Committing { tries: 1 };
+        ctx.timers.set(Timer::Work(id), ctx.retry_at(0));
+    }
+
+    /// The lease cannot be fulfilled: tell the steward, so that it need not wait for the lease to lapse.
+    fn give_up(&mut self, ctx: &mut Context, id: LeaseId, reason: Reason) {
+        if let Some(work) = self.works.get(&id) {
+            ctx.send(work.steward(), &Message::LeaseEnded { lease: id, reason });
+        }
+        self.lose(ctx, id, reason);
+    }
+
+    fn lose(&mut self, ctx: &mut Context, id: LeaseId, reason: Reason) {
+        if let Some(work) = self.remove(ctx, id) {
+            ctx.notify(Event::Lost { job: work.lease.body.job, slice: work.lease.body.slice, reason });
+            self.ask_soon(ctx);
+        }
+    }
+
+    fn remove(&mut self, ctx: &mut Context, id: LeaseId) -> Option<Work> {
+        let work = self.works.remove(&id)?;
+        ctx.timers.clear(Timer::Work(id));
+        ctx.abort(work.task);
+        if let Some(blob) = work.blob {
+            ctx.out.push(Output::Discard { blob });
+        }
+        Some(work)
+    }
+
+    /// The lease's work, if `from` may speak about it.
+    fn work_from(&mut self, from: PeerKey, id: LeaseId) -> Option<&mut Work> {
+        self.works.get_mut(&id).filter(|w| w.steward() == from)
+    }
+
+    pub(crate) fn on_commit_ack(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId) {
+        let Some(work) = self.work_from(from, id) else { return };
+        if matches!(work.stage, Stage::Committing { .. }) {
+            work.stage = Stage::Committed;
+            // The collector ends what fails; this only bounds how long a dead collector is remembered.
+            ctx.timers.set(Timer::Work(id), ctx.now.after(config::LINGER));
+            self.ask_soon(ctx);
+        }
+    }
+
+    pub(crate) fn on_lock_set(&mut self, ctx: &mut Context, from: PeerKey, set: Signed<LockSet>) {
+        let id = set.body.lease;
+        let Some(work) = self.work_from(from, id) else { return };
+        if work.lock_set.is_none() {
+            work.lock_set = Some(set);
+            self.open(ctx, id);
+        }
+    }
+
+    pub(crate) fn on_seed(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        id: LeaseId,
+        nonces: Vec<Option<Hash>>,
+        steward_nonce: Hash,
+    ) {
+        let Some(work) = self.work_from(from, id) else { return };
+        if work.nonces.is_none() && nonces.len() <= config::WITNESSES {
+            work.nonces = Some((nonces, steward_nonce));
+            self.open(ctx, id);
+        }
+    }
+
+    pub(crate) fn on_seal_list(&mut self, ctx: &mut Context, from: PeerKey, list: Signed<SealList>) {
+        let id = list.body.lease;
+        let Some(work) = self.work_from(from, id) else { return };
+        match &work.opening {
+            Some(opening) if work.list.as_ref() == Some(&list) => {
+                let opening = Message::Opening(Box::new(opening.clone()));
+                ctx.send(from, &opening);
+            }
+            Some(_) => {}
+            None => {
+                work.list = Some(list);
+                self.open(ctx, id);
+            }
+        }
+    }
+
+    /// Opens once lock set, seed and seal list are here and fit together. Whatever does not fit is dropped: the
+    /// collector may still send the right one, and a wrong draw must not be opened.
+    fn open(&mut self, ctx: &mut Context, id: LeaseId) {
+        let Some(work) = self.works.get_mut(&id).filter(|w| w.opening.is_none()) else { return };
+        let (Some(commitment), Some(set), Some((nonces, steward_nonce)), Some(list)) =
+            (&work.commitment, &work.lock_set, &work.nonces, &work.list)
+        else {
+            return;
+        };
+        let lease = &work.lease.body;
+        let root = commitment.body.root;
+        let seed = draw::seed(&id, &root, nonces, steward_nonce);
+        let verifier = ctx.signer.verifier();
+        let checked = rules::check_lock_set(&work.record, lease, id, &set.body)
+            .and_then(|witnesses| rules::check_locks(&witnesses, &set.body, root, &ctx.swarm, verifier))
+            .and_then(|()| rules::check_nonces(lease, &set.body, nonces, steward_nonce))
+            .and_then(|()| rules::check_seal_list(&work.record, lease, id, &list.body, &seed));
+        let signed = ctx.verify(set, &lease.steward) && ctx.verify(list, &lease.steward);
+        let manifest = &work.record.manifest.body;
+        let n = commitment.body.tiles;
+        let tiles = list.body.tiles(&seed, &lease.intensity, n, manifest, &work.record.roster);
+        let (Ok(_), true, Some(tiles)) = (checked, signed, tiles) else {
+            (work.lock_set, work.nonces, work.list) = (None, None, None);
+            return;
+        };
+        let secret = ctx.signer.prf(merkle::SECRET_CONTEXT, id.as_bytes());
+        let opened = |t: &u32| OpenedTile { tile: *t, salt: merkle::salt(&secret, *t), hash: work.tiles[*t as usize] };
+        let opening = ctx.sign(Opening {
+            lease: id,
+            root,
+            seal_list: list.body.digest(&ctx.swarm),
+            tiles: tiles.iter().map(opened).collect(),
+            proof: merkle::prove(&merkle::leaves(&secret, &work.tiles), &tiles),
+        });
+        ctx.send(work.steward(), &Message::Opening(Box::new(opening.clone())));
+        work.opening = Some(opening);
+        work.stage = Stage::Opening { tries: 1 };
+        ctx.timers.set(Timer::Work(id), ctx.retry_at(0));
+    }
+
+    pub(crate) fn on_opening_ack(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId) {
+        if self.work_from(from, id).is_some_and(|w| matches!(w.stage, Stage::Opening { .. })) {
+            ctx.timers.set(Timer::Work(id), ctx.now.after(config::LINGER));
+        }
+    }
+
+    pub(crate) fn on_audited(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId) {
+        let Some(work) = self.work_from(from, id) else { return };
+        if matches!(work.stage, Stage::Opening { .. } | Stage::Delivering { .. }) {
+            work.stage = Stage::Delivering { tries: 1 };
+            self.deliver(ctx, id);
+        }
+    }
+
+    fn deliver(&mut self, ctx: &mut Context, id: LeaseId) {
+        let Some(work) = self.works.get(&id) else { return };
+        let Some(blob) = work.blob else { return };
+        let secret = ctx.signer.prf(merkle::SECRET_CONTEXT, id.as_bytes());
+        ctx.send(work.steward(), &Message::Output { lease: id, blob, secret });
+        ctx.timers.set(Timer::Work(id), ctx.now.after(config::STORE_WAIT));
+    }
+
+    pub(crate) fn on_stored(&mut self, ctx: &mut Context, from: PeerKey, stored: &Signed<Stored>) {
+        let id = stored.body.lease;
+        let valid = ctx.verify(stored, &from);
+        let Some(work) = self.work_from(from, id).filter(|_| valid) else { return };
+        if work.commitment.as_ref().is_some_and(|c| c.body.root == stored.body.root) {
+            // The receipt follows at once; if it does not, the collector has died after storing.
+            ctx.timers.set(Timer::Work(id), ctx.now.after(config::STORE_WAIT));
+        }
+    }
+
+    pub(crate) fn on_receipt(&mut self, ctx: &mut Context, from: PeerKey, receipt: Box<Receipt>) {
+        let id = receipt.id(&ctx.swarm);
+        let swarm = ctx.swarm;
+        let Some(work) = self.work_from(from, id) else { return };
+        if receipt.verify(&work.record, &swarm, ctx.signer.verifier()).is_err() {
+            return;
+        }
+        let (job, slice) = (work.lease.body.job, work.lease.body.slice);
+        self.remove(ctx, id);
+        ctx.persist(Record::Receipted { job, receipt: receipt.clone() });
+        ctx.notify(Event::Earned { job, slice, receipt });
+        self.ask_soon(ctx);
+    }
+
+    pub(crate) fn on_lease_ended(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId, reason: Reason) {
+        if self.work_from(from, id).is_some() {
+            self.lose(ctx, id, reason);
+        }
+    }
+
+    pub(crate) fn on_timer(&mut self, ctx: &mut Context, id: LeaseId) {
+        let Some(work) = self.works.get_mut(&id) else { return };
+        let steward = work.steward();
+        match work.stage {
+            Stage::Committing { tries } if tries < config::RETRY.len() => {
+                work.stage = Stage::Committing { tries: tries + 1 };
+                let Some(commitment) = work.commitment.clone() else { return };
+                ctx.send(steward, &Message::Commit(Box::new(commitment)));
+                ctx.timers.set(Timer::Work(id), ctx.retry_at(tries));
+            }
+            Stage::Opening { tries } => {
+                work.stage = Stage::Opening { tries: tries + 1 };
+                if tries > config::RETRY.len() {
+                    self.lose(ctx, id, Reason::NoOpening);
+                    return;
+                }
+                let Some(opening) = work.opening.clone() else { return };
+                let mut to = alloc::vec![steward];
+                if tries == config::RETRY.len() {
+                    // The collector does not acknowledge: the auditors carry the opening to it.
+                    let seals = work.list.iter().flat_map(|l| &l.body.seals);
+                    to.extend(seals.filter_map(|s| work.record.roster.peer(s.auditor)));
+                    ctx.timers.set(Timer::Work(id), ctx.now.after(config::LINGER));
+                } else {
+                    ctx.timers.set(Timer::Work(id), ctx.retry_at(tries));
+                }
+                let message = Message::Opening(Box::new(opening));
+                to.into_iter().for_each(|peer| ctx.send(peer, &message));
+            }
+            Stage::Delivering { tries } if tries < config::RETRY.len() => {
+                work.stage = Stage::Delivering { tries: tries + 1 };
+                self.deliver(ctx, id);
+            }
+            Stage::Computing | Stage::Checking { .. } => self.give_up(ctx, id, Reason::LeaseExpired),
+            Stage::Committing { .. } | Stage::Committed | Stage::Delivering { .. } => {
+                self.lose(ctx, id, Reason::LeaseExpired);
+            }
+        }
+    }
+
+    pub(crate) fn on_job_ended(&mut self, ctx: &mut Context, from: PeerKey, job: &JobId) -> bool {
+        let of_steward = self.jobs.get(job).is_some_and(|e| e.record.is_steward(&from));
+        if of_steward {
+            self.end_job(ctx, job);
+        }
+        of_steward
+    }
+
+    /// Nothing more is computed for the job. What is being audited goes on.
+    fn end_job(&mut self, ctx: &mut Context, job: &JobId) {
+        self.jobs.remove(job);
+        ctx.timers.clear(Timer::Ask(*job));
+        let of_job: Vec<_> = self
+            .works
+            .iter()
+            .filter(|(_, w)| w.lease.body.job == *job && w.before_commitment())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in of_job {
+            self.lose(ctx, id, Reason::JobDone);
+        }
+    }
+
+    pub(crate) fn serves(&self, job: &JobId) -> bool {
+        self.jobs.contains_key(job) || self.works.values().any(|w| w.lease.body.job == *job)
+    }
+}
