@@ -6,10 +6,7 @@ struct Dispatch {
     zero: u32,
     // Output words (u32) per tile.
     words_per_tile: u32,
-    // Place of this dispatch's first tile in the output buffer.
-    first: u32,
-    reserved: u32,
-    // The requested tile indices, in output order.
+    // The tiles of this dispatch, in output order.
     tiles: array<u32>,
 }
 
@@ -23,5 +20,5 @@ fn dispatch_tile(group: vec3<u32>) -> u32 {
 
 // Word of the output where that tile begins.
 fn dispatch_offset(group: vec3<u32>) -> u32 {
-    return (dispatch.first + group.x) * dispatch.words_per_tile;
+    return group.x * dispatch.words_per_tile;
 }

@@ -65,6 +65,37 @@ impl fmt::Debug for JobSpec {
     }
 }
 
+impl JobSpec {
+    /// The kernel, after a look at the sizes of what it will be given. Every way to a computation starts here.
+    pub fn kernel(&self) -> Result<&'static dyn Kernel, KernelError> {
+        if self.params.len() > MAX_PARAMS_BYTES {
+            return Err(KernelError::Params(format!(
+                "more than {MAX_PARAMS_BYTES} bytes"
+            )));
+        }
+        let too_large = |i: &Arc<[u8]>| i.len() > MAX_INPUT_BYTES;
+        if let Some(index) = self.inputs.iter().position(too_large) {
+            let reason = format!("more than {MAX_INPUT_BYTES} bytes");
+            return Err(KernelError::Input { index, reason });
+        }
+        if self.inputs.len() > MAX_INPUTS {
+            let (index, reason) = (MAX_INPUTS, format!("more than {MAX_INPUTS} inputs"));
+            return Err(KernelError::Input { index, reason });
+        }
+        crate::kernel(self.kernel)
+    }
+
+    /// Validates the job completely and cuts it into tiles.
+    pub fn shape(&self) -> Result<Shape, KernelError> {
+        self.kernel()?.shape(&self.params, &self.inputs)
+    }
+
+    /// The CPU reference for this job.
+    pub fn prepare(&self) -> Result<Box<dyn Prepared>, KernelError> {
+        self.kernel()?.prepare(&self.params, &self.inputs)
+    }
+}
+
 /// How results of a kernel compare between devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -78,7 +109,7 @@ pub enum Tier {
 }
 
 /// A job cut into tiles. Tiles are numbered `0..tiles` and each can be computed alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     /// Number of tiles, 1 to [`MAX_TILES`].
     pub tiles: u32,
@@ -91,7 +122,7 @@ pub struct Shape {
 }
 
 /// Why a job is not computable. The text names what is wrong with the parameters or inputs.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum KernelError {
     /// The kernel id is not one of this build's.
     #[error("unknown kernel {0}: the job was made by another version")]
