@@ -25,8 +25,15 @@ fn apply(op: u32, ua: u32, ub: u32) -> u32 {
         case 15u: { return c_to_u32(a); }
         case 16u: { return bitcast<u32>(vector(a, b)); }
         case 17u: { return bitcast<u32>(sum(a, b)); }
-        default: { return bitcast<u32>(chain(a, b)); }
+        case 18u: { return bitcast<u32>(chain(a, b)); }
+        case 19u: { return bitcast<u32>(c_div_skewed(a, b, skew(ua ^ ub))); }
+        default: { return bitcast<u32>(c_sqrt_skewed(a, skew(ua ^ ub))); }
     }
+}
+
+// 1 +- up to 15 units of 2^-23.
+fn skew(u: u32) -> f32 {
+    return 1.0 + (f32(u & 31u) - 16.0) / 8388608.0;
 }
 
 // Every vector function once.

@@ -92,11 +92,13 @@ fn division_and_root_next_to_ties() {
             .wrapping_add(random.below(3))
             .wrapping_sub(1);
         entries.push([4, a, b.to_bits()]);
+        entries.push([19, a, b.to_bits()]);
         let square = (q * q)
             .to_bits()
             .wrapping_add(random.below(3))
             .wrapping_sub(1);
         entries.push([5, square, 0]);
+        entries.push([20, square, random.u32()]);
     }
     compare(&mut gpu, &entries);
 }

@@ -40,9 +40,14 @@ fn c_to_u32(a: f32) -> u32 {
     return u32(c_min(c_max(a, 0.0), 4294967040.0));
 }
 
-// Correctly rounded quotient. The driver's division only proposes: the exact remainder, which fits an i32
-// as long as the proposal is within 64 ulp, decides. A quotient of two 24-bit integers is never a tie.
-fn c_div(a: f32, b: f32) -> f32 {
+// Correctly rounded quotient and square root.
+fn c_div(a: f32, b: f32) -> f32 { return c_div_skewed(a, b, 1.0); }
+fn c_sqrt(x: f32) -> f32 { return c_sqrt_skewed(x, 1.0); }
+
+// The driver's division only proposes: the exact remainder, which fits an i32 as long as the proposal is within
+// 64 ulp, decides. A quotient of two 24-bit integers is never a tie. `skew` spoils the proposal: the canary shows
+// with it, on devices that propose well, that the last bit does not depend on the driver.
+fn c_div_skewed(a: f32, b: f32, skew: f32) -> f32 {
     let ua = bitcast<u32>(a);
     let ub = bitcast<u32>(b);
     let sign = (ua ^ ub) & 0x80000000u;
@@ -58,7 +63,7 @@ fn c_div(a: f32, b: f32) -> f32 {
     let mb = (xb & 0x7fffffu) | 0x800000u;
     let less = ma < mb;
     let fb = f32(mb);
-    var q = u32(f32(ma) / fb * select(8388608.0, 16777216.0, less));
+    var q = u32(f32(ma) / fb * skew * select(8388608.0, 16777216.0, less));
     var r = i32((ma << select(23u, 24u, less)) - q * mb);
     let step = i32(floor(f32(r) / fb));
     q += u32(step);
@@ -81,8 +86,8 @@ fn c_div(a: f32, b: f32) -> f32 {
     return c_flush(bitcast<f32>(sign | ((u32(e) << 23u) + (q - 0x800000u))));
 }
 
-// Correctly rounded square root, by the same proposal and exact remainder. Negative: the NaN rule.
-fn c_sqrt(x: f32) -> f32 {
+// The same for the square root: within 32 ulp. Negative: the NaN rule.
+fn c_sqrt_skewed(x: f32, skew: f32) -> f32 {
     let u = bitcast<u32>(x);
     if u == 0u || (u >> 31u) != 0u {
         return 0.0;
@@ -94,7 +99,7 @@ fn c_sqrt(x: f32) -> f32 {
     let m = (u & 0x7fffffu) | 0x800000u;
     let wide = m << select(23u, 24u, odd);
     let f = bitcast<f32>((u & 0x7fffffu) | 0x3f800000u) * select(1.0, 2.0, odd);
-    var s = u32(sqrt(f) * 8388608.0);
+    var s = u32(sqrt(f) * skew * 8388608.0);
     s += u32(i32(floor(f32(i32(wide - s * s)) / f32(2u * s))));
     var r = i32(wide - s * s);
     if r < 0 {
