@@ -1,12 +1,15 @@
 //! A device and the CPU reference give the same bytes, on inputs never seen before.
 
+#[path = "support/random.rs"]
+mod random;
 mod support;
 
+use random::Random;
 use starling_kernels::canary::{self, EDGES, OPERATIONS};
 use starling_kernels::fractal::{Fractal, ONE, Params, Set};
 use starling_kernels::runner::{CpuRunner, Runner};
 use starling_kernels::{JobSpec, Kernel};
-use support::{DEADLINE, Random, device};
+use support::{DEADLINE, device};
 
 /// Random operands of every operation: `STARLING_OPS=10000000` for the full check.
 fn samples() -> usize {
