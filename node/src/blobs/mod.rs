@@ -21,3 +21,6 @@ pub const GROUP_BYTES: u64 = 16 * 1024;
 
 /// The same as bao-tree counts it: 2^4 chunks of 1 KiB.
 pub(crate) const GROUP: BlockSize = BlockSize::from_chunk_log(4);
+
+#[cfg(test)]
+mod tests;
