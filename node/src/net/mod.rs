@@ -71,6 +71,7 @@ pub fn start(
         if !config.scope.may_listen(address) {
             return Err(NetError::OutOfScope(address.clone()));
         }
+        transport::check_port_free(address)?;
         swarm
             .listen_on(address.clone())
             .map_err(|e| NetError::Listen {
@@ -89,3 +90,6 @@ pub fn start(
     };
     Ok((handle, sent))
 }
+
+#[cfg(test)]
+mod tests;

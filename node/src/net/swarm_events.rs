@@ -229,6 +229,10 @@ impl Network {
             }
             (Lookup::Address { of }, kad::QueryResult::GetClosestPeers(found)) => {
                 self.remember(found);
+                for waiter in self.address_waiters.remove(&of).unwrap_or_default() {
+                    // An error means that the fetch has ended meanwhile.
+                    let _ = waiter.send(());
+                }
                 self.outbox.looked_up(&of);
                 self.flush(of);
             }
@@ -270,6 +274,7 @@ impl Network {
                 peers: Vec::new(),
             }),
             Lookup::Address { of } => {
+                self.address_waiters.remove(&of);
                 for letter in self.outbox.give_up(&of) {
                     self.send_failed(letter, SendError::Unreachable);
                 }

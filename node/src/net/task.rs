@@ -72,6 +72,8 @@ pub(crate) struct Network {
     pub(super) remotes: HashMap<ConnectionId, Multiaddr>,
     /// Own dials by address.
     pub(super) dials: HashMap<ConnectionId, Multiaddr>,
+    /// Fetches that wait until the addresses of their source have been looked up.
+    pub(super) address_waiters: HashMap<PeerId, Vec<oneshot::Sender<()>>>,
     early_gossip: VecDeque<EarlyGossip>,
     banned: VecDeque<PeerId>,
     bootstrap: Bootstrap,
@@ -93,10 +95,15 @@ struct Bootstrap {
     wait: Duration,
 }
 
+/// A source that could not be reached, and whom to tell when it has been looked up.
+type AddressWanted = (PeerId, oneshot::Sender<()>);
+
 struct Blobs {
     store: BlobStore,
     control: libp2p_stream::Control,
     slots: Arc<Semaphore>,
+    /// Fetches ask here for the addresses of a source; at most one request per slot.
+    wanted: (mpsc::Sender<AddressWanted>, mpsc::Receiver<AddressWanted>),
     fetches: JoinSet<NetEvent>,
     server: JoinHandle<()>,
 }
@@ -128,6 +135,7 @@ impl Network {
             reject_rate: Buckets::new(limits.reject_rate, BUCKETS),
             remotes: HashMap::new(),
             dials: HashMap::new(),
+            address_waiters: HashMap::new(),
             early_gossip: VecDeque::new(),
             banned: VecDeque::new(),
             bootstrap: Bootstrap {
@@ -140,6 +148,7 @@ impl Network {
                 store,
                 control,
                 slots: Arc::new(Semaphore::new(limits.fetches)),
+                wanted: mpsc::channel(limits.fetches.max(1)),
                 fetches: JoinSet::new(),
             },
             protocols,
@@ -171,6 +180,10 @@ impl Network {
                     if let Ok(event) = fetched {
                         self.tell(event);
                     }
+                }
+                Some((of, waiter)) = self.blobs.wanted.1.recv() => {
+                    self.address_waiters.entry(of).or_default().push(waiter);
+                    self.look_up(Lookup::Address { of });
                 }
                 _ = housekeeping.tick() => self.keep_house(Instant::now()),
             }
@@ -353,6 +366,7 @@ impl Network {
         let fetch = Fetch {
             store: self.blobs.store.clone(),
             control: self.blobs.control.clone(),
+            wanted: self.blobs.wanted.0.clone(),
             protocol: self.protocols.blob.clone(),
             limits: self.limits.fetch,
             hash,
@@ -479,6 +493,7 @@ async fn deliver(events: &mpsc::Sender<NetEvent>, queue: &mut VecDeque<NetEvent>
 struct Fetch {
     store: BlobStore,
     control: libp2p_stream::Control,
+    wanted: mpsc::Sender<AddressWanted>,
     protocol: libp2p::StreamProtocol,
     limits: FetchLimits,
     hash: BlobHash,
@@ -495,7 +510,12 @@ impl Fetch {
         }
         let mut failures = Vec::new();
         for (key, peer) in sources {
-            match self.ask(peer).await {
+            let mut answer = self.ask(peer).await;
+            if matches!(answer, Err(SourceError::Unreachable(_))) {
+                self.look_up(peer).await;
+                answer = self.ask(peer).await;
+            }
+            match answer {
                 Ok(len) => return Ok(len),
                 Err(error) => {
                     tracing::debug!(%peer, %error, "blob source failed");
@@ -504,6 +524,15 @@ impl Fetch {
             }
         }
         Err(BlobFailure::Sources(failures))
+    }
+
+    /// Waits until the addresses of a source have been looked up, found or not.
+    async fn look_up(&self, peer: PeerId) {
+        let (found, looked_up) = oneshot::channel();
+        if self.wanted.send((peer, found)).await.is_ok() {
+            // An error means that no lookup was possible.
+            let _ = looked_up.await;
+        }
     }
 
     /// Asks one source, again while it is busy.

@@ -3,17 +3,22 @@
 //! Order matters: scope is checked before a socket is touched, admission after the remote has proven its key and
 //! before the swarm sees the connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::future::Either;
 use libp2p::{
-    PeerId, Transport,
+    Multiaddr, PeerId, Transport,
     core::{
         muxing::StreamMuxerBox,
         transport::{Boxed, OrTransport, timeout::TransportTimeout},
         upgrade::Version,
     },
     identity::Keypair,
+    multiaddr::Protocol,
     noise, quic, tcp, yamux,
 };
 
@@ -64,6 +69,26 @@ pub(crate) fn build(
         });
     let timed = TransportTimeout::new(admitted, HANDSHAKE_TIMEOUT);
     Ok(Scoped::new(timed, scope).boxed())
+}
+
+/// Refuses a TCP port that another process listens on. libp2p shares ports (hole punching needs that), so two peers
+/// started with the same one would silently steal each other's connections.
+pub(crate) fn check_port_free(address: &Multiaddr) -> Result<(), NetError> {
+    let mut parts = address.iter();
+    let ip = match parts.next() {
+        Some(Protocol::Ip4(ip)) => IpAddr::V4(ip),
+        Some(Protocol::Ip6(ip)) => IpAddr::V6(ip),
+        _ => return Ok(()),
+    };
+    let Some(Protocol::Tcp(port @ 1..)) = parts.next() else {
+        return Ok(());
+    };
+    TcpListener::bind((ip, port))
+        .map(drop)
+        .map_err(|e| NetError::Listen {
+            address: address.clone(),
+            reason: e.to_string(),
+        })
 }
 
 async fn admit(
