@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::blobs::{BlobError, BlobStore};
 use crate::compute::{Backend, Capability, Compute, DeviceChoice, DeviceError, Usage, open as open_device};
 use crate::driver::{CAPACITY_TOPIC, Command, Driven, Driver, Parts};
-use crate::home::{Limits, Home, HomeError};
+use crate::home::{Home, HomeError, config::Limits};
 use crate::key::{KeyError, Seed};
 use crate::log::{Log, LogError, LogWriter};
 use crate::net::{Multiaddr, NetConfig, NetError, NetLimits, Scope, start as start_net};
