@@ -82,7 +82,7 @@ impl Collector {
         let id = attestation.body.lease;
         let Some(case) = self.cases.get_mut(&id).filter(|c| c.step == Step::Attesting) else { return };
         let Some(opening) = &case.opening else { return };
-        let fits = attestation.body.opening == opening.body.digest(&ctx.swarm);
+        let fits = attestation.body.seed == case.seed && attestation.body.opening == opening.body.digest(&ctx.swarm);
         if !case.round.waiting().any(|p| *p == from) || !fits || !ctx.verify(attestation, &from) {
             return;
         }
@@ -170,8 +170,8 @@ impl Collector {
             }
         } else if opening.body.tiles.iter().map(|t| t.hash).eq(reference.iter().copied()) {
             let (tiles, opening) = (reference.len() as u16, opening.body.digest(&ctx.swarm));
-            let nonce = Hash::default();
-            let attestation = ctx.sign(Attestation { lease: id, opening, agree: true, tiles, nonce });
+            let (seed, nonce) = (case.seed, Hash::default());
+            let attestation = ctx.sign(Attestation { lease: id, seed, opening, agree: true, tiles, nonce });
             case.quorum = Some(Quorum::SelfChecked { tiles, signature: attestation.signature });
             self.ask_output(ctx, id, 1);
         } else {
