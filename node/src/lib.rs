@@ -1,1 +1,4 @@
 //! Starling node.
+
+pub mod blobs;
+pub mod net;

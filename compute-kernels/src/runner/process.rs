@@ -1,0 +1,353 @@
+//! A device process as seen from its parent: started on demand, killed at a deadline, started again after a crash.
+//!
+//! It is not the process itself (`child.rs`) and decides nothing about jobs.
+//! Invariant: every call returns by its deadline; a child that does not answer in time is dead when the call returns.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io::{self, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use super::frame::{self, Request, Response};
+use super::{AdapterChoice, DeviceInfo, RunnerError, check_run};
+use crate::kernel::{JobSpec, Shape};
+
+/// Last bytes of a child's stderr that its obituary quotes.
+const STDERR_TAIL_BYTES: usize = 2048;
+/// How long a broken connection waits for them.
+const OBITUARY_WAIT: Duration = Duration::from_secs(1);
+
+/// How to start a device process: an executable that calls [`super::child::serve`] when given these arguments.
+#[derive(Clone, Debug)]
+pub struct RunnerCommand {
+    /// Usually the node's own executable.
+    pub exe: PathBuf,
+    /// Its hidden subcommand.
+    pub args: Vec<OsString>,
+}
+
+impl RunnerCommand {
+    /// Lists the adapters of this machine, software ones too, in a child: drivers crash during enumeration as well.
+    pub fn adapters(&self, deadline: Duration) -> Result<Vec<DeviceInfo>, RunnerError> {
+        let mut connection = Connection::start(self)?;
+        match connection.call(Request::Adapters, Vec::new(), Deadline::after(deadline))? {
+            (Response::Adapters(adapters), _) => Ok(adapters),
+            (other, _) => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// A GPU, held by a child process that is started, killed and started again as needed.
+pub struct GpuProcess {
+    command: RunnerCommand,
+    choice: AdapterChoice,
+    info: DeviceInfo,
+    connection: Option<Connection>,
+    /// The current job, and whether the running child knows it.
+    job: Option<(JobSpec, Shape)>,
+    loaded: bool,
+    last_used: Instant,
+}
+
+impl GpuProcess {
+    /// Starts a child and opens the chosen adapter in it.
+    pub fn spawn(
+        command: RunnerCommand,
+        choice: AdapterChoice,
+        deadline: Duration,
+    ) -> Result<Self, RunnerError> {
+        let (connection, info) = open(&command, choice, Deadline::after(deadline))?;
+        Ok(GpuProcess {
+            command,
+            choice,
+            info,
+            connection: Some(connection),
+            job: None,
+            loaded: false,
+            last_used: Instant::now(),
+        })
+    }
+
+    /// See [`super::Runner::load`]. A job that is loaded already costs nothing.
+    pub fn load(&mut self, job: &JobSpec, deadline: Duration) -> Result<Shape, RunnerError> {
+        if let Some((current, shape)) = &self.job
+            && current == job
+        {
+            return Ok(*shape);
+        }
+        self.job = None;
+        self.loaded = false;
+        let result = self.send_job(job, Deadline::after(deadline));
+        self.last_used = Instant::now();
+        let shape = result?;
+        self.job = Some((job.clone(), shape));
+        Ok(shape)
+    }
+
+    /// See [`super::Runner::run`]. After a crash or a stop the job is loaded again, within the same deadline.
+    pub fn run(&mut self, tiles: &[u32], deadline: Duration) -> Result<Vec<u8>, RunnerError> {
+        let (job, shape) = self.job.clone().ok_or(RunnerError::NotLoaded)?;
+        check_run(&shape, tiles)?;
+        let deadline = Deadline::after(deadline);
+        let result = self.run_by(&job, tiles, deadline);
+        self.last_used = Instant::now();
+        let bytes = result?;
+        if bytes.len() as u64 == tiles.len() as u64 * u64::from(shape.tile_bytes) {
+            return Ok(bytes);
+        }
+        self.stop();
+        Err(RunnerError::Lost("it returned too few bytes".into()))
+    }
+
+    /// The open adapter.
+    pub fn describe(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// When the last call ended. The caller stops a device that idles for long.
+    pub fn idle_since(&self) -> Instant {
+        self.last_used
+    }
+
+    /// The child's process id, while there is one.
+    pub fn pid(&self) -> Option<u32> {
+        self.connection.as_ref().map(|c| c.pid)
+    }
+
+    /// Ends the child and frees the device. The next call starts it again.
+    pub fn stop(&mut self) {
+        self.connection = None;
+        self.loaded = false;
+    }
+
+    fn run_by(
+        &mut self,
+        job: &JobSpec,
+        tiles: &[u32],
+        deadline: Deadline,
+    ) -> Result<Vec<u8>, RunnerError> {
+        if self.connection.is_none() || !self.loaded {
+            self.send_job(job, deadline)?;
+        }
+        let list: Vec<u8> = tiles.iter().flat_map(|t| t.to_le_bytes()).collect();
+        match self.call(Request::Run, vec![list.into()], deadline)? {
+            (Response::Computed, mut parts) => Ok(parts.pop().unwrap_or_default()),
+            (other, _) => Err(self.unexpected(&other)),
+        }
+    }
+
+    fn send_job(&mut self, job: &JobSpec, deadline: Deadline) -> Result<Shape, RunnerError> {
+        // A cheap look here keeps malformed jobs from travelling through the pipe.
+        job.kernel()?;
+        let params = Arc::from(job.params.as_slice());
+        let parts = [params].into_iter().chain(job.inputs.iter().cloned());
+        match self.call(Request::Load(job.kernel), parts.collect(), deadline)? {
+            (Response::Loaded(shape), _) => {
+                self.loaded = true;
+                Ok(shape)
+            }
+            (other, _) => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// One exchange with a running child, started if need be. Any failure of the child itself ends it.
+    fn call(
+        &mut self,
+        request: Request,
+        parts: Vec<Arc<[u8]>>,
+        deadline: Deadline,
+    ) -> Result<Answer, RunnerError> {
+        if self.connection.is_none() {
+            self.loaded = false;
+            let (connection, info) = open(&self.command, self.choice, deadline)?;
+            if info != self.info {
+                return Err(RunnerError::Device(format!(
+                    "{} is gone, {} answers in its place: restart to use it",
+                    self.info.name, info.name
+                )));
+            }
+            self.connection = Some(connection);
+        }
+        let Some(connection) = &mut self.connection else {
+            return Err(RunnerError::NotLoaded);
+        };
+        let result = connection.call(request, parts, deadline);
+        if let Err(RunnerError::Lost(_) | RunnerError::Deadline { .. }) = result {
+            self.stop();
+        }
+        result
+    }
+
+    fn unexpected(&mut self, response: &Response) -> RunnerError {
+        self.stop();
+        unexpected(response)
+    }
+}
+
+fn open(
+    command: &RunnerCommand,
+    choice: AdapterChoice,
+    deadline: Deadline,
+) -> Result<(Connection, DeviceInfo), RunnerError> {
+    let mut connection = Connection::start(command)?;
+    match connection.call(Request::Open(choice), Vec::new(), deadline)? {
+        (Response::Opened(info), _) => Ok((connection, info)),
+        (other, _) => Err(unexpected(&other)),
+    }
+}
+
+fn unexpected(response: &Response) -> RunnerError {
+    RunnerError::Lost(format!("its process answered out of turn: {response:?}"))
+}
+
+/// A point in time, and the limit to name when it has passed.
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    /// Durations beyond a day count as a day, so that the sum cannot overflow.
+    fn after(limit: Duration) -> Self {
+        let limit = limit.min(Duration::from_secs(86_400));
+        Deadline {
+            at: Instant::now() + limit,
+            limit,
+        }
+    }
+}
+
+type Exchange = (Request, Vec<Arc<[u8]>>);
+type Answer = (Response, Vec<Vec<u8>>);
+
+/// A running child. Dropping it kills the child.
+///
+/// A thread of its own owns the pipes, so that a child that neither answers nor dies (a driver stuck in the
+/// system's kernel) holds up that thread and not the caller.
+struct Connection {
+    pid: u32,
+    child: Option<Child>,
+    requests: SyncSender<Exchange>,
+    answers: Receiver<io::Result<Answer>>,
+    last_words: Receiver<String>,
+}
+
+impl Connection {
+    fn start(command: &RunnerCommand) -> Result<Self, RunnerError> {
+        let failed = |reason: String| RunnerError::Spawn {
+            exe: command.exe.display().to_string(),
+            reason,
+        };
+        let mut child = Command::new(&command.exe)
+            .args(&command.args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|e| failed(e.to_string()))?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err(failed("its pipes are missing".into()));
+        };
+        let (requests, to_send) = sync_channel(1);
+        let (received, answers) = sync_channel(1);
+        std::thread::spawn(move || exchange(stdin, BufReader::new(stdout), &to_send, &received));
+        let (said, last_words) = sync_channel(1);
+        // Nobody may be there to listen any more.
+        std::thread::spawn(move || drop(said.send(tail(stderr))));
+        Ok(Connection {
+            pid: child.id(),
+            child: Some(child),
+            requests,
+            answers,
+            last_words,
+        })
+    }
+
+    /// Sends a request and waits for its answer until the deadline. After a failure the connection is of no use.
+    fn call(
+        &mut self,
+        request: Request,
+        parts: Vec<Arc<[u8]>>,
+        deadline: Deadline,
+    ) -> Result<Answer, RunnerError> {
+        if self.requests.try_send((request, parts)).is_err() {
+            return Err(RunnerError::Lost(self.obituary("its pipe is closed")));
+        }
+        let left = deadline.at.saturating_duration_since(Instant::now());
+        match self.answers.recv_timeout(left) {
+            Ok(Ok((Response::Failed(error), _))) => Err(error),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(RunnerError::Lost(self.obituary(&error.to_string()))),
+            Err(RecvTimeoutError::Timeout) => Err(RunnerError::Deadline {
+                limit_ms: deadline.limit.as_millis() as u64,
+            }),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(RunnerError::Lost(self.obituary("its pipe is closed")))
+            }
+        }
+    }
+
+    /// How the child ended, and its last words. Both come at once after a crash.
+    fn obituary(&mut self, fault: &str) -> String {
+        let said = self.last_words.recv_timeout(OBITUARY_WAIT);
+        let status = self
+            .child
+            .as_mut()
+            .and_then(|c| c.try_wait().ok().flatten());
+        let ended = match status {
+            Some(status) => format!("its process ended ({status})"),
+            None => format!("its process broke off ({fault})"),
+        };
+        match said.as_deref().map(str::trim) {
+            Ok(said) if !said.is_empty() => format!("{ended}: {said}"),
+            _ => ended,
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Failure means that it is dead already, which is what was wanted.
+            let _ = child.kill();
+            // Reaped aside: a process stuck in a driver dies late.
+            std::thread::spawn(move || child.wait());
+        }
+    }
+}
+
+/// Writes requests and reads their answers until either side is gone.
+fn exchange(
+    mut stdin: ChildStdin,
+    mut stdout: BufReader<ChildStdout>,
+    requests: &Receiver<Exchange>,
+    answers: &SyncSender<io::Result<Answer>>,
+) {
+    while let Ok((request, parts)) = requests.recv() {
+        let parts: Vec<&[u8]> = parts.iter().map(|p| &**p).collect();
+        let answer =
+            frame::write(&mut stdin, &request, &parts).and_then(|()| frame::read(&mut stdout));
+        let failed = answer.is_err();
+        if answers.send(answer).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// Drains a pipe to its end and keeps the last bytes.
+fn tail(mut from: impl Read) -> String {
+    let mut kept = VecDeque::new();
+    let mut chunk = [0; 512];
+    while let Ok(n @ 1..) = from.read(&mut chunk) {
+        kept.extend(&chunk[..n]);
+        let excess = kept.len().saturating_sub(STDERR_TAIL_BYTES);
+        kept.drain(..excess);
+    }
+    String::from_utf8_lossy(kept.make_contiguous()).into_owned()
+}

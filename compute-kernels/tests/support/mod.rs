@@ -1,0 +1,33 @@
+//! What the tests on devices share: how to reach one.
+
+use std::env;
+use std::time::Duration;
+
+use starling_kernels::runner::{AdapterChoice, GpuProcess, RunnerCommand};
+
+/// Software Vulkan compiles large shaders slowly.
+pub const DEADLINE: Duration = Duration::from_secs(300);
+
+pub fn command() -> RunnerCommand {
+    RunnerCommand {
+        exe: env!("CARGO_BIN_EXE_starling-runner").into(),
+        args: Vec::new(),
+    }
+}
+
+/// A real GPU if there is one, else software Vulkan. Without either the test fails,
+/// unless `STARLING_GPU_TESTS=skip` says that this machine is to do without.
+pub fn device() -> Option<GpuProcess> {
+    let open = |choice| GpuProcess::spawn(command(), choice, DEADLINE);
+    match open(AdapterChoice::Hardware).or_else(|_| open(AdapterChoice::Software)) {
+        Ok(gpu) => {
+            eprintln!("device: {:?}", gpu.describe());
+            Some(gpu)
+        }
+        Err(_) if env::var("STARLING_GPU_TESTS").as_deref() == Ok("skip") => {
+            eprintln!("SKIPPED: no adapter, and STARLING_GPU_TESTS=skip");
+            None
+        }
+        Err(error) => panic!("{error} (STARLING_GPU_TESTS=skip does without)"),
+    }
+}

@@ -1,0 +1,164 @@
+//! What a network is started with, and every limit that a stranger can run into.
+
+use std::{sync::Arc, time::Duration};
+
+use libp2p::{Multiaddr, StreamProtocol};
+
+use super::{Admission, NetError, PeerKey, Rate, Scope, provider_store::ProviderCaps};
+use crate::blobs::{fetch::FetchLimits, serve::ServeLimits};
+
+/// Longest message that is gossiped, in bytes.
+pub const MAX_GOSSIP_BYTES: usize = 16 * 1024;
+/// Longest gossip topic, in bytes.
+pub const MAX_TOPIC_BYTES: usize = 128;
+
+/// Everything that [`start`](super::start) needs to know.
+#[derive(Clone)]
+pub struct NetConfig {
+    /// Seed of the ed25519 key that is this peer's name.
+    pub keypair_secret: [u8; 32],
+    /// The swarm; peers of another one are disconnected.
+    pub swarm_id: [u8; 32],
+    /// How far the swarm reaches.
+    pub scope: Scope,
+    /// Where to listen: `/ip4/…/tcp/…` and `/ip4/…/udp/…/quic-v1`; port 0 picks one.
+    pub listen: Vec<Multiaddr>,
+    /// Dialled at start, and again while no peer is connected.
+    pub bootstrap: Vec<Multiaddr>,
+    /// Topics must begin with one of these, in subscriptions of strangers too.
+    pub topics: Vec<String>,
+    /// Caps and rates.
+    pub limits: NetLimits,
+    /// Who may connect; `None` admits everybody.
+    pub admission: Option<Arc<dyn Admission>>,
+    /// Software name and version, told to other peers.
+    pub agent: String,
+}
+
+/// Caps and rates. The defaults suit a home machine.
+#[derive(Clone, Copy, Debug)]
+pub struct NetLimits {
+    /// Connections being opened by others at once.
+    pub pending_in: u32,
+    /// Connections being opened by this peer at once.
+    pub pending_out: u32,
+    /// Connections that others opened.
+    pub established_in: u32,
+    /// Connections that this peer opened.
+    pub established_out: u32,
+    /// Connections with one peer; two, because both may dial at the same time.
+    pub per_peer: u32,
+    /// A connection that nothing uses is closed after this.
+    pub idle: Duration,
+    /// Commands waiting in the handle's channel.
+    pub commands: usize,
+    /// Events waiting for the core; above this the network is not read any more.
+    pub events: usize,
+    /// Control messages taken from one peer; one costs 1 token and 1 more per 4 KiB.
+    pub message_rate: Rate,
+    /// Gossip messages taken from one forwarding peer.
+    pub gossip_rate: Rate,
+    /// Gossip messages that one peer may forward and the core then rejects, before it is disconnected.
+    pub reject_rate: Rate,
+    /// Own control messages not yet acknowledged, to all peers.
+    pub sends: usize,
+    /// Of these, to one peer.
+    pub sends_per_peer: usize,
+    /// Kademlia lookups at once.
+    pub lookups: usize,
+    /// Lookups that wait for their turn.
+    pub waiting_lookups: usize,
+    /// Provider records kept for strangers.
+    pub providers: ProviderCaps,
+    /// Blobs fetched at once.
+    pub fetches: usize,
+    /// Fetches that wait for their turn.
+    pub waiting_fetches: usize,
+    /// Patience with sources of blobs.
+    pub fetch: FetchLimits,
+    /// Blob streams answered.
+    pub serve: ServeLimits,
+    /// Banned peers remembered; the oldest is forgotten first.
+    pub bans: usize,
+}
+
+impl Default for NetLimits {
+    fn default() -> Self {
+        NetLimits {
+            pending_in: 16,
+            pending_out: 16,
+            established_in: 60,
+            established_out: 60,
+            per_peer: 2,
+            idle: Duration::from_secs(90),
+            commands: 256,
+            events: 1024,
+            message_rate: Rate {
+                per_s: 2000.0,
+                burst: 4000.0,
+            },
+            gossip_rate: Rate {
+                per_s: 50.0,
+                burst: 500.0,
+            },
+            reject_rate: Rate {
+                per_s: 0.1,
+                burst: 10.0,
+            },
+            sends: 4096,
+            sends_per_peer: 1024,
+            lookups: 20,
+            waiting_lookups: 256,
+            providers: ProviderCaps::default(),
+            fetches: 8,
+            waiting_fetches: 256,
+            fetch: FetchLimits::default(),
+            serve: ServeLimits::default(),
+            bans: 1024,
+        }
+    }
+}
+
+impl NetConfig {
+    /// The name of the peer that this configuration starts.
+    pub fn peer(&self) -> Result<PeerKey, NetError> {
+        use libp2p::identity::ed25519;
+        let secret = ed25519::SecretKey::try_from_bytes(self.keypair_secret)
+            .map_err(|e| NetError::Key(e.to_string()))?;
+        Ok(ed25519::Keypair::from(secret).public().to_bytes())
+    }
+}
+
+/// The swarm's name in every protocol, so that strangers of another swarm share no protocol with us.
+#[derive(Clone, Debug)]
+pub struct Protocols {
+    /// Prefix of gossipsub's protocol names.
+    pub gossip: String,
+    /// Kademlia.
+    pub kad: StreamProtocol,
+    /// Control messages.
+    pub control: StreamProtocol,
+    /// Blob streams.
+    pub blob: StreamProtocol,
+    /// Identify's `protocol_version`.
+    pub version: String,
+}
+
+impl Protocols {
+    /// The names of this swarm: `/starling/<first 16 bytes of the id in hex>/…`.
+    pub fn of(swarm_id: &[u8; 32]) -> Self {
+        let hex = blake3::Hash::from_bytes(*swarm_id).to_hex();
+        let root = format!("/starling/{}", &hex[..32]);
+        let name = |protocol: &str| {
+            StreamProtocol::try_from_owned(format!("{root}/{protocol}/1"))
+                .unwrap_or(StreamProtocol::new("/starling/unnamed"))
+        };
+        Protocols {
+            gossip: format!("{root}/gossip"),
+            kad: name("kad"),
+            control: name("control"),
+            blob: name("blob"),
+            version: format!("{root}/1"),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The network: bytes in, bytes out. No policy: what to say, whom to trust and what to keep is the core's business.
+//!
+//! [`start`] spawns one task that owns the libp2p swarm; [`NetHandle`] sends it commands, it answers with [`NetEvent`]s.
+//! Peers are named by their ed25519 key, everything else is opaque bytes. Discovery beyond bootstrap addresses
+//! (mDNS, relays, hole punching, DNS names) is absent here.
+//!
+//! Invariant: whatever a stranger sends lands in something bounded: a channel, a capped map, a limited stream. When the
+//! core is slow, the network stops reading rather than queue without end.
+
+mod admission;
+mod behaviour;
+mod codec;
+mod config;
+mod event;
+mod handle;
+mod lookups;
+mod outbox;
+mod peer_key;
+mod provider_store;
+mod rate;
+mod scope;
+mod swarm_events;
+mod task;
+mod transport;
+
+pub use admission::{Admission, AdmissionError, Handshake, MAX_CREDENTIAL_BYTES};
+pub use codec::{ControlCodec, MAX_MESSAGE_BYTES};
+pub use config::{MAX_GOSSIP_BYTES, MAX_TOPIC_BYTES, NetConfig, NetLimits, Protocols};
+pub use event::{BlobFailure, GossipHandle, NetError, NetEvent, SendError};
+pub use handle::NetHandle;
+pub use libp2p::Multiaddr;
+pub use peer_key::{PeerKey, peer_id, peer_key};
+pub use provider_store::{ProviderCaps, ProviderStore};
+pub use rate::Rate;
+pub use scope::Scope;
+
+use libp2p::{identity::Keypair, swarm};
+use tokio::sync::mpsc;
+
+use crate::blobs::BlobStore;
+use behaviour::{Behaviour, TopicFilter};
+use task::Network;
+
+/// Opens the listeners and starts the network; needs a tokio runtime. A listener that cannot be opened is an error
+/// here, so that a port in use is noticed at once.
+pub fn start(
+    config: NetConfig,
+    blobs: BlobStore,
+) -> Result<(NetHandle, mpsc::Receiver<NetEvent>), NetError> {
+    let keypair = Keypair::ed25519_from_bytes(config.keypair_secret)
+        .map_err(|e| NetError::Key(e.to_string()))?;
+    let local = config.peer()?;
+    let protocols = Protocols::of(&config.swarm_id);
+    let topics = TopicFilter::new(&config.topics);
+    for address in &config.bootstrap {
+        if !config.scope.may_dial(address) {
+            return Err(NetError::OutOfScope(address.clone()));
+        }
+    }
+    let transport = transport::build(&keypair, config.scope, config.admission.clone())?;
+    let behaviour = Behaviour::new(&keypair, &config, topics.clone(), &protocols)?;
+    let mut swarm = libp2p::Swarm::new(
+        transport,
+        behaviour,
+        keypair.public().to_peer_id(),
+        swarm::Config::with_tokio_executor()
+            .with_idle_connection_timeout(config.limits.idle)
+            .with_max_negotiating_inbound_streams(64),
+    );
+    for address in &config.listen {
+        if !config.scope.may_listen(address) {
+            return Err(NetError::OutOfScope(address.clone()));
+        }
+        transport::check_port_free(address)?;
+        swarm
+            .listen_on(address.clone())
+            .map_err(|e| NetError::Listen {
+                address: address.clone(),
+                reason: e.to_string(),
+            })?;
+    }
+    let (commands, received) = mpsc::channel(config.limits.commands.max(1));
+    let (events, sent) = mpsc::channel(config.limits.events.max(1));
+    let network = Network::new(swarm, config, protocols, blobs, received, events)?;
+    tokio::spawn(network.run());
+    let handle = NetHandle {
+        local,
+        topics,
+        commands,
+    };
+    Ok((handle, sent))
+}
+
+#[cfg(test)]
+mod tests;

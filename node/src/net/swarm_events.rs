@@ -1,0 +1,367 @@
+//! What the swarm reports, turned into what the core is told.
+//!
+//! A peer exists for the core from the moment its identify message names this swarm until its last connection closes.
+
+use std::time::Instant;
+
+use libp2p::{
+    PeerId,
+    gossipsub::{self, MessageAcceptance},
+    identify, kad, ping,
+    request_response::{self, Message, OutboundFailure},
+    swarm::{ConnectionId, SwarmEvent},
+};
+
+use super::{
+    GossipHandle, NetEvent, SendError, behaviour::BehaviourEvent, lookups::Lookup, outbox::Letter,
+    peer_key, task::Network,
+};
+
+/// Addresses that one peer may have us remember.
+const ADDRESSES_PER_PEER: usize = 8;
+/// What one more token buys, in bytes of a control message.
+const BYTES_PER_TOKEN: f64 = 4096.0;
+
+impl Network {
+    pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
+            SwarmEvent::NewListenAddr { address, .. } => {
+                if self.scope.trusts_listeners() && self.scope.may_dial(&address) {
+                    self.swarm.add_external_address(address.clone());
+                }
+                self.tell(NetEvent::Listening(address));
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                self.swarm.remove_external_address(&address);
+            }
+            SwarmEvent::ListenerError { error, .. } => {
+                tracing::warn!(%error, "listener");
+            }
+            SwarmEvent::ListenerClosed {
+                reason, addresses, ..
+            } => tracing::warn!(?reason, ?addresses, "listener closed"),
+            SwarmEvent::ConnectionEstablished {
+                connection_id,
+                endpoint,
+                ..
+            } => {
+                self.dials.remove(&connection_id);
+                let remote = endpoint.get_remote_address().clone();
+                self.remotes.insert(connection_id, remote);
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                connection_id,
+                num_established,
+                ..
+            } => {
+                self.remotes.remove(&connection_id);
+                if num_established == 0
+                    && self.members.remove(&peer_id)
+                    && let Some(peer) = peer_key(&peer_id)
+                {
+                    self.tell(NetEvent::PeerLost { peer });
+                }
+            }
+            SwarmEvent::OutgoingConnectionError {
+                connection_id,
+                error,
+                ..
+            } => {
+                if let Some(address) = self.dials.remove(&connection_id) {
+                    let reason = error.to_string();
+                    self.tell(NetEvent::DialFailed { address, reason });
+                }
+            }
+            other => tracing::trace!(?other, "swarm"),
+        }
+    }
+
+    fn on_behaviour_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Identify(identify::Event::Received {
+                connection_id,
+                peer_id,
+                info,
+            }) => self.on_identified(connection_id, peer_id, info),
+            BehaviourEvent::Identify(_) => {}
+            BehaviourEvent::Ping(ping::Event {
+                connection,
+                result: Err(error),
+                peer,
+            }) => {
+                // Without this a peer that vanished without a word would stay "connected" for as long as TCP retries.
+                if !matches!(error, ping::Failure::Unsupported) {
+                    tracing::debug!(%peer, %error, "no answer to pings");
+                    self.swarm.close_connection(connection);
+                }
+            }
+            BehaviourEvent::Ping(_) => {}
+            BehaviourEvent::Gossip(event) => self.on_gossip(event),
+            BehaviourEvent::Kad(event) => self.on_kad(event),
+            BehaviourEvent::Control(event) => self.on_control(event),
+            BehaviourEvent::Blobs(()) => {}
+            BehaviourEvent::Limits(never) | BehaviourEvent::Blocked(never) => match never {},
+        }
+    }
+
+    fn on_identified(&mut self, connection: ConnectionId, peer: PeerId, info: identify::Info) {
+        let Some(key) = peer_key(&peer) else { return };
+        if info.protocol_version != self.protocols.version {
+            tracing::debug!(%peer, theirs = %info.protocol_version, "disconnected: another swarm");
+            self.hang_up(peer);
+            return self.tell(NetEvent::WrongSwarm { peer: key });
+        }
+        // A message that outlived its connection is out of date.
+        let Some(told_by) = self.remotes.get(&connection) else {
+            return;
+        };
+        if info.protocols.contains(&self.protocols.kad) {
+            let learned: Vec<_> = info
+                .listen_addrs
+                .into_iter()
+                .filter(|address| self.scope.may_learn(address, told_by))
+                .take(ADDRESSES_PER_PEER)
+                .collect();
+            for address in learned {
+                self.swarm.behaviour_mut().kad.add_address(&peer, address);
+            }
+        }
+        if self.members.insert(peer) {
+            self.tell(NetEvent::PeerConnected { peer: key });
+        }
+    }
+
+    fn on_gossip(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message {
+                propagation_source: forwarder,
+                message_id: id,
+                message,
+            } => {
+                let from = message.source.as_ref().and_then(peer_key);
+                let in_time = self.gossip_rate.take(forwarder, 1.0, Instant::now());
+                let (Some(from), true) = (from, in_time) else {
+                    tracing::debug!(%forwarder, in_time, "gossip dropped");
+                    self.swarm
+                        .behaviour_mut()
+                        .gossip
+                        .report_message_validation_result(
+                            &id,
+                            &forwarder,
+                            MessageAcceptance::Ignore,
+                        );
+                    return;
+                };
+                self.tell(NetEvent::Gossip {
+                    from,
+                    topic: message.topic.into_string(),
+                    data: message.data,
+                    handle: GossipHandle { id, forwarder },
+                });
+            }
+            gossipsub::Event::Subscribed { topic, .. } => self.publish_early_gossip(topic.as_str()),
+            gossipsub::Event::Unsubscribed { .. }
+            | gossipsub::Event::GossipsubNotSupported { .. } => {}
+            gossipsub::Event::SlowPeer { peer_id, .. } => {
+                tracing::debug!(peer = %peer_id, "too slow for gossip");
+            }
+        }
+    }
+
+    fn on_kad(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::InboundRequest {
+                request:
+                    kad::InboundRequest::AddProvider {
+                        record: Some(mut record),
+                    },
+            } => {
+                use kad::store::RecordStore;
+                record.addresses.retain(|a| self.scope.may_dial(a));
+                let store = self.swarm.behaviour_mut().kad.store_mut();
+                if let Err(error) = store.add_provider(record) {
+                    tracing::debug!(%error, "provider record refused");
+                }
+            }
+            kad::Event::OutboundQueryProgressed {
+                id, result, step, ..
+            } => {
+                if let Some(lookup) = self.lookups.get(&id) {
+                    self.on_lookup(lookup, result, step.last);
+                }
+                if step.last {
+                    self.lookups.finished(&id);
+                    self.start_lookups();
+                }
+            }
+            other => tracing::trace!(?other, "kademlia"),
+        }
+    }
+
+    fn on_lookup(&mut self, lookup: Lookup, result: kad::QueryResult, done: bool) {
+        match (lookup, result) {
+            (Lookup::Providers { query_id, key }, kad::QueryResult::GetProviders(found)) => {
+                let peers = match found {
+                    Ok(kad::GetProvidersOk::FoundProviders { providers, .. }) => {
+                        providers.iter().filter_map(peer_key).collect()
+                    }
+                    _ => Vec::new(),
+                };
+                if done || !peers.is_empty() {
+                    self.tell(NetEvent::Providers {
+                        query_id,
+                        key,
+                        peers,
+                        done,
+                    });
+                }
+            }
+            (Lookup::Closest { query_id, key }, kad::QueryResult::GetClosestPeers(found)) => {
+                let peers = self.remember(found);
+                let peers = peers.iter().filter_map(peer_key).collect();
+                self.tell(NetEvent::Closest {
+                    query_id,
+                    key,
+                    peers,
+                });
+            }
+            (Lookup::Address { of }, kad::QueryResult::GetClosestPeers(found)) => {
+                self.remember(found);
+                for waiter in self.address_waiters.remove(&of).unwrap_or_default() {
+                    // An error means that the fetch has ended meanwhile.
+                    let _ = waiter.send(());
+                }
+                self.outbox.looked_up(&of);
+                self.flush(of);
+            }
+            (Lookup::Provide { .. }, kad::QueryResult::StartProviding(Err(error))) => {
+                tracing::debug!(%error, "provider record not stored everywhere");
+            }
+            _ => {}
+        }
+    }
+
+    /// Keeps the addresses that a lookup found where dials will look for them; returns the peers, closest first.
+    fn remember(&mut self, found: kad::GetClosestPeersResult) -> Vec<PeerId> {
+        let peers = match found {
+            Ok(found) => found.peers,
+            Err(kad::GetClosestPeersError::Timeout { peers, .. }) => peers,
+        };
+        for peer in &peers {
+            for address in peer.addrs.iter().take(ADDRESSES_PER_PEER) {
+                if self.scope.may_dial(address) {
+                    self.swarm.add_peer_address(peer.peer_id, address.clone());
+                }
+            }
+        }
+        peers.into_iter().map(|peer| peer.peer_id).collect()
+    }
+
+    /// A lookup could not even begin.
+    pub(super) fn lookup_failed(&mut self, lookup: Lookup) {
+        match lookup {
+            Lookup::Providers { query_id, key } => self.tell(NetEvent::Providers {
+                query_id,
+                key,
+                peers: Vec::new(),
+                done: true,
+            }),
+            Lookup::Closest { query_id, key } => self.tell(NetEvent::Closest {
+                query_id,
+                key,
+                peers: Vec::new(),
+            }),
+            Lookup::Address { of } => {
+                self.address_waiters.remove(&of);
+                for letter in self.outbox.give_up(&of) {
+                    self.send_failed(letter, SendError::Unreachable);
+                }
+            }
+            Lookup::Provide { .. } => {}
+        }
+    }
+
+    fn on_control(&mut self, event: request_response::Event<libp2p::bytes::Bytes, ()>) {
+        match event {
+            request_response::Event::Message {
+                peer,
+                message:
+                    Message::Request {
+                        request, channel, ..
+                    },
+                ..
+            } => {
+                let cost = 1.0 + request.len() as f64 / BYTES_PER_TOKEN;
+                if !self.message_rate.take(peer, cost, Instant::now()) {
+                    // Without an acknowledgement the sender learns that it was dropped.
+                    tracing::debug!(%peer, "control message dropped: too many");
+                    return;
+                }
+                let Some(from) = peer_key(&peer) else { return };
+                // An error means that the connection is gone; the message has arrived nevertheless.
+                let _ = self
+                    .swarm
+                    .behaviour_mut()
+                    .control
+                    .send_response(channel, ());
+                self.tell(NetEvent::Message {
+                    from,
+                    bytes: request.into(),
+                });
+            }
+            request_response::Event::Message {
+                peer,
+                message: Message::Response { request_id, .. },
+                ..
+            } => {
+                if let Some(letter) = self.outbox.landed(&peer, &request_id) {
+                    let token = letter.token;
+                    self.tell(NetEvent::Sent { token });
+                }
+                self.flush(peer);
+            }
+            request_response::Event::OutboundFailure {
+                peer,
+                request_id,
+                error,
+                ..
+            } => {
+                if let Some(letter) = self.outbox.landed(&peer, &request_id) {
+                    self.on_send_failure(peer, letter, &error);
+                }
+                self.flush(peer);
+            }
+            request_response::Event::InboundFailure { peer, error, .. } => {
+                tracing::debug!(%peer, %error, "control message");
+            }
+            request_response::Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn on_send_failure(&mut self, peer: PeerId, letter: Letter, error: &OutboundFailure) {
+        let reason = match error {
+            OutboundFailure::DialFailure if !letter.looked_up => {
+                // Known only by name so far, or moved: ask the others where it is, once.
+                if self.outbox.put_aside(peer, letter) {
+                    self.look_up(Lookup::Address { of: peer });
+                }
+                return;
+            }
+            OutboundFailure::DialFailure => SendError::Unreachable,
+            OutboundFailure::Timeout => SendError::Timeout,
+            OutboundFailure::ConnectionClosed | OutboundFailure::Io(_) => SendError::Closed,
+            OutboundFailure::UnsupportedProtocols => SendError::Unsupported,
+        };
+        self.send_failed(letter, reason);
+    }
+
+    fn send_failed(&mut self, letter: Letter, reason: SendError) {
+        self.tell(NetEvent::SendFailed {
+            token: letter.token,
+            to: letter.to,
+            reason,
+        });
+    }
+}

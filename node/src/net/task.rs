@@ -1,0 +1,567 @@
+//! The task that owns the swarm: takes commands, hands out events, keeps house.
+//!
+//! What the swarm reports is dealt with in `swarm_events.rs`. Events wait in `queue` for the core; while it is full the
+//! swarm is not polled, which pushes back on strangers, but commands still are, so that the core can never lock up
+//! against its own network.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use libp2p::{
+    Multiaddr, PeerId, Swarm,
+    gossipsub::{IdentTopic, MessageAcceptance, PublishError},
+    kad::RecordKey,
+    swarm::{ConnectionId, dial_opts::DialOpts},
+};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    task::{JoinHandle, JoinSet},
+    time::{MissedTickBehavior, timeout},
+};
+
+use super::{
+    BlobFailure, MAX_MESSAGE_BYTES, NetConfig, NetError, NetEvent, NetLimits, PeerKey, Protocols,
+    Scope, SendError,
+    behaviour::Behaviour,
+    handle::Command,
+    lookups::{Lookup, Lookups},
+    outbox::{Letter, Outbox},
+    peer_id, peer_key,
+    rate::Buckets,
+};
+use crate::blobs::{
+    BlobHash, BlobStore,
+    fetch::{FetchLimits, SourceError, fetch_from},
+    serve,
+};
+
+/// Peers whose token buckets are remembered: several times the connections, so that coming back gains nothing.
+const BUCKETS: usize = 1024;
+/// Gossip that waits for a first subscriber.
+const EARLY_GOSSIP: usize = 64;
+/// How long it waits.
+const EARLY_GOSSIP_WAIT: Duration = Duration::from_secs(10);
+/// Sources asked for one blob.
+const MAX_SOURCES: usize = 16;
+/// First and longest wait before bootstrap addresses are dialled again.
+const REDIAL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// Own dials by address whose outcome is awaited.
+const MAX_DIALS: usize = 256;
+/// How long a shutdown waits for messages to leave, then for connections to close.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// The task's state.
+pub(crate) struct Network {
+    pub(super) swarm: Swarm<Behaviour>,
+    pub(super) scope: Scope,
+    pub(super) protocols: Protocols,
+    pub(super) limits: NetLimits,
+    pub(super) local: PeerId,
+    /// Peers that have shown that they belong to this swarm, and are connected.
+    pub(super) members: HashSet<PeerId>,
+    pub(super) lookups: Lookups,
+    pub(super) outbox: Outbox,
+    pub(super) message_rate: Buckets<PeerId>,
+    pub(super) gossip_rate: Buckets<PeerId>,
+    pub(super) reject_rate: Buckets<PeerId>,
+    /// The far end of each connection.
+    pub(super) remotes: HashMap<ConnectionId, Multiaddr>,
+    /// Own dials by address.
+    pub(super) dials: HashMap<ConnectionId, Multiaddr>,
+    /// Fetches that wait until the addresses of their source have been looked up.
+    pub(super) address_waiters: HashMap<PeerId, Vec<oneshot::Sender<()>>>,
+    early_gossip: VecDeque<EarlyGossip>,
+    banned: VecDeque<PeerId>,
+    bootstrap: Bootstrap,
+    blobs: Blobs,
+    queue: VecDeque<NetEvent>,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<NetEvent>,
+}
+
+struct EarlyGossip {
+    topic: String,
+    data: Vec<u8>,
+    since: Instant,
+}
+
+struct Bootstrap {
+    addresses: Vec<Multiaddr>,
+    next: Instant,
+    wait: Duration,
+}
+
+/// A source that could not be reached, and whom to tell when it has been looked up.
+type AddressWanted = (PeerId, oneshot::Sender<()>);
+
+struct Blobs {
+    store: BlobStore,
+    control: libp2p_stream::Control,
+    slots: Arc<Semaphore>,
+    /// Fetches ask here for the addresses of a source; at most one request per slot.
+    wanted: (mpsc::Sender<AddressWanted>, mpsc::Receiver<AddressWanted>),
+    fetches: JoinSet<NetEvent>,
+    server: JoinHandle<()>,
+}
+
+impl Network {
+    pub(crate) fn new(
+        swarm: Swarm<Behaviour>,
+        config: NetConfig,
+        protocols: Protocols,
+        store: BlobStore,
+        commands: mpsc::Receiver<Command>,
+        events: mpsc::Sender<NetEvent>,
+    ) -> Result<Self, NetError> {
+        let limits = config.limits;
+        let mut control = swarm.behaviour().blobs.new_control();
+        let incoming = control
+            .accept(protocols.blob.clone())
+            .map_err(|e| NetError::Config(e.to_string()))?;
+        Ok(Network {
+            local: *swarm.local_peer_id(),
+            swarm,
+            scope: config.scope,
+            limits,
+            members: HashSet::new(),
+            lookups: Lookups::new(limits.lookups, limits.waiting_lookups),
+            outbox: Outbox::new(limits.sends, limits.sends_per_peer),
+            message_rate: Buckets::new(limits.message_rate, BUCKETS),
+            gossip_rate: Buckets::new(limits.gossip_rate, BUCKETS),
+            reject_rate: Buckets::new(limits.reject_rate, BUCKETS),
+            remotes: HashMap::new(),
+            dials: HashMap::new(),
+            address_waiters: HashMap::new(),
+            early_gossip: VecDeque::new(),
+            banned: VecDeque::new(),
+            bootstrap: Bootstrap {
+                addresses: config.bootstrap,
+                next: Instant::now(),
+                wait: REDIAL.0,
+            },
+            blobs: Blobs {
+                server: tokio::spawn(serve::serve(incoming, store.clone(), limits.serve)),
+                store,
+                control,
+                slots: Arc::new(Semaphore::new(limits.fetches)),
+                wanted: mpsc::channel(limits.fetches.max(1)),
+                fetches: JoinSet::new(),
+            },
+            protocols,
+            queue: VecDeque::new(),
+            commands,
+            events,
+        })
+    }
+
+    pub(crate) async fn run(mut self) {
+        let mut housekeeping = tokio::time::interval(Duration::from_millis(500));
+        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let shutdown = loop {
+            let room = self.queue.len() < self.limits.events;
+            tokio::select! {
+                open = deliver(&self.events, &mut self.queue), if !self.queue.is_empty() => {
+                    if !open {
+                        break None;
+                    }
+                }
+                () = self.events.closed(), if self.queue.is_empty() => break None,
+                command = self.commands.recv() => match command {
+                    None => break None,
+                    Some(Command::Shutdown(done)) => break Some(done),
+                    Some(command) => self.obey(command),
+                },
+                event = self.swarm.select_next_some(), if room => self.on_swarm_event(event),
+                Some(fetched) = self.blobs.fetches.join_next(), if room => {
+                    if let Ok(event) = fetched {
+                        self.tell(event);
+                    }
+                }
+                Some((of, waiter)) = self.blobs.wanted.1.recv() => {
+                    self.address_waiters.entry(of).or_default().push(waiter);
+                    self.look_up(Lookup::Address { of });
+                }
+                _ = housekeeping.tick() => self.keep_house(Instant::now()),
+            }
+        };
+        self.close(shutdown).await;
+    }
+
+    /// Queues an event for the core.
+    pub(super) fn tell(&mut self, event: NetEvent) {
+        self.queue.push_back(event);
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Publish { topic, data } => self.publish(topic, data, Instant::now()),
+            Command::Subscribe(topic) => {
+                if let Err(error) = self.gossip().subscribe(&IdentTopic::new(topic)) {
+                    tracing::debug!(%error, "subscribe");
+                }
+            }
+            Command::Unsubscribe(topic) => {
+                self.gossip().unsubscribe(&IdentTopic::new(topic));
+            }
+            Command::Verdict { handle, acceptance } => {
+                let rejected = matches!(acceptance, MessageAcceptance::Reject);
+                self.gossip().report_message_validation_result(
+                    &handle.id,
+                    &handle.forwarder,
+                    acceptance,
+                );
+                let now = Instant::now();
+                if rejected && !self.reject_rate.take(handle.forwarder, 1.0, now) {
+                    tracing::debug!(peer = %handle.forwarder, "disconnected: forwards invalid gossip");
+                    self.hang_up(handle.forwarder);
+                }
+            }
+            Command::Send { to, token, bytes } => self.send(to, token, bytes),
+            Command::Provide(key) => self.look_up(Lookup::Provide { key }),
+            Command::StopProviding(key) => {
+                let kad = &mut self.swarm.behaviour_mut().kad;
+                kad.stop_providing(&RecordKey::new(&key));
+            }
+            Command::FindProviders { query_id, key } => {
+                self.look_up(Lookup::Providers { query_id, key });
+            }
+            Command::FindClosest { query_id, key } => {
+                self.look_up(Lookup::Closest { query_id, key });
+            }
+            Command::FetchBlob {
+                request_id,
+                hash,
+                max_len,
+                from,
+            } => self.fetch(request_id, hash, max_len, from),
+            Command::Dial(address) => self.dial(address),
+            Command::Disconnect { peer, ban } => self.disconnect(peer, ban),
+            Command::Connected(answer) => {
+                let mut peers: Vec<_> = self.members.iter().filter_map(peer_key).collect();
+                peers.sort_unstable();
+                // Nobody waits any more: nothing to tell.
+                let _ = answer.send(peers);
+            }
+            Command::Listeners(answer) => {
+                let _ = answer.send(self.swarm.listeners().cloned().collect());
+            }
+            // Taken by the loop.
+            Command::Shutdown(done) => drop(done),
+        }
+    }
+
+    fn gossip(&mut self) -> &mut super::behaviour::Gossip {
+        &mut self.swarm.behaviour_mut().gossip
+    }
+
+    fn publish(&mut self, topic: String, data: Vec<u8>, since: Instant) {
+        let hash = IdentTopic::new(topic.clone()).hash();
+        match self.gossip().publish(hash, data.clone()) {
+            Ok(_) | Err(PublishError::Duplicate) => {}
+            // In a swarm that has just begun the first subscriber is a moment away.
+            Err(PublishError::NoPeersSubscribedToTopic) => {
+                if self.early_gossip.len() >= EARLY_GOSSIP {
+                    self.early_gossip.pop_front();
+                }
+                self.early_gossip
+                    .push_back(EarlyGossip { topic, data, since });
+            }
+            Err(error) => tracing::debug!(%error, %topic, "gossip not published"),
+        }
+    }
+
+    /// Somebody subscribed: publishes what waited for that.
+    pub(super) fn publish_early_gossip(&mut self, topic: &str) {
+        let (ready, waiting) = std::mem::take(&mut self.early_gossip)
+            .into_iter()
+            .partition(|early| early.topic == topic);
+        self.early_gossip = waiting;
+        let ready: VecDeque<EarlyGossip> = ready;
+        for early in ready {
+            self.publish(early.topic, early.data, early.since);
+        }
+    }
+
+    fn send(&mut self, to: PeerKey, token: u64, bytes: Vec<u8>) {
+        let fail = |reason| NetEvent::SendFailed { token, to, reason };
+        if bytes.len() > MAX_MESSAGE_BYTES {
+            return self.tell(fail(SendError::TooLarge));
+        }
+        let Some(peer) = peer_id(&to) else {
+            return self.tell(fail(SendError::BadKey));
+        };
+        if peer == self.local {
+            return self.tell(fail(SendError::Unreachable));
+        }
+        let letter = Letter {
+            token,
+            to,
+            bytes: bytes.into(),
+            looked_up: false,
+        };
+        match self.outbox.push(peer, letter) {
+            Ok(()) => self.flush(peer),
+            Err(_) => self.tell(fail(SendError::Busy)),
+        }
+    }
+
+    /// Puts on the wire what may fly to this peer.
+    pub(super) fn flush(&mut self, peer: PeerId) {
+        while let Some(letter) = self.outbox.next(&peer) {
+            let control = &mut self.swarm.behaviour_mut().control;
+            let id = control.send_request(&peer, letter.bytes.clone());
+            self.outbox.flown(id, letter);
+        }
+    }
+
+    /// Puts a lookup in line; one that finds the line full ends at once with nothing found.
+    pub(super) fn look_up(&mut self, lookup: Lookup) {
+        match self.lookups.push(lookup) {
+            Ok(()) => self.start_lookups(),
+            Err(lookup) => {
+                tracing::debug!(?lookup, "too many lookups are waiting");
+                self.lookup_failed(lookup);
+            }
+        }
+    }
+
+    pub(super) fn start_lookups(&mut self) {
+        while let Some(lookup) = self.lookups.next() {
+            let kad = &mut self.swarm.behaviour_mut().kad;
+            let query = match lookup {
+                Lookup::Providers { key, .. } => kad.get_providers(RecordKey::new(&key)),
+                Lookup::Closest { key, .. } => kad.get_closest_peers(key.to_vec()),
+                Lookup::Address { of } => kad.get_closest_peers(of),
+                Lookup::Provide { key } => match kad.start_providing(RecordKey::new(&key)) {
+                    Ok(query) => query,
+                    Err(error) => {
+                        tracing::debug!(%error, "cannot provide");
+                        continue;
+                    }
+                },
+            };
+            self.lookups.started(query, lookup);
+        }
+    }
+
+    fn fetch(&mut self, request_id: u64, hash: BlobHash, max_len: u64, from: Vec<PeerKey>) {
+        let fail = move |reason| NetEvent::BlobFailed {
+            request_id,
+            hash,
+            reason,
+        };
+        if self.blobs.fetches.len() >= self.limits.fetches + self.limits.waiting_fetches {
+            return self.tell(fail(BlobFailure::Busy));
+        }
+        let sources: Vec<_> = from
+            .into_iter()
+            .filter_map(|key| Some((key, peer_id(&key)?)))
+            .filter(|(_, peer)| *peer != self.local)
+            .take(MAX_SOURCES)
+            .collect();
+        let fetch = Fetch {
+            store: self.blobs.store.clone(),
+            control: self.blobs.control.clone(),
+            wanted: self.blobs.wanted.0.clone(),
+            protocol: self.protocols.blob.clone(),
+            limits: self.limits.fetch,
+            hash,
+            max_len,
+        };
+        let slots = Arc::clone(&self.blobs.slots);
+        self.blobs.fetches.spawn(async move {
+            // Never closed.
+            let _slot = slots.acquire_owned().await;
+            match fetch.run(sources).await {
+                Ok(len) => NetEvent::BlobDone {
+                    request_id,
+                    hash,
+                    len,
+                },
+                Err(reason) => fail(reason),
+            }
+        });
+    }
+
+    fn dial(&mut self, address: Multiaddr) {
+        if self.dials.len() >= MAX_DIALS {
+            let reason = "too many dials at once".to_owned();
+            return self.tell(NetEvent::DialFailed { address, reason });
+        }
+        let options = DialOpts::from(address.clone());
+        let connection = options.connection_id();
+        match self.swarm.dial(options) {
+            Ok(()) => {
+                self.dials.insert(connection, address);
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                self.tell(NetEvent::DialFailed { address, reason });
+            }
+        }
+    }
+
+    fn disconnect(&mut self, peer: PeerKey, ban: bool) {
+        let Some(peer) = peer_id(&peer) else { return };
+        if ban && !self.banned.contains(&peer) {
+            if self.banned.len() >= self.limits.bans
+                && let Some(oldest) = self.banned.pop_front()
+            {
+                self.swarm.behaviour_mut().blocked.unblock_peer(oldest);
+            }
+            self.banned.push_back(peer);
+            self.swarm.behaviour_mut().blocked.block_peer(peer);
+        }
+        self.hang_up(peer);
+    }
+
+    /// Closes every connection with the peer.
+    pub(super) fn hang_up(&mut self, peer: PeerId) {
+        // An error means that there is none.
+        let _ = self.swarm.disconnect_peer_id(peer);
+    }
+
+    fn keep_house(&mut self, now: Instant) {
+        self.early_gossip
+            .retain(|early| now.saturating_duration_since(early.since) < EARLY_GOSSIP_WAIT);
+        if !self.members.is_empty() {
+            self.bootstrap.wait = REDIAL.0;
+            self.bootstrap.next = now + REDIAL.0;
+        } else if now >= self.bootstrap.next {
+            self.bootstrap.next = now + self.bootstrap.wait;
+            self.bootstrap.wait = (self.bootstrap.wait * 2).min(REDIAL.1);
+            for address in self.bootstrap.addresses.clone() {
+                if !self.dials.values().any(|dialled| *dialled == address) {
+                    self.dial(address);
+                }
+            }
+        }
+    }
+
+    /// Lets messages leave, closes connections, ends every task.
+    async fn close(mut self, done: Option<oneshot::Sender<()>>) {
+        self.commands.close();
+        self.blobs.fetches.shutdown().await;
+        // A goodbye that was just published needs a few turns of the swarm to reach the sockets.
+        let least = Instant::now() + DRAIN / 5;
+        let drained = async {
+            while !self.outbox.is_empty() || Instant::now() < least {
+                match timeout(DRAIN / 20, self.swarm.select_next_some()).await {
+                    Ok(event) => self.on_swarm_event(event),
+                    Err(_) => continue,
+                }
+                self.queue.clear();
+            }
+        };
+        // Whatever has not left by now is lost; nobody waits for it any more.
+        let _ = timeout(DRAIN, drained).await;
+        self.blobs.server.abort();
+        let _ = (&mut self.blobs.server).await;
+        let peers: Vec<_> = self.swarm.connected_peers().copied().collect();
+        for peer in peers {
+            self.hang_up(peer);
+        }
+        let closed = async {
+            while self.swarm.network_info().num_peers() > 0 {
+                self.swarm.select_next_some().await;
+            }
+        };
+        let _ = timeout(DRAIN, closed).await;
+        drop(self);
+        if let Some(done) = done {
+            let _ = done.send(());
+        }
+    }
+}
+
+/// Hands the core its next event once there is room; `false` if the core is gone.
+async fn deliver(events: &mpsc::Sender<NetEvent>, queue: &mut VecDeque<NetEvent>) -> bool {
+    let Ok(permit) = events.reserve().await else {
+        return false;
+    };
+    if let Some(event) = queue.pop_front() {
+        permit.send(event);
+    }
+    true
+}
+
+/// One blob to be had from one of several sources.
+struct Fetch {
+    store: BlobStore,
+    control: libp2p_stream::Control,
+    wanted: mpsc::Sender<AddressWanted>,
+    protocol: libp2p::StreamProtocol,
+    limits: FetchLimits,
+    hash: BlobHash,
+    max_len: u64,
+}
+
+impl Fetch {
+    async fn run(mut self, sources: Vec<(PeerKey, PeerId)>) -> Result<u64, BlobFailure> {
+        if let Some(len) = self.store.len(&self.hash) {
+            return Ok(len);
+        }
+        if sources.is_empty() {
+            return Err(BlobFailure::NoSource);
+        }
+        let mut failures = Vec::new();
+        for (key, peer) in sources {
+            let mut answer = self.ask(peer).await;
+            if matches!(answer, Err(SourceError::Unreachable(_))) {
+                self.look_up(peer).await;
+                answer = self.ask(peer).await;
+            }
+            match answer {
+                Ok(len) => return Ok(len),
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "blob source failed");
+                    failures.push((key, error));
+                }
+            }
+        }
+        Err(BlobFailure::Sources(failures))
+    }
+
+    /// Waits until the addresses of a source have been looked up, found or not.
+    async fn look_up(&self, peer: PeerId) {
+        let (found, looked_up) = oneshot::channel();
+        if self.wanted.send((peer, found)).await.is_ok() {
+            // An error means that no lookup was possible.
+            let _ = looked_up.await;
+        }
+    }
+
+    /// Asks one source, again while it is busy.
+    async fn ask(&mut self, peer: PeerId) -> Result<u64, SourceError> {
+        let mut backoff = self.limits.backoff;
+        for _ in 1..self.limits.tries {
+            match self.ask_once(peer).await {
+                Err(SourceError::Busy) => tokio::time::sleep(backoff).await,
+                other => return other,
+            }
+            backoff *= 2;
+        }
+        self.ask_once(peer).await
+    }
+
+    async fn ask_once(&mut self, peer: PeerId) -> Result<u64, SourceError> {
+        let open = self.control.open_stream(peer, self.protocol.clone());
+        let mut stream = match timeout(self.limits.idle, open).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(SourceError::Unreachable(error.to_string())),
+            Err(_) => return Err(SourceError::Timeout),
+        };
+        fetch_from(
+            &mut stream,
+            &self.store,
+            self.hash,
+            self.max_len,
+            self.limits,
+        )
+        .await
+    }
+}

@@ -1,0 +1,142 @@
+//! The small pure parts: names, addresses, topics, the control codec.
+
+use futures::executor::block_on;
+use libp2p::{
+    StreamProtocol, bytes::Bytes, identity::Keypair, multihash::Multihash, request_response::Codec,
+};
+use proptest::prelude::*;
+
+use super::{
+    ControlCodec, MAX_MESSAGE_BYTES, MAX_TOPIC_BYTES, Multiaddr, Protocols, Scope,
+    behaviour::TopicFilter, peer_id, peer_key,
+};
+
+const CONTROL: StreamProtocol = StreamProtocol::new("/test/control/1");
+
+fn read(wire: &[u8]) -> std::io::Result<Bytes> {
+    block_on(ControlCodec.read_request(&CONTROL, &mut futures::io::Cursor::new(wire)))
+}
+
+#[test]
+fn keys_and_peer_ids_name_each_other() {
+    for _ in 0..50 {
+        let keypair = Keypair::generate_ed25519();
+        let id = keypair.public().to_peer_id();
+        let key = peer_key(&id).unwrap();
+        assert_eq!(key, keypair.try_into_ed25519().unwrap().public().to_bytes());
+        assert_eq!(peer_id(&key), Some(id));
+    }
+    let hashed = Multihash::wrap(0x12, &[7; 32]).unwrap();
+    let hashed = libp2p::PeerId::from_multihash(hashed).unwrap();
+    assert_eq!(
+        peer_key(&hashed),
+        None,
+        "a hash of a key does not hold the key"
+    );
+}
+
+#[test]
+fn scopes_tell_addresses_apart() {
+    let dials = |address: &str| {
+        let address: Multiaddr = address.parse().unwrap();
+        [Scope::Local, Scope::Lan, Scope::Public].map(|scope| scope.may_dial(&address))
+    };
+    assert_eq!(dials("/ip4/127.0.0.1/tcp/1"), [true, true, true]);
+    assert_eq!(dials("/ip6/::1/udp/1/quic-v1"), [true, true, true]);
+    assert_eq!(dials("/ip6/::ffff:10.0.0.1/tcp/1"), [false, true, true]);
+    assert_eq!(dials("/ip4/192.168.1.9/udp/1/quic-v1"), [false, true, true]);
+    assert_eq!(dials("/ip4/100.64.0.1/tcp/1"), [false, true, true]);
+    assert_eq!(dials("/ip6/fd00::1/tcp/1"), [false, true, true]);
+    assert_eq!(dials("/ip4/8.8.8.8/tcp/1"), [false, false, true]);
+    for never in [
+        "/dns4/localhost/tcp/1",
+        "/ip4/0.0.0.0/tcp/1",
+        "/ip4/127.0.0.1/udp/1",
+        "/ip4/127.0.0.1",
+        "/ip4/127.0.0.1/tcp/1/ws",
+        "/memory/1",
+    ] {
+        assert_eq!(dials(never), [false; 3], "{never}");
+    }
+    let listens = |address: &str| {
+        let address: Multiaddr = address.parse().unwrap();
+        [Scope::Local, Scope::Lan, Scope::Public].map(|scope| scope.may_listen(&address))
+    };
+    assert_eq!(listens("/ip4/127.0.0.1/tcp/0"), [true, true, true]);
+    assert_eq!(listens("/ip4/0.0.0.0/tcp/0"), [false, true, true]);
+    assert_eq!(listens("/ip4/8.8.8.8/tcp/0"), [false, false, true]);
+}
+
+#[test]
+fn strangers_cannot_send_us_to_the_neighbours() {
+    let [home, far, near]: [Multiaddr; 3] = [
+        "/ip4/192.168.1.1/tcp/80",
+        "/ip4/8.8.8.8/tcp/1",
+        "/ip4/192.168.1.7/tcp/1",
+    ]
+    .map(|address| address.parse().unwrap());
+    assert!(!Scope::Public.may_learn(&home, &far));
+    assert!(Scope::Public.may_learn(&home, &near));
+    assert!(Scope::Public.may_learn(&far, &far));
+    assert!(!Scope::Lan.may_learn(&far, &near));
+}
+
+#[test]
+fn every_protocol_names_the_swarm() {
+    let (ours, theirs) = (Protocols::of(&[1; 32]), Protocols::of(&[2; 32]));
+    let names = |p: &Protocols| {
+        let of = |name: &StreamProtocol| name.as_ref().to_owned();
+        [
+            p.gossip.clone(),
+            of(&p.kad),
+            of(&p.control),
+            of(&p.blob),
+            p.version.clone(),
+        ]
+    };
+    for (ours, theirs) in names(&ours).iter().zip(names(&theirs)) {
+        assert!(ours.contains(&"01".repeat(16)), "{ours}");
+        assert_ne!(*ours, theirs);
+    }
+}
+
+#[test]
+fn only_the_swarms_topics_are_topics() {
+    let filter = TopicFilter::new(&["capacity/".into(), "fraud".into()]);
+    assert!(filter.allows("capacity/render/0"));
+    assert!(filter.allows("fraud"));
+    assert!(!filter.allows("spam"));
+    assert!(!filter.allows(&format!("capacity/{}", "x".repeat(MAX_TOPIC_BYTES))));
+}
+
+#[test]
+fn an_announced_length_is_not_believed() {
+    let long = (MAX_MESSAGE_BYTES as u32 + 1).to_le_bytes();
+    assert!(read(&long).is_err());
+    assert!(read(&u32::MAX.to_le_bytes()).is_err());
+    let mut short = 10u32.to_le_bytes().to_vec();
+    short.extend([0; 9]);
+    assert!(read(&short).is_err());
+    let mut most = (MAX_MESSAGE_BYTES as u32).to_le_bytes().to_vec();
+    most.extend(vec![7; MAX_MESSAGE_BYTES]);
+    assert_eq!(read(&most).unwrap().len(), MAX_MESSAGE_BYTES);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_message_or_an_error(wire in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(message) = read(&wire) {
+            prop_assert_eq!(&wire[4..4 + message.len()], &message[..]);
+        }
+        let mut answer = futures::io::Cursor::new(&wire[..]);
+        let acknowledged = block_on(ControlCodec.read_response(&CONTROL, &mut answer)).is_ok();
+        prop_assert_eq!(acknowledged, wire.first() == Some(&6));
+    }
+
+    #[test]
+    fn a_message_comes_back_as_it_was(message in prop::collection::vec(any::<u8>(), 0..2000)) {
+        let mut wire = futures::io::Cursor::new(Vec::new());
+        block_on(ControlCodec.write_request(&CONTROL, &mut wire, message.clone().into())).unwrap();
+        prop_assert_eq!(read(wire.get_ref()).unwrap(), message);
+    }
+}

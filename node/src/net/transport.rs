@@ -1,0 +1,108 @@
+//! The way from an address to an authenticated connection: TCP with Noise and yamux, or QUIC; then admission.
+//!
+//! Order matters: scope is checked before a socket is touched, admission after the remote has proven its key and
+//! before the swarm sees the connection.
+
+use std::{
+    net::{IpAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::future::Either;
+use libp2p::{
+    Multiaddr, PeerId, Transport,
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{Boxed, OrTransport, timeout::TransportTimeout},
+        upgrade::Version,
+    },
+    identity::Keypair,
+    multiaddr::Protocol,
+    noise, quic, tcp, yamux,
+};
+
+use super::{
+    NetError, Scope,
+    admission::{Admission, AdmissionError, Handshake},
+    peer_key::peer_key,
+    scope::Scoped,
+};
+
+/// Longest that a connection may take from the first packet to admission.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Streams open at once on one connection. The busiest protocol, control, takes at most a third of them.
+const STREAMS_PER_CONNECTION: usize = 128;
+/// Unread bytes that a stranger may make a QUIC connection hold; libp2p's default is 15 MB.
+const QUIC_CONNECTION_BYTES: u32 = 4 << 20;
+/// Of these, on one stream: a little more than a fast link needs to stay busy (256 Mbit/s over 30 ms).
+const QUIC_STREAM_BYTES: u32 = 1 << 20;
+
+/// Builds the transport.
+pub(crate) fn build(
+    keypair: &Keypair,
+    scope: Scope,
+    admission: Option<Arc<dyn Admission>>,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetError> {
+    let noise = noise::Config::new(keypair).map_err(|e| NetError::Key(e.to_string()))?;
+    let mut yamux = yamux::Config::default();
+    yamux.set_max_num_streams(STREAMS_PER_CONNECTION);
+    let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise)
+        .multiplex(yamux)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+
+    let mut config = quic::Config::new(keypair);
+    config.max_concurrent_stream_limit = STREAMS_PER_CONNECTION as u32;
+    config.max_connection_data = QUIC_CONNECTION_BYTES;
+    config.max_stream_data = QUIC_STREAM_BYTES;
+    let quic = quic::tokio::Transport::new(config)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+
+    let admitted = OrTransport::new(quic, tcp)
+        .map(|either, _| match either {
+            Either::Left(connection) | Either::Right(connection) => connection,
+        })
+        .and_then(move |(peer, muxer), endpoint| {
+            admit(admission.clone(), peer, endpoint.is_dialer(), muxer)
+        });
+    let timed = TransportTimeout::new(admitted, HANDSHAKE_TIMEOUT);
+    Ok(Scoped::new(timed, scope).boxed())
+}
+
+/// Refuses a TCP port that another process listens on. libp2p shares ports (hole punching needs that), so two peers
+/// started with the same one would silently steal each other's connections.
+pub(crate) fn check_port_free(address: &Multiaddr) -> Result<(), NetError> {
+    let mut parts = address.iter();
+    let ip = match parts.next() {
+        Some(Protocol::Ip4(ip)) => IpAddr::V4(ip),
+        Some(Protocol::Ip6(ip)) => IpAddr::V6(ip),
+        _ => return Ok(()),
+    };
+    let Some(Protocol::Tcp(port @ 1..)) = parts.next() else {
+        return Ok(());
+    };
+    TcpListener::bind((ip, port))
+        .map(drop)
+        .map_err(|e| NetError::Listen {
+            address: address.clone(),
+            reason: e.to_string(),
+        })
+}
+
+async fn admit(
+    admission: Option<Arc<dyn Admission>>,
+    peer: PeerId,
+    dialed: bool,
+    mut muxer: StreamMuxerBox,
+) -> Result<(PeerId, StreamMuxerBox), AdmissionError> {
+    let remote = peer_key(&peer).ok_or(AdmissionError::Key)?;
+    if let Some(admission) = admission {
+        admission
+            .admit(Handshake::new(remote, dialed, &mut muxer))
+            .await
+            .inspect_err(|error| tracing::debug!(%peer, %error, "connection refused"))?;
+    }
+    Ok((peer, muxer))
+}

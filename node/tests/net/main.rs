@@ -1,0 +1,8 @@
+//! Real libp2p on loopback: two, three and five nodes, each with its own key and store.
+
+mod admission;
+mod blobs;
+mod gossip;
+mod lookups;
+mod messages;
+mod support;

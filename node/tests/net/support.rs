@@ -1,0 +1,164 @@
+//! Nodes on loopback, and patience with a limit.
+
+use std::{
+    sync::{Arc, atomic::AtomicU8, atomic::Ordering},
+    time::Duration,
+};
+
+use starling::{
+    blobs::BlobStore,
+    net::{Admission, Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, PeerKey, Scope, start},
+};
+use tempfile::TempDir;
+use tokio::{sync::mpsc, time::timeout};
+
+/// Nothing here takes longer unless it fails.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+pub const TCP: &str = "/ip4/127.0.0.1/tcp/0";
+pub const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
+pub const TOPIC: &str = "capacity/test/0";
+
+pub struct Node {
+    pub net: NetHandle,
+    pub events: mpsc::Receiver<NetEvent>,
+    pub blobs: BlobStore,
+    pub address: Multiaddr,
+    _dir: TempDir,
+}
+
+pub struct Setup {
+    pub listen: &'static str,
+    pub swarm: [u8; 32],
+    pub bootstrap: Vec<Multiaddr>,
+    pub admission: Option<Arc<dyn Admission>>,
+    pub limits: NetLimits,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup {
+            listen: TCP,
+            swarm: [1; 32],
+            bootstrap: Vec::new(),
+            admission: None,
+            limits: NetLimits::default(),
+        }
+    }
+}
+
+/// A configuration with a key that no other node of this process has.
+pub fn config(setup: Setup) -> NetConfig {
+    static NODES: AtomicU8 = AtomicU8::new(1);
+    NetConfig {
+        keypair_secret: [NODES.fetch_add(1, Ordering::Relaxed); 32],
+        swarm_id: setup.swarm,
+        scope: Scope::Local,
+        listen: vec![setup.listen.parse().unwrap()],
+        bootstrap: setup.bootstrap,
+        topics: vec!["capacity/".into()],
+        limits: setup.limits,
+        admission: setup.admission,
+        agent: "starling-test".into(),
+    }
+}
+
+impl Node {
+    pub async fn start(setup: Setup) -> Node {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = BlobStore::open(dir.path().join("blobs"), 64 << 20).unwrap();
+        let (net, mut events) = start(config(setup), blobs.clone()).unwrap();
+        let address = match timeout(PATIENCE, events.recv()).await {
+            Ok(Some(NetEvent::Listening(address))) => address,
+            other => panic!("not listening: {other:?}"),
+        };
+        Node {
+            net,
+            events,
+            blobs,
+            address,
+            _dir: dir,
+        }
+    }
+
+    pub fn key(&self) -> PeerKey {
+        self.net.local()
+    }
+
+    /// The first event that `pick` takes; others are dropped.
+    pub async fn wait<T>(&mut self, what: &str, mut pick: impl FnMut(NetEvent) -> Option<T>) -> T {
+        let found = async {
+            loop {
+                let event = self.events.recv().await.expect("the network has ended");
+                if let Some(found) = pick(event) {
+                    return found;
+                }
+            }
+        };
+        timeout(PATIENCE, found)
+            .await
+            .unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    }
+
+    /// Whether `pick` takes no event for a while.
+    pub async fn silent<T>(
+        &mut self,
+        span: Duration,
+        mut pick: impl FnMut(NetEvent) -> Option<T>,
+    ) -> bool {
+        let heard = async {
+            while let Some(event) = self.events.recv().await {
+                if pick(event).is_some() {
+                    return;
+                }
+            }
+        };
+        timeout(span, heard).await.is_err()
+    }
+
+    pub async fn connected(&mut self, to: PeerKey) {
+        self.wait("a connection", |event| match event {
+            NetEvent::PeerConnected { peer } if peer == to => Some(()),
+            _ => None,
+        })
+        .await;
+    }
+}
+
+/// Two nodes that know each other.
+pub async fn pair(listen: &'static str) -> (Node, Node) {
+    let mut a = Node::start(Setup {
+        listen,
+        ..Setup::default()
+    })
+    .await;
+    let mut b = Node::start(Setup {
+        listen,
+        bootstrap: vec![a.address.clone()],
+        ..Setup::default()
+    })
+    .await;
+    a.connected(b.key()).await;
+    b.connected(a.key()).await;
+    (a, b)
+}
+
+/// Nodes of which each one knows only its predecessor.
+pub async fn chain(n: usize) -> Vec<Node> {
+    let mut nodes: Vec<Node> = Vec::new();
+    for i in 0..n {
+        let bootstrap = nodes.last().map(|node| node.address.clone());
+        let mut node = Node::start(Setup {
+            listen: if i % 2 == 0 { TCP } else { QUIC },
+            bootstrap: bootstrap.into_iter().collect(),
+            ..Setup::default()
+        })
+        .await;
+        if let Some(previous) = nodes.last_mut() {
+            node.connected(previous.key()).await;
+            previous.connected(node.key()).await;
+        }
+        nodes.push(node);
+    }
+    nodes
+}

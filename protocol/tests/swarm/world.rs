@@ -1,0 +1,274 @@
+//! A few real peers with real signatures in one thread under virtual time: every message takes a millisecond,
+//! every computation fifty. What it does not do (loss, latency, scale) belongs to `simulations`.
+
+use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
+use starling_protocol::crypto::{Ed25519Signer, Signer as _};
+use starling_protocol::io::{Capacity, Computed, Purpose, Record, Setup, Shape, Submission};
+use starling_protocol::{
+    BlobId, Bundle, Core, Event, Genesis, Hash, Input, JobId, KernelId, Message, Output, Peer, PeerKey, Receipt, Scope,
+    Tier, Time,
+};
+use std::collections::{BTreeMap, VecDeque};
+
+pub const TILES: u32 = 256;
+pub const SLICE: u32 = 64;
+const START_S: u64 = 1_800_000_000;
+
+/// How one peer misbehaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    Honest,
+    /// Fakes every tile that it is paid for; audits honestly.
+    Fakes,
+    /// Takes part until the first message of this name would leave, then says nothing of that kind.
+    Withholds(&'static str),
+    /// Its adverts arrive, and nothing else ever does.
+    Silent,
+    /// Sees every tile of others wrong, and says so.
+    Accuses,
+}
+
+pub struct World {
+    pub peers: Vec<Peer>,
+    pub keys: Vec<PeerKey>,
+    pub natures: Vec<Nature>,
+    pub now: u64,
+    queue: VecDeque<(u64, usize, Input)>,
+    pub events: Vec<(usize, Event)>,
+    pub trace: Vec<(usize, usize, &'static str)>,
+    pub logs: Vec<Vec<Record>>,
+    outputs: BTreeMap<BlobId, Vec<Hash>>,
+    pub genesis: Genesis,
+    slices: BTreeMap<JobId, u32>,
+}
+
+pub fn shape() -> Shape {
+    Shape { tiles: TILES, tile_bytes: 64, units_per_tile: 1_000, tier: Tier::Exact }
+}
+
+pub fn kernel() -> KernelId {
+    KernelId::from([7; 32])
+}
+
+fn truth(tile: u32) -> Hash {
+    Hash::of(&tile.to_le_bytes())
+}
+
+fn capacity() -> Capacity {
+    Capacity {
+        devices: vec![DeviceProfile { kind: DeviceKind::Cpu, name: "test".into() }],
+        kernels: vec![KernelOffer {
+            kernel: kernel(),
+            class: "test".into(),
+            tier: Tier::Exact,
+            units_per_s: 1_000_000,
+            price: 0,
+        }],
+        slots: 1,
+        region: String::new(),
+        software: "test".into(),
+    }
+}
+
+impl World {
+    /// Peer 0 is the requester and lends nothing; the others have the given natures.
+    pub fn new(natures: &[Nature]) -> Self {
+        let genesis = Genesis::new("test", Scope::Local, Hash::default());
+        let mut natures = natures.to_vec();
+        natures.insert(0, Nature::Honest);
+        let signer = |i: usize| Ed25519Signer::from_seed(&[i as u8 + 1; 32]);
+        let peers = (0..natures.len())
+            .map(|i| {
+                let setup = Setup { genesis: genesis.clone(), rng_seed: [i as u8; 32] };
+                Peer::new(setup, Box::new(signer(i)))
+            })
+            .collect();
+        let keys = (0..natures.len()).map(|i| signer(i).key()).collect();
+        let mut world = Self {
+            peers,
+            keys,
+            now: 1_000_000,
+            queue: VecDeque::new(),
+            events: Vec::new(),
+            trace: Vec::new(),
+            logs: vec![Vec::new(); natures.len()],
+            outputs: BTreeMap::new(),
+            genesis,
+            slices: BTreeMap::new(),
+            natures,
+        };
+        for i in 0..world.peers.len() {
+            world.give(i, Input::Started { unix_s: START_S, restored: Vec::new() });
+            if i > 0 {
+                world.give(i, Input::Capacity(capacity()));
+            }
+        }
+        world.run_for(3_000);
+        world
+    }
+
+    pub fn submit(&mut self) {
+        let submission = Submission {
+            kernel: kernel(),
+            class: "test".into(),
+            params: vec![1, 2, 3],
+            inputs: Vec::new(),
+            shape: shape(),
+            slice_tiles: Some(SLICE),
+            bid: 0,
+            deadline_in_s: 3_600,
+        };
+        self.give(0, Input::Submit(Box::new(submission)));
+    }
+
+    pub fn give(&mut self, to: usize, input: Input) {
+        let outputs: Vec<_> = self.peers[to].handle(Time(self.now), input).collect();
+        for output in outputs {
+            self.perform(to, output);
+        }
+    }
+
+    fn later(&mut self, ms: u64, to: usize, input: Input) {
+        let at = self.now + ms * 1_000;
+        let place = self.queue.partition_point(|(t, _, _)| *t <= at);
+        self.queue.insert(place, (at, to, input));
+    }
+
+    fn perform(&mut self, i: usize, output: Output) {
+        let nature = self.natures[i];
+        match output {
+            Output::Publish { data } => {
+                for to in (0..self.peers.len()).filter(|to| *to != i) {
+                    let id = starling_protocol::io::GossipId(0);
+                    self.later(1, to, Input::Gossip { id, data: data.clone() });
+                }
+            }
+            Output::Send { to, bytes, .. } => {
+                let message = Message::from_bytes(&bytes).expect("peers send what they can read");
+                let to = self.keys.iter().position(|k| *k == to).expect("peers know each other");
+                let name = message.name();
+                if nature == Nature::Silent || nature == Nature::Withholds(name) {
+                    return;
+                }
+                self.trace.push((i, to, name));
+                let from = self.keys[i];
+                self.later(1, to, Input::Message { from, bytes });
+            }
+            Output::Compute { task, job, tiles, purpose } => {
+                let lies = match purpose {
+                    Purpose::Work | Purpose::SelfCheck => nature == Nature::Fakes,
+                    Purpose::Audit | Purpose::Judge => nature == Nature::Accuses,
+                    Purpose::Own => false,
+                };
+                let hash = |t: &u32| if lies { Hash::of(b"fake") } else { truth(*t) };
+                let hashes: Vec<_> = tiles.iter().map(hash).collect();
+                let keeps = matches!(purpose, Purpose::Work | Purpose::Own);
+                let blob = keeps.then(|| {
+                    BlobId(Hash::derive("test blob", &[job.as_bytes(), &tiles[0].to_le_bytes(), &[u8::from(lies)]]))
+                });
+                blob.map(|b| self.outputs.insert(b, hashes.clone()));
+                self.later(50, i, Input::Computed { task, result: Ok(Computed { tiles: hashes, blob }) });
+            }
+            Output::Prepare { job, record, .. } => {
+                let m = &record.manifest.body;
+                let shape =
+                    Shape { tiles: m.tiles, tile_bytes: m.tile_bytes, units_per_tile: m.units_per_tile, tier: m.tier };
+                self.later(1, i, Input::Prepared { job, shape: Ok(shape) });
+            }
+            Output::Fetch { task, blob, .. } => {
+                let tiles = self.outputs[&blob].clone();
+                self.later(1, i, Input::Fetched { task, result: Ok(tiles) });
+            }
+            Output::Persist { record, .. } => self.logs[i].push(*record),
+            Output::Notify(event) => {
+                if let Event::Submitted { job, slices, .. } = &event {
+                    self.slices.insert(*job, *slices);
+                }
+                self.events.push((i, event));
+            }
+            Output::Verdict { .. }
+            | Output::Provide { .. }
+            | Output::StopProviding { .. }
+            | Output::FindProviders { .. }
+            | Output::Abort { .. }
+            | Output::Release { .. }
+            | Output::Discard { .. } => {}
+        }
+    }
+
+    /// Runs until `ms` have passed.
+    pub fn run_for(&mut self, ms: u64) {
+        let end = self.now + ms * 1_000;
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Runs until the job is over, at most `ms`; how long it took.
+    pub fn run_job(&mut self, ms: u64) -> u64 {
+        let (start, end) = (self.now, self.now + ms * 1_000);
+        while !self.over() && self.step(end) {}
+        (self.now - start) / 1_000
+    }
+
+    fn step(&mut self, end: u64) -> bool {
+        let due = self.peers.iter().enumerate().filter_map(|(i, p)| p.next_deadline().map(|d| (d.at.0, i))).min();
+        let message = self.queue.front().map(|(at, _, _)| *at);
+        let at = due.map(|d| d.0).into_iter().chain(message).min().unwrap_or(end);
+        if at >= end {
+            return false;
+        }
+        self.now = self.now.max(at);
+        if message == Some(at) {
+            let (_, to, input) = self.queue.pop_front().expect("just seen");
+            if self.natures[to] != Nature::Silent || matches!(input, Input::Gossip { .. }) {
+                self.give(to, input);
+            }
+        } else if let Some((_, i)) = due {
+            self.give(i, Input::Tick { unix_s: START_S + self.now / 1_000_000 });
+        }
+        true
+    }
+
+    pub fn over(&self) -> bool {
+        self.events.iter().any(|(i, e)| *i == 0 && matches!(e, Event::JobDone { .. } | Event::JobFailed { .. }))
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.events.iter().any(|(i, e)| *i == 0 && matches!(e, Event::JobDone { .. }))
+    }
+
+    pub fn caught(&self) -> Vec<usize> {
+        let mut caught: Vec<_> = self
+            .events
+            .iter()
+            .filter_map(|(_, e)| if let Event::CheatCaught { worker, .. } = e { Some(*worker) } else { None })
+            .map(|w| self.keys.iter().position(|k| *k == w).expect("known"))
+            .collect();
+        caught.sort_unstable();
+        caught.dedup();
+        caught
+    }
+
+    pub fn falsely_accused(&self) -> usize {
+        self.events.iter().filter(|(_, e)| matches!(e, Event::FalseAccusation { .. })).count()
+    }
+
+    /// The requester's receipts.
+    pub fn receipts(&self) -> Vec<Receipt> {
+        let receipts = self.logs[0].iter();
+        receipts
+            .filter_map(|r| if let Record::Receipted { receipt, .. } = r { Some((**receipt).clone()) } else { None })
+            .collect()
+    }
+
+    pub fn bundle(&self) -> Bundle {
+        let record = self.logs[0]
+            .iter()
+            .find_map(|r| if let Record::Submitted { record } = r { Some((**record).clone()) } else { None });
+        Bundle {
+            genesis: self.genesis.clone(),
+            record: record.expect("a job was submitted"),
+            receipts: self.receipts(),
+        }
+    }
+}
