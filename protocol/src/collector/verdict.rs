@@ -60,7 +60,11 @@ impl Collector {
         if tries == config::OPENING_TRIES {
             let request = Message::OpeningRequest { lease: id };
             case.listed().iter().for_each(|a| ctx.send(*a, &request));
-        } else if let Some(list) = case.seal_list.clone() {
+        } else if let (Some(set), Some(list)) = (case.lock_set.clone(), case.seal_list.clone()) {
+            // Any of the three may have been lost on its way, and a worker that lacks one cannot open.
+            let (nonces, steward_nonce) = (case.nonce_list(), case.steward_nonce);
+            ctx.send(case.worker(), &Message::LockSet(Box::new(set)));
+            ctx.send(case.worker(), &Message::Seed { lease: id, nonces, steward_nonce });
             ctx.send(case.worker(), &Message::SealList(Box::new(list)));
         }
         case.step = Step::Opening { tries: tries + 1 };
