@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What each phase is, under the name of the message that begins it.
 const PHASES: [(&str, &str); 11] = [
-    ("Record", "The requester offers its job to the peers that its roster names."),
+    ("(logs)", "The requester logs its job, and offers it to the peers that its roster names."),
     ("LeaseRequest", "Whoever has a free slot asks for a slice, and gets a lease on one that is open, or a refusal."),
     ("Commit", "The worker has finished. It logs the Merkle root of its salted tiles, and only then signs it away."),
     (
@@ -53,14 +53,16 @@ impl Trace {
         let (what, slice, detail) = match output {
             Output::Compute { job, tiles, purpose, .. } => {
                 let slice = tiles.first().zip(self.slice_tiles.get(job)).map(|(tile, per_slice)| tile / per_slice);
-                ("(computes)", slice, format!("{} tiles: {}", tiles.len(), purpose_name(*purpose)))
+                ("(computes)", slice, format!("{}: {}", count(tiles.len(), "tile"), purpose_name(*purpose)))
             }
             Output::Fetch { len, .. } => ("(fetches)", None, format!("{len} bytes of output")),
             Output::Persist { record, .. } => match &**record {
                 Record::Submitted { record } => {
                     let manifest = &record.manifest.body;
-                    let (tiles, slices, roster) = (manifest.tiles, manifest.slices(), record.roster.peers().len());
-                    ("(logs)", None, format!("its job: {tiles} tiles in {slices} slices, a roster of {roster}"))
+                    let tiles = count(manifest.tiles as usize, "tile");
+                    let slices = count(manifest.slices() as usize, "slice");
+                    let roster = count(record.roster.peers().len(), "peer");
+                    ("(logs)", None, format!("its job: {tiles} in {slices}; {roster} in the roster"))
                 }
                 Record::Committed { lease, .. } => ("(logs)", self.slice(lease), "its root".into()),
                 Record::Locked { lease, .. } => ("(logs)", self.slice(lease), "its lock".into()),
@@ -177,18 +179,22 @@ fn lease_of(message: &Message, swarm: &SwarmId) -> Option<LeaseId> {
     }
 }
 
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// A few telling fields.
 fn describe(message: &Message) -> String {
     match message {
         Message::BoardQuery { class } => format!("jobs of class {class}?"),
         Message::LeaseGrant(lease) => {
             let (k, s, ttl) = (lease.body.intensity.k, lease.body.intensity.s, lease.body.ttl_ms / 1000);
-            format!("{ttl} s to commit; {k} auditors will draw {s} tiles each")
+            format!("{ttl} s to commit; {k} auditors x {s} tiles")
         }
         Message::LeaseRefusal { reason, retry_ms: 0, .. } => format!("{reason}; do not ask again"),
         Message::LeaseRefusal { reason, retry_ms, .. } => format!("{reason}; ask again in {retry_ms} ms"),
-        Message::Commit(commitment) => format!("root over {} tiles", commitment.body.tiles),
-        Message::LockSet(set) => format!("{} locks", set.body.locks.len()),
+        Message::Commit(commitment) => format!("root over {}", count(commitment.body.tiles as usize, "tile")),
+        Message::LockSet(set) => count(set.body.locks.len(), "lock"),
         Message::Seed { nonces, .. } => {
             let revealed = nonces.iter().flatten().count();
             format!("{revealed} of {} witness nonces, and the requester's", nonces.len())
@@ -198,16 +204,19 @@ fn describe(message: &Message) -> String {
             format!("{} sealed, {} silent{own}", list.body.seals.len(), list.body.skipped.len())
         }
         Message::Opening(opening) => {
-            format!("{} tiles, {} hashes of proof", opening.body.tiles.len(), opening.body.proof.len())
+            let (tiles, proof) = (opening.body.tiles.len(), opening.body.proof.len());
+            format!("{} opened, proof of {proof} more hashes", count(tiles, "tile"))
         }
         Message::Attest { attestation, proof } => {
             let verdict = if attestation.body.agree { "agrees" } else { "dissents" };
             let proof = if proof.is_some() { ", with a fraud proof" } else { "" };
-            format!("{verdict} after {} tiles{proof}", attestation.body.tiles)
+            format!("{verdict} after {}{proof}", count(usize::from(attestation.body.tiles), "tile"))
         }
         Message::Receipt(receipt) => match &receipt.quorum {
-            Quorum::Auditors(quorum) => format!("{} auditors stand for it", quorum.len()),
-            Quorum::SelfChecked { tiles, .. } => format!("self-checked: the requester recomputed {tiles} tiles"),
+            Quorum::Auditors(quorum) => format!("{} behind it", count(quorum.len(), "auditor")),
+            Quorum::SelfChecked { tiles, .. } => {
+                format!("self-checked: the requester recomputed {}", count(usize::from(*tiles), "tile"))
+            }
         },
         Message::LeaseEnded { reason, .. } | Message::JobEnded { reason, .. } => reason.to_string(),
         Message::Record(_)
