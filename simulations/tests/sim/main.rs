@@ -4,6 +4,7 @@ mod checkers;
 mod command;
 mod jobs;
 mod scenarios;
+mod shell;
 mod small_swarms;
 mod story;
 
