@@ -7,15 +7,17 @@ use std::sync::LazyLock;
 
 pub mod canary;
 pub mod canon;
+pub mod film;
 pub mod fractal;
 mod kernel;
+pub mod render;
 pub mod runner;
 
 pub use kernel::*;
 
 /// Every kernel that this build offers to a swarm.
 pub fn kernels() -> &'static [&'static dyn Kernel] {
-    &[&fractal::Fractal]
+    &[&render::Render, &fractal::Fractal]
 }
 
 /// The kernel with this id, the canary's among them.

@@ -38,6 +38,28 @@ struct Point<R> {
     plane: Vec3<R>,
 }
 
+impl<R: Real> Point<R> {
+    #[inline(always)]
+    fn faces(&self, direction: Vec3<R>) -> bool {
+        self.normal.dot(direction) > R::ZERO && self.plane.dot(direction) > R::ZERO
+    }
+}
+
+/// Light on its way to a point: from where, from how far, and what it brings if nothing is in between.
+struct Arrival<R> {
+    direction: Vec3<R>,
+    distance: R,
+    light: Vec3<R>,
+}
+
+impl<R: Real> Arrival<R> {
+    const NONE: Self = Self {
+        direction: Vec3::ZERO,
+        distance: R::ZERO,
+        light: Vec3::ZERO,
+    };
+}
+
 /// [0, 1) with 24 bits.
 #[inline(always)]
 fn unit<R: Real>(x: u32) -> R {
@@ -191,13 +213,13 @@ impl PathTracer {
         let mut sees_lamps = true;
         for bounce in 0..=self.params.max_bounces {
             let Some(hit) = nearest(&self.bvh, &ray) else {
-                return light + clamp(weight * self.sky(ray.direction, sees_sun), bounce);
+                return light + clamp_light(weight * self.sky(ray.direction, sees_sun), bounce);
             };
             let facet = &self.bvh.facets[hit.facet as usize];
             let material = &self.materials[facet.material as usize];
             if material.surface == Surface::Emissive as u32 {
                 if sees_lamps {
-                    light = light + clamp(weight * v3(material.emission), bounce);
+                    light = light + clamp_light(weight * v3(material.emission), bounce);
                 }
                 return light;
             }
@@ -227,9 +249,9 @@ impl PathTracer {
             let first = 2 + 3 * bounce;
             let lobe = sampler.pair(first);
             let choice = sampler.pair(first + 1);
-            let mirror = normal.scale(cosine + cosine) - view;
-            let colour = self.colour(material, point.at);
-            let mut direction = mirror;
+            let colour = self.surface_colour(material, point.at);
+            let mut direction = normal.scale(cosine + cosine) - view;
+            let mut arrival = Arrival::NONE;
             if material.surface == Surface::Glass as u32 {
                 // Ratio of the refractive indices on this side to the other.
                 let eta = c::<R>(if inside {
@@ -240,23 +262,21 @@ impl PathTracer {
                 let k = R::ONE - (eta * eta) * (R::ONE - cosine * cosine);
                 let mut reflected = R::ONE;
                 let other = k.max(R::ZERO).sqrt();
+                let along = eta * cosine;
                 if k > R::ZERO {
-                    let s = (eta * cosine - other) / (eta * cosine + other);
-                    let p = (cosine - eta * other) / (cosine + eta * other);
+                    let across = eta * other;
+                    let s = (along - other) / (along + other);
+                    let p = (cosine - across) / (cosine + across);
                     reflected = (s * s + p * p) * c(0.5);
                 }
                 if unit::<R>(choice[0]) >= reflected {
-                    direction = normal.scale(eta * cosine - other) - view.scale(eta);
+                    direction = normal.scale(along - other) - view.scale(eta);
                     weight = weight * colour;
                 }
             } else if material.surface == Surface::Metal as u32 && material.alpha > 0.0 {
                 let alpha = c::<R>(material.alpha);
-                let sun = self.to_sun::<R>(choice);
-                light = light
-                    + clamp(
-                        weight * self.sunlight(&point, view, sun, colour, alpha),
-                        bounce,
-                    );
+                arrival = self.sunlight(&point, view, choice, colour, alpha);
+                arrival.light = weight * arrival.light;
                 let h = half_vector(view, normal, alpha, lobe);
                 let vh = view.dot(h).max(R::ZERO);
                 direction = h.scale(vh + vh) - view;
@@ -274,8 +294,8 @@ impl PathTracer {
                     sees_lamps = true;
                 } else {
                     weight = weight * colour;
-                    let spread = sampler.pair(first + 2);
-                    light = light + clamp(weight * self.direct(&point, spread, choice[1]), bounce);
+                    arrival = self.direct(&point, sampler.pair(first + 2), choice[1]);
+                    arrival.light = weight * arrival.light;
                     let towards = normal + sphere(lobe);
                     direction = if towards.dot(towards) > c(1e-6) {
                         towards
@@ -285,6 +305,11 @@ impl PathTracer {
                     sees_sun = false;
                     sees_lamps = false;
                 }
+            }
+            let [red, green, blue] = arrival.light.to_f32();
+            if red > 0.0 || green > 0.0 || blue > 0.0 {
+                let open = self.openness(&point, arrival.direction, arrival.distance);
+                light = light + clamp_light(arrival.light.scale(open), bounce);
             }
             // Roulette by what the path can still bring.
             if bounce >= 2 {
@@ -306,7 +331,7 @@ impl PathTracer {
 
     /// The material's colour, by the square of the board if it has one.
     #[inline(always)]
-    fn colour<R: Real>(&self, material: &MaterialWords, at: Vec3<R>) -> Vec3<R> {
+    fn surface_colour<R: Real>(&self, material: &MaterialWords, at: Vec3<R>) -> Vec3<R> {
         let scale = c::<R>(material.checker[3]);
         if scale > R::ZERO {
             let square = |x: R| (x * scale + c(65536.5)).to_u32();
@@ -332,24 +357,27 @@ impl PathTracer {
         &self,
         point: &Point<R>,
         view: Vec3<R>,
-        sun: Vec3<R>,
+        r: [u32; 2],
         colour: Vec3<R>,
         alpha: R,
-    ) -> Vec3<R> {
-        if !self.setup.has_sun()
-            || point.normal.dot(sun) <= R::ZERO
-            || point.plane.dot(sun) <= R::ZERO
-        {
-            return Vec3::ZERO;
+    ) -> Arrival<R> {
+        let sun = self.to_sun::<R>(r);
+        if !self.setup.has_sun() || !point.faces(sun) {
+            return Arrival::NONE;
         }
-        let open = self.open(point, sun, c(FAR));
         let vh = view.dot((view + sun).normalize());
         let fresnel = mix(colour, Vec3::splat(R::ONE), schlick(vh));
-        (fresnel * v3(self.setup.irradiance)).scale(open * ggx(view, sun, point.normal, alpha))
+        let light =
+            (fresnel * v3(self.setup.irradiance)).scale(ggx(view, sun, point.normal, alpha));
+        Arrival {
+            direction: sun,
+            distance: c(FAR),
+            light,
+        }
     }
 
     /// Light that reaches a matt surface straight from the sun or a lamp, one of them at random; over pi.
-    fn direct<R: Real>(&self, point: &Point<R>, spread: [u32; 2], mut pick: u32) -> Vec3<R> {
+    fn direct<R: Real>(&self, point: &Point<R>, spread: [u32; 2], mut pick: u32) -> Arrival<R> {
         let lamps = !self.emitters.is_empty();
         let sun = self.setup.has_sun();
         let mut share = c::<R>(std::f32::consts::FRAC_1_PI);
@@ -361,15 +389,19 @@ impl PathTracer {
         }
         if use_sun {
             let direction = self.to_sun::<R>(spread);
-            let cosine = point.normal.dot(direction);
-            if cosine <= R::ZERO || point.plane.dot(direction) <= R::ZERO {
-                return Vec3::ZERO;
+            if !point.faces(direction) {
+                return Arrival::NONE;
             }
-            let open = self.open(point, direction, c(FAR));
-            return v3::<R>(self.setup.irradiance).scale((open * cosine) * share);
+            let cosine = point.normal.dot(direction);
+            let light = v3::<R>(self.setup.irradiance).scale(cosine * share);
+            return Arrival {
+                direction,
+                distance: c(FAR),
+                light,
+            };
         }
         if !lamps {
-            return Vec3::ZERO;
+            return Arrival::NONE;
         }
         let (mut low, mut high) = (0, self.emitters.len() - 1);
         while low < high {
@@ -389,17 +421,21 @@ impl PathTracer {
         let square = towards.dot(towards).max(c(1e-4));
         let distance = square.sqrt();
         let direction = towards.scale(R::ONE / distance);
-        let cosine = point.normal.dot(direction);
-        if cosine <= R::ZERO || point.plane.dot(direction) <= R::ZERO {
-            return Vec3::ZERO;
+        if !point.faces(direction) {
+            return Arrival::NONE;
         }
-        let open = self.open(point, direction, distance * c(0.999));
+        let cosine = point.normal.dot(direction);
         let facing = v3::<R>(lamp.plane).dot(direction).abs();
-        v3::<R>(lamp.power).scale(((open * cosine) * share) * (facing / square))
+        let light = v3::<R>(lamp.power).scale((cosine * share) * (facing / square));
+        Arrival {
+            direction,
+            distance: distance * c(0.999),
+            light,
+        }
     }
 
     /// 1 if nothing is in the way, less through glass, 0 behind anything else.
-    fn open<R: Real>(&self, point: &Point<R>, direction: Vec3<R>, distance: R) -> R {
+    fn openness<R: Real>(&self, point: &Point<R>, direction: Vec3<R>, distance: R) -> R {
         let ray = Ray::new(offset(point, R::ONE), direction);
         let Some(count) = crossings(&self.bvh, &self.glass, &ray, distance) else {
             return R::ZERO;
@@ -423,7 +459,7 @@ fn offset<R: Real>(point: &Point<R>, side: R) -> Vec3<R> {
 
 /// Caps what scattered paths bring.
 #[inline(always)]
-fn clamp<R: Real>(light: Vec3<R>, bounce: u32) -> Vec3<R> {
+fn clamp_light<R: Real>(light: Vec3<R>, bounce: u32) -> Vec3<R> {
     if bounce == 0 {
         light
     } else {
