@@ -7,27 +7,27 @@ fn apply(op: u32, ua: u32, ub: u32) -> u32 {
     let a = c_load(ua);
     let b = c_load(ub);
     switch op {
-        case 0u: { return bitcast<u32>(a); }
-        case 1u: { return bitcast<u32>(c_add(a, b)); }
-        case 2u: { return bitcast<u32>(c_sub(a, b)); }
-        case 3u: { return bitcast<u32>(c_mul(a, b)); }
-        case 4u: { return bitcast<u32>(c_div(a, b)); }
-        case 5u: { return bitcast<u32>(c_sqrt(a)); }
-        case 6u: { return bitcast<u32>(c_exp(a)); }
-        case 7u: { return bitcast<u32>(c_log(a)); }
-        case 8u: { return bitcast<u32>(c_sin(a)); }
-        case 9u: { return bitcast<u32>(c_cos(a)); }
-        case 10u: { return bitcast<u32>(c_min(a, b)); }
-        case 11u: { return bitcast<u32>(c_max(a, b)); }
-        case 12u: { return bitcast<u32>(c_floor(a)); }
-        case 13u: { return bitcast<u32>(c_neg(c_abs(a))); }
-        case 14u: { return bitcast<u32>(c_from_u32(ua)); }
+        case 0u: { return c_store(a); }
+        case 1u: { return c_store(c_add(a, b)); }
+        case 2u: { return c_store(c_sub(a, b)); }
+        case 3u: { return c_store(c_mul(a, b)); }
+        case 4u: { return c_store(c_div(a, b)); }
+        case 5u: { return c_store(c_sqrt(a)); }
+        case 6u: { return c_store(c_exp(a)); }
+        case 7u: { return c_store(c_log(a)); }
+        case 8u: { return c_store(c_sin(a)); }
+        case 9u: { return c_store(c_cos(a)); }
+        case 10u: { return c_store(c_min(a, b)); }
+        case 11u: { return c_store(c_max(a, b)); }
+        case 12u: { return c_store(c_floor(a)); }
+        case 13u: { return c_store(c_neg(c_abs(a))); }
+        case 14u: { return c_store(c_from_u32(ua)); }
         case 15u: { return c_to_u32(a); }
-        case 16u: { return bitcast<u32>(vector(a, b)); }
-        case 17u: { return bitcast<u32>(sum(a, b)); }
-        case 18u: { return bitcast<u32>(chain(a, b)); }
-        case 19u: { return bitcast<u32>(c_div_skewed(a, b, skew(ua ^ ub))); }
-        default: { return bitcast<u32>(c_sqrt_skewed(a, skew(ua ^ ub))); }
+        case 16u: { return c_store(vector(a, b)); }
+        case 17u: { return c_store(sum(a, b)); }
+        case 18u: { return c_store(chain(a, b)); }
+        case 19u: { return c_store(c_div_skewed(c_add(a, b), c_sub(a, b), skew(ua ^ ub))); }
+        default: { return c_store(c_sqrt_skewed(c_add(a, b), skew(ua ^ ub))); }
     }
 }
 
@@ -39,7 +39,7 @@ fn skew(u: u32) -> f32 {
 // Every vector function once.
 fn vector(a: f32, b: f32) -> f32 {
     let p = vec3(a, b, 1.0);
-    let q = c3_normalize(c3_sub(c3_load(bitcast<vec3<u32>>(vec3(b, a, 0.5))), c3_neg(p)));
+    let q = c3_normalize(c3_sub(c3_load(c3_store(vec3(b, a, 0.5))), c3_neg(p)));
     let r = c3_max(c3_min(c3_cross(p, q), c3_scale(p, b)), c3_mul(c3_add(p, q), q));
     return c_add(c3_dot(r, q), c3_length(r));
 }

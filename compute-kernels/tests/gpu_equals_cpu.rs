@@ -17,18 +17,24 @@ fn samples() -> usize {
     wanted.map_or(200_000, |n| n.parse().expect("STARLING_OPS is a number"))
 }
 
-/// Bits of a float: any pattern at all, an ordinary magnitude, near the flush limit, or an edge.
+/// Bits of a float: any pattern at all, an ordinary magnitude, one whose products are near a limit, or an edge.
 fn operand(random: &mut Random) -> u32 {
     let bits = random.u32();
     match random.below(8) {
         0 | 1 => bits,
         2..=5 => (bits & 0x807f_ffff) | ((112 + random.below(32)) << 23),
-        6 => (bits & 0x807f_ffff) | (random.below(26) << 23),
+        6 => (bits & 0x807f_ffff) | ((70 + random.below(115)) << 23),
         _ => EDGES[random.below(EDGES.len() as u32) as usize],
     }
 }
 
 fn compare(gpu: &mut Runner, entries: &[[u32; 3]]) {
+    entries
+        .chunks(1 << 20)
+        .for_each(|part| compare_part(gpu, part));
+}
+
+fn compare_part(gpu: &mut Runner, entries: &[[u32; 3]]) {
     let job = canary::job(entries);
     let shape = gpu
         .load(&job, DEADLINE)
@@ -62,15 +68,9 @@ fn canonical_operations_on_random_operands() {
     let mut gpu = Runner::Gpu(Box::new(gpu));
     let mut random = Random::fresh();
     for op in 0..OPERATIONS.len() as u32 {
-        let mut left = samples();
-        while left > 0 {
-            let n = left.min(1 << 20);
-            left -= n;
-            let entries: Vec<_> = (0..n)
-                .map(|_| [op, operand(&mut random), operand(&mut random)])
-                .collect();
-            compare(&mut gpu, &entries);
-        }
+        let entry = |_| [op, operand(&mut random), operand(&mut random)];
+        let entries: Vec<_> = (0..samples()).map(entry).collect();
+        compare(&mut gpu, &entries);
         eprintln!(
             "{}: {} operands identical",
             OPERATIONS[op as usize],
@@ -95,13 +95,12 @@ fn division_and_root_next_to_ties() {
             .wrapping_add(random.below(3))
             .wrapping_sub(1);
         entries.push([4, a, b.to_bits()]);
-        entries.push([19, a, b.to_bits()]);
+
         let square = (q * q)
             .to_bits()
             .wrapping_add(random.below(3))
             .wrapping_sub(1);
         entries.push([5, square, 0]);
-        entries.push([20, square, random.u32()]);
     }
     compare(&mut gpu, &entries);
 }

@@ -1,8 +1,13 @@
-//! Starling node.
+//! The shell around `starling-protocol`: network, disk, devices, and the command line.
+//!
+//! [`node`] puts the parts together, [`driver`] moves inputs and outputs between them. Decisions are the core's.
 
 pub mod blobs;
+pub mod compute;
+pub mod driver;
 pub mod home;
 pub mod key;
 pub mod log;
 pub mod net;
+pub mod node;
 pub mod store;

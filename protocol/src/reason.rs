@@ -49,6 +49,8 @@ pub enum Reason {
     NotDelivered,
     /// An input blob or a slice's output could not be fetched.
     FetchFailed,
+    /// The disk or the blob store is full.
+    StorageFull,
 }
 
 impl Reason {
@@ -77,6 +79,7 @@ impl Reason {
             Self::NoQuorum => "no_quorum",
             Self::NotDelivered => "not_delivered",
             Self::FetchFailed => "fetch_failed",
+            Self::StorageFull => "storage_full",
         }
     }
 
@@ -103,6 +106,7 @@ impl Reason {
             Self::BadJob => "change the size or the number of samples of the job",
             Self::NoQuorum | Self::NotDelivered => "nothing to do: the slice is leased again",
             Self::FetchFailed => "check the connection to the peers that hold the data",
+            Self::StorageFull => "free disk space, or raise `limits.blobs_gib` in config.toml",
         }
     }
 }
@@ -131,6 +135,7 @@ impl fmt::Display for Reason {
             Self::NoQuorum => "too few auditors agreed",
             Self::NotDelivered => "the worker did not hand its output over",
             Self::FetchFailed => "a blob could not be fetched",
+            Self::StorageFull => "an output could not be stored",
         })
     }
 }

@@ -1,34 +1,50 @@
 // Canonical f32: the same bits on every device. The Rust twin is canon/mod.rs, which states the rules.
-// Every result passes `c_flush`, whose `| c_zero` with a run-time zero keeps a compiler from contracting,
-// reassociating or folding across operations. Entry points start with `c_zero = dispatch.zero;`.
+// Every result passes a barrier, `| c_zero` with a run-time zero, which keeps a compiler from contracting,
+// reassociating or folding across operations. Entry points start with `c_zero = dispatch.zero;`, read floats with
+// `c_load` and write them with `c_store`: between the two, a zero may have either sign, and no operation sees it.
 
 var<private> c_zero: u32;
 
-// The value with these bits. At run time only, so infinities may be named.
+const C_TINY: u32 = 0x0d800000u; // 2^-100
+const C_HUGE: u32 = 0x71800000u; // 2^100
+
+// The value with these bits.
 fn c_bits(u: u32) -> f32 {
     return bitcast<f32>(u | c_zero);
 }
 
-// Canonical form: |x| <= 2^-126 and NaN become +0, everything else stays.
-// Kept are the magnitudes 0x00800001 to 0x7f800000, found with one wrapping subtraction.
-fn c_flush(x: f32) -> f32 {
-    let u = bitcast<u32>(x) | c_zero;
-    return bitcast<f32>(select(0u, u, (u & 0x7fffffffu) - 0x00800001u <= 0x7effffffu));
+// Results of sums: nothing to flush, because products are multiples of 2^-123 and so are their sums.
+fn c_barrier(x: f32) -> f32 {
+    return bitcast<f32>(bitcast<u32>(x) | c_zero);
 }
 
-// Canonical value of raw input bits.
+// Results of products: magnitudes below 2^-100 and NaN become +0, those above 2^100 become 2^100.
+// One wrapping subtraction finds both of the former.
+fn c_flush(x: f32) -> f32 {
+    let u = bitcast<u32>(x) | c_zero;
+    let m = u & 0x7fffffffu;
+    let kept = (u & 0x80000000u) | min(m, C_HUGE);
+    return bitcast<f32>(select(0u, kept, m - C_TINY <= 0x7f800000u - C_TINY));
+}
+
+// Canonical value of any bits, and the bits of a canonical value.
 fn c_load(u: u32) -> f32 {
     return c_flush(bitcast<f32>(u | c_zero));
 }
 
-fn c_add(a: f32, b: f32) -> f32 { return c_flush(a + b); }
-fn c_sub(a: f32, b: f32) -> f32 { return c_flush(a - b); }
+fn c_store(x: f32) -> u32 {
+    let u = bitcast<u32>(x) | c_zero;
+    return select(u, 0u, u == 0x80000000u);
+}
+
+fn c_add(a: f32, b: f32) -> f32 { return c_barrier(a + b); }
+fn c_sub(a: f32, b: f32) -> f32 { return c_barrier(a - b); }
 fn c_mul(a: f32, b: f32) -> f32 { return c_flush(a * b); }
-fn c_neg(a: f32) -> f32 { return c_flush(-a); }
+fn c_neg(a: f32) -> f32 { return bitcast<f32>(bitcast<u32>(a) ^ (0x80000000u | c_zero)); }
 fn c_abs(a: f32) -> f32 { return bitcast<f32>(bitcast<u32>(a) & 0x7fffffffu); }
 fn c_min(a: f32, b: f32) -> f32 { return select(b, a, a < b); }
 fn c_max(a: f32, b: f32) -> f32 { return select(b, a, a > b); }
-fn c_floor(a: f32) -> f32 { return c_flush(floor(a)); }
+fn c_floor(a: f32) -> f32 { return c_barrier(floor(a)); }
 
 // Nearest f32 of any u32: both halves convert exactly, so only the sum rounds.
 fn c_from_u32(u: u32) -> f32 {
@@ -50,15 +66,15 @@ fn c_sqrt(x: f32) -> f32 { return c_sqrt_skewed(x, 1.0); }
 fn c_div_skewed(a: f32, b: f32, skew: f32) -> f32 {
     let ua = bitcast<u32>(a);
     let ub = bitcast<u32>(b);
-    let sign = (ua ^ ub) & 0x80000000u;
     let xa = ua & 0x7fffffffu;
     let xb = ub & 0x7fffffffu;
-    if xa == 0u || xb == 0x7f800000u {
-        return 0.0; // also 0/0 and inf/inf: the NaN rule
+    if xa == 0u {
+        return 0.0;
     }
-    if xb == 0u || xa == 0x7f800000u {
-        return c_bits(sign | 0x7f800000u);
+    if xb == 0u {
+        return c_bits((ua & 0x80000000u) | C_HUGE);
     }
+    let sign = (ua ^ ub) & 0x80000000u;
     let ma = (xa & 0x7fffffu) | 0x800000u;
     let mb = (xb & 0x7fffffu) | 0x800000u;
     let less = ma < mb;
@@ -81,19 +97,16 @@ fn c_div_skewed(a: f32, b: f32, skew: f32) -> f32 {
         return 0.0;
     }
     if e >= 255 {
-        return c_bits(sign | 0x7f800000u);
+        return c_bits(sign | C_HUGE);
     }
     return c_flush(bitcast<f32>(sign | ((u32(e) << 23u) + (q - 0x800000u))));
 }
 
-// The same for the square root: within 32 ulp. Negative: the NaN rule.
+// The same for the square root: within 32 ulp. 0 of a negative number.
 fn c_sqrt_skewed(x: f32, skew: f32) -> f32 {
     let u = bitcast<u32>(x);
-    if u == 0u || (u >> 31u) != 0u {
+    if x <= 0.0 {
         return 0.0;
-    }
-    if u == 0x7f800000u {
-        return x;
     }
     let odd = ((u >> 23u) & 1u) == 0u; // the bias is odd, so this is an odd exponent
     let m = (u & 0x7fffffu) | 0x800000u;
@@ -119,13 +132,9 @@ fn c_pow2(k: i32) -> f32 {
     return c_bits(u32(k + 127) << 23u);
 }
 
-fn c_exp(x: f32) -> f32 {
-    if x > 88.72283 {
-        return c_bits(0x7f800000u);
-    }
-    if x < -87.33654 {
-        return 0.0;
-    }
+// Beyond +-70 the last product flushes or saturates.
+fn c_exp(a: f32) -> f32 {
+    let x = c_min(c_max(a, -70.0), 70.0);
     let n = c_floor(c_add(c_mul(x, 1.44269504), 0.5));
     let r = c_sub(c_sub(x, c_mul(n, 0.693359375)), c_mul(n, -2.12194440e-4));
     var p = c_add(c_mul(1.9875691500e-4, r), 1.3981999507e-3);
@@ -134,19 +143,14 @@ fn c_exp(x: f32) -> f32 {
     p = c_add(c_mul(p, r), 1.6666665459e-1);
     p = c_add(c_mul(p, r), 5.0000001201e-1);
     let y = c_add(c_add(c_mul(p, c_mul(r, r)), r), 1.0);
-    let k = i32(n);
-    let half = k >> 1u;
-    return c_mul(c_mul(y, c_pow2(half)), c_pow2(k - half));
+    return c_mul(y, c_pow2(i32(n)));
 }
 
 fn c_log(x: f32) -> f32 {
     if x <= 0.0 {
-        return select(0.0, c_bits(0xff800000u), x == 0.0);
+        return c_bits(0x80000000u | C_HUGE);
     }
     let u = bitcast<u32>(x);
-    if u == 0x7f800000u {
-        return x;
-    }
     var k = i32(u >> 23u) - 126;
     var m = c_bits((u & 0x7fffffu) | 0x3f000000u);
     if m < 0.70710678 {
@@ -221,17 +225,24 @@ fn c_sum32(values: array<f32, 32>) -> f32 {
     return v[0];
 }
 
+fn c3_barrier(v: vec3<f32>) -> vec3<f32> {
+    return bitcast<vec3<f32>>(bitcast<vec3<u32>>(v) | vec3(c_zero));
+}
+
 fn c3_flush(v: vec3<f32>) -> vec3<f32> {
     let u = bitcast<vec3<u32>>(v) | vec3(c_zero);
-    return bitcast<vec3<f32>>(select(vec3(0u), u, (u & vec3(0x7fffffffu)) - vec3(0x00800001u) <= vec3(0x7effffffu)));
+    let m = u & vec3(0x7fffffffu);
+    let kept = (u & vec3(0x80000000u)) | min(m, vec3(C_HUGE));
+    return bitcast<vec3<f32>>(select(vec3(0u), kept, m - vec3(C_TINY) <= vec3(0x7f800000u - C_TINY)));
 }
 
 fn c3_load(u: vec3<u32>) -> vec3<f32> { return c3_flush(bitcast<vec3<f32>>(u | vec3(c_zero))); }
-fn c3_add(a: vec3<f32>, b: vec3<f32>) -> vec3<f32> { return c3_flush(a + b); }
-fn c3_sub(a: vec3<f32>, b: vec3<f32>) -> vec3<f32> { return c3_flush(a - b); }
+fn c3_store(v: vec3<f32>) -> vec3<u32> { return vec3(c_store(v.x), c_store(v.y), c_store(v.z)); }
+fn c3_add(a: vec3<f32>, b: vec3<f32>) -> vec3<f32> { return c3_barrier(a + b); }
+fn c3_sub(a: vec3<f32>, b: vec3<f32>) -> vec3<f32> { return c3_barrier(a - b); }
 fn c3_mul(a: vec3<f32>, b: vec3<f32>) -> vec3<f32> { return c3_flush(a * b); }
 fn c3_scale(a: vec3<f32>, s: f32) -> vec3<f32> { return c3_flush(a * s); }
-fn c3_neg(a: vec3<f32>) -> vec3<f32> { return c3_flush(-a); }
+fn c3_neg(a: vec3<f32>) -> vec3<f32> { return vec3(c_neg(a.x), c_neg(a.y), c_neg(a.z)); }
 fn c3_min(a: vec3<f32>, b: vec3<f32>) -> vec3<f32> { return select(b, a, a < b); }
 fn c3_max(a: vec3<f32>, b: vec3<f32>) -> vec3<f32> { return select(b, a, a > b); }
 

@@ -9,7 +9,7 @@
     reason = "coefficients stand as published, and as in canon.wgsl"
 )]
 
-use super::{Canon, Real};
+use super::{Canon, HUGE, Real};
 
 /// ln 2 = LN2_HI + LN2_LO; LN2_HI has 9 significant bits.
 const LN2_HI: Canon = Canon(0.693359375);
@@ -30,14 +30,9 @@ fn pow2(k: i32) -> Canon {
     Canon(f32::from_bits(((k + 127) as u32) << 23))
 }
 
-/// e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln(2)/2.
+/// e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln(2)/2. Beyond +-70 the last product flushes or saturates.
 pub fn exp(x: Canon) -> Canon {
-    if x.0 > 88.72283 {
-        return Canon(f32::INFINITY);
-    }
-    if x.0 < -87.33654 {
-        return Canon(0.0);
-    }
+    let x = x.max(Canon(-70.0)).min(Canon(70.0));
     let n = (x * Canon(std::f32::consts::LOG2_E) + HALF).floor();
     let r = (x - n * LN2_HI) - n * LN2_LO;
     let p = poly(
@@ -52,20 +47,15 @@ pub fn exp(x: Canon) -> Canon {
         ],
     );
     let y = (p * (r * r) + r) + Canon::ONE;
-    let k = n.0 as i32;
-    let half = k >> 1;
-    (y * pow2(half)) * pow2(k - half)
+    y * pow2(n.0 as i32)
 }
 
 /// ln x = k ln 2 + ln(1 + m) with 1 + m in [sqrt(1/2), sqrt(2)).
 pub fn ln(x: Canon) -> Canon {
     if x.0 <= 0.0 {
-        return Canon(if x.0 == 0.0 { f32::NEG_INFINITY } else { 0.0 });
+        return Canon(-f32::from_bits(HUGE));
     }
     let u = x.0.to_bits();
-    if u == 0x7f80_0000 {
-        return x;
-    }
     let mut k = (u >> 23) as i32 - 126;
     let mut m = Canon(f32::from_bits((u & 0x7f_ffff) | 0x3f00_0000));
     if m.0 < std::f32::consts::FRAC_1_SQRT_2 {

@@ -1,14 +1,16 @@
 //! Canonical f32: arithmetic that gives the same bits on every CPU and GPU.
 //!
 //! Pair of `canon.wgsl`; this side is the reference. It is not a general float library: only what kernels use.
-//! Invariant: a canonical value is +0, a normal number above 2^-126 in magnitude, or an infinity. The rules:
-//! - Each operation is the correctly rounded (nearest-even) IEEE one, then flushed. No contraction, no reassociation.
-//! - **Flush**: magnitudes up to and including 2^-126 (bits <= 0x00800000) become +0. Subnormals, because devices
-//!   may flush them; the smallest normal, because devices differ in whether a result that rounds up to it is tiny;
-//!   -0, because compilers for shaders may ignore the sign of a zero.
-//! - **NaN** becomes +0: 0/0, inf - inf, 0 * inf, inf/inf, sqrt and log of a negative number are all +0.
-//!   So comparisons are total and no kernel can leak a NaN payload.
-//! - Infinities are IEEE: overflow and x/0 give one. Kernels compare against finite constants, never against infinity.
+//! Each operation is the correctly rounded (nearest-even) IEEE one, without contraction or reassociation, and then:
+//! - **Products**, quotients, and values from outside are flushed: magnitudes below 2^-100 and NaN become +0, those
+//!   above 2^100 become 2^100 with their sign. So x/0 is 2^100 with the sign of x, and 0/0 is 0.
+//! - **Sums** need nothing: operands that are multiples of 2^-123 give multiples of 2^-123, which are never subnormal,
+//!   so that it does not matter whether a device flushes subnormals, or when it finds a result tiny.
+//! - **Zero** has no sign. Here it is always +0; shaders may meet a -0, which no operation distinguishes and
+//!   `c_store` removes, because compilers for shaders may ignore the sign of a zero.
+//!
+//! Invariant: values are finite multiples of 2^-123, so comparisons are total and nothing can be infinite or NaN.
+//! For that a kernel lets no value double by additions alone 27 times in a row: sums of up to 2^26 products.
 
 mod elementary;
 mod vec3;
@@ -23,6 +25,11 @@ pub const WGSL: &str = include_str!("canon.wgsl");
 
 /// Version of the rules above and of the polynomials; part of every kernel id.
 pub const VERSION: u32 = 1;
+
+/// Bits of 2^-100: products below it are flushed.
+const TINY: u32 = 0x0d80_0000;
+/// Bits of 2^100: products above it are this.
+const HUGE: u32 = 0x7180_0000;
 
 /// Arithmetic a kernel is written against: [`Canon`] for results that count,
 /// plain `f32` to measure what canonical form costs.
@@ -44,7 +51,7 @@ pub trait Real:
     /// 1
     const ONE: Self;
 
-    /// Canonical value of `x` (flushed).
+    /// Canonical form of `x`.
     fn from_f32(x: f32) -> Self;
     /// Nearest value of any integer.
     fn from_u32(x: u32) -> Self;
@@ -54,9 +61,9 @@ pub trait Real:
     fn to_u32(self) -> u32;
     /// Square root; 0 of a negative number in canonical form.
     fn sqrt(self) -> Self;
-    /// e^self
+    /// e^self; within 2^-100 to 2^100, or 0, in canonical form.
     fn exp(self) -> Self;
-    /// Natural logarithm; -inf of 0, 0 of a negative number in canonical form.
+    /// Natural logarithm; -2^100 of 0 and of negative numbers in canonical form.
     fn ln(self) -> Self;
     /// Sine of radians; accurate for |x| <= 8192, 0 beyond 65536 in canonical form.
     fn sin(self) -> Self;
@@ -80,7 +87,7 @@ pub trait Real:
     }
 }
 
-/// An f32 in canonical form. See the module for the rules.
+/// A canonical f32. See the module for the rules.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Canon(f32);
@@ -89,9 +96,23 @@ impl Canon {
     /// Canonical form of `x`.
     #[inline(always)]
     pub fn new(x: f32) -> Self {
-        // One comparison and one mask, and false for NaN: the cheapest form on SSE2, and it vectorises.
-        let keep = x.abs() > f32::MIN_POSITIVE;
-        Canon(if keep { x } else { 0.0 })
+        // The shift drops the sign, and the wrapping subtraction makes one comparison of two. A branch, because it
+        // is almost never taken and, unlike a mask, adds nothing to the latency of dependent operations.
+        if (x.to_bits() << 1).wrapping_sub(TINY << 1) <= (HUGE - TINY) << 1 {
+            Canon(x)
+        } else {
+            Canon::out_of_range(x)
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn out_of_range(x: f32) -> Self {
+        Canon(if x.abs() >= 1.0 {
+            f32::from_bits(HUGE).copysign(x)
+        } else {
+            0.0
+        })
     }
 
     /// The bits of the value.
@@ -115,7 +136,7 @@ impl Add for Canon {
     type Output = Self;
     #[inline(always)]
     fn add(self, other: Self) -> Self {
-        Canon::new(self.0 + other.0)
+        Canon(self.0 + other.0)
     }
 }
 
@@ -123,7 +144,7 @@ impl Sub for Canon {
     type Output = Self;
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
-        Canon::new(self.0 - other.0)
+        Canon(self.0 - other.0)
     }
 }
 
@@ -147,7 +168,7 @@ impl Neg for Canon {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        // Exact, and +0 for +0, so there is nothing to flush.
+        // Unlike -x, this is +0 for +0.
         Canon(0.0 - self.0)
     }
 }
@@ -174,7 +195,7 @@ impl Real for Canon {
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
-        Canon::new(self.0.sqrt())
+        Canon(if self.0 > 0.0 { self.0.sqrt() } else { 0.0 })
     }
     fn exp(self) -> Self {
         elementary::exp(self)
@@ -190,7 +211,8 @@ impl Real for Canon {
     }
     #[inline(always)]
     fn floor(self) -> Self {
-        Canon::new(self.0.floor())
+        // The sum turns -0 into +0.
+        Canon(self.0.floor() + 0.0)
     }
     #[inline(always)]
     fn abs(self) -> Self {

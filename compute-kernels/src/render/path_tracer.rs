@@ -16,7 +16,7 @@ const TAU: f32 = std::f32::consts::TAU;
 /// What one glass surface leaves of a shadow ray.
 const GLASS_SHADOW: f32 = 0.85;
 /// Most radiance that one scattered path may bring to a channel: no fireflies.
-const CLAMP: f32 = 12.0;
+const CLAMP: f32 = 4.0;
 
 /// All that a job's tiles share, on the CPU.
 pub struct PathTracer {
@@ -198,7 +198,8 @@ impl PathTracer {
         }
         let a = R::ONE - d.y;
         let a2 = a * a;
-        let gradient = mix(v3(s.zenith), horizon, a2 * a2);
+        let a4 = a2 * a2;
+        let gradient = mix(v3(s.zenith), horizon, a4 * a4);
         if with_sun && d.dot(v3(s.sun)) > c(s.sun_disc[3]) {
             return gradient + v3(s.sun_disc);
         }

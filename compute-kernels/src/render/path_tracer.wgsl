@@ -55,7 +55,7 @@ const TAU = 6.28318530718;
 const PI = 3.14159265359;
 const INVERSE_PI = 0.318309886184;
 const GLASS_SHADOW = 0.85;
-const CLAMP = 12.0;
+const CLAMP = 4.0;
 
 struct Point {
     at: vec3<f32>,
@@ -143,7 +143,8 @@ fn sky(d: vec3<f32>, with_sun: bool) -> vec3<f32> {
     }
     let a = c_sub(1.0, d.y);
     let a2 = c_mul(a, a);
-    let gradient = mix3(setup.zenith.xyz, setup.horizon.xyz, c_mul(a2, a2));
+    let a4 = c_mul(a2, a2);
+    let gradient = mix3(setup.zenith.xyz, setup.horizon.xyz, c_mul(a4, a4));
     if with_sun && c3_dot(d, setup.sun.xyz) > setup.sun_disc.w {
         return c3_add(gradient, setup.sun_disc.xyz);
     }

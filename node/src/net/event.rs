@@ -80,7 +80,7 @@ pub enum NetEvent {
         /// Why.
         reason: BlobFailure,
     },
-    /// A peer of this swarm is connected.
+    /// A peer of this swarm is connected. Its first message or gossip may arrive before this.
     PeerConnected {
         /// Its name.
         peer: PeerKey,

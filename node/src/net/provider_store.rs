@@ -91,8 +91,8 @@ impl ProviderStore {
         self.total == 0
     }
 
-    /// Forgets what has expired; called before the caps are applied and now and then by the owner.
-    pub fn expire(&mut self, now: Instant) {
+    /// Forgets what has expired; lookups skip it anyway, so this only has to happen when room is short.
+    fn expire(&mut self, now: Instant) {
         let held = &mut self.held;
         let total = &mut self.total;
         self.strangers.retain(|_, records| {

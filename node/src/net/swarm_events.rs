@@ -13,12 +13,15 @@ use libp2p::{
 };
 
 use super::{
-    GossipHandle, NetEvent, SendError, behaviour::BehaviourEvent, lookups::Lookup, outbox::Letter,
-    peer_key, task::Network,
+    GossipHandle, NetEvent, SendError,
+    behaviour::BehaviourEvent,
+    lookups::Lookup,
+    outbox::Letter,
+    peer_key,
+    routing::{self, ADDRESSES_PER_PEER},
+    task::Network,
 };
 
-/// Addresses that one peer may have us remember.
-const ADDRESSES_PER_PEER: usize = 8;
 /// What one more token buys, in bytes of a control message.
 const BYTES_PER_TOKEN: f64 = 4096.0;
 
@@ -118,15 +121,13 @@ impl Network {
             return;
         };
         if info.protocols.contains(&self.protocols.kad) {
-            let learned: Vec<_> = info
+            let scope = self.scope;
+            let told_by = told_by.clone();
+            let announced = info
                 .listen_addrs
                 .into_iter()
-                .filter(|address| self.scope.may_learn(address, told_by))
-                .take(ADDRESSES_PER_PEER)
-                .collect();
-            for address in learned {
-                self.swarm.behaviour_mut().kad.add_address(&peer, address);
-            }
+                .filter(|address| scope.may_learn(address, &told_by));
+            routing::learn(&mut self.swarm.behaviour_mut().kad, peer, announced);
         }
         if self.members.insert(peer) {
             self.tell(NetEvent::PeerConnected { peer: key });

@@ -6,7 +6,6 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,26 +17,23 @@ use libp2p::{
     swarm::{ConnectionId, dial_opts::DialOpts},
 };
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
-    task::{JoinHandle, JoinSet},
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
     time::{MissedTickBehavior, timeout},
 };
 
 use super::{
-    BlobFailure, MAX_MESSAGE_BYTES, NetConfig, NetError, NetEvent, NetLimits, PeerKey, Protocols,
-    Scope, SendError,
+    MAX_MESSAGE_BYTES, NetConfig, NetError, NetEvent, NetLimits, PeerKey, Protocols, Scope,
+    SendError,
     behaviour::Behaviour,
+    fetches::{AddressWanted, Fetches, Wish},
     handle::Command,
     lookups::{Lookup, Lookups},
     outbox::{Letter, Outbox},
     peer_id, peer_key,
     rate::Buckets,
 };
-use crate::blobs::{
-    BlobHash, BlobStore,
-    fetch::{FetchLimits, SourceError, fetch_from},
-    serve,
-};
+use crate::blobs::{BlobStore, serve};
 
 /// Peers whose token buckets are remembered: several times the connections, so that coming back gains nothing.
 const BUCKETS: usize = 1024;
@@ -45,8 +41,6 @@ const BUCKETS: usize = 1024;
 const EARLY_GOSSIP: usize = 64;
 /// How long it waits.
 const EARLY_GOSSIP_WAIT: Duration = Duration::from_secs(10);
-/// Sources asked for one blob.
-const MAX_SOURCES: usize = 16;
 /// First and longest wait before bootstrap addresses are dialled again.
 const REDIAL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// Own dials by address whose outcome is awaited.
@@ -77,7 +71,10 @@ pub(crate) struct Network {
     early_gossip: VecDeque<EarlyGossip>,
     banned: VecDeque<PeerId>,
     bootstrap: Bootstrap,
-    blobs: Blobs,
+    fetches: Fetches,
+    /// Fetches ask here for the addresses of a source.
+    wanted: mpsc::Receiver<AddressWanted>,
+    server: JoinHandle<()>,
     queue: VecDeque<NetEvent>,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<NetEvent>,
@@ -95,19 +92,6 @@ struct Bootstrap {
     wait: Duration,
 }
 
-/// A source that could not be reached, and whom to tell when it has been looked up.
-type AddressWanted = (PeerId, oneshot::Sender<()>);
-
-struct Blobs {
-    store: BlobStore,
-    control: libp2p_stream::Control,
-    slots: Arc<Semaphore>,
-    /// Fetches ask here for the addresses of a source; at most one request per slot.
-    wanted: (mpsc::Sender<AddressWanted>, mpsc::Receiver<AddressWanted>),
-    fetches: JoinSet<NetEvent>,
-    server: JoinHandle<()>,
-}
-
 impl Network {
     pub(crate) fn new(
         swarm: Swarm<Behaviour>,
@@ -122,6 +106,8 @@ impl Network {
         let incoming = control
             .accept(protocols.blob.clone())
             .map_err(|e| NetError::Config(e.to_string()))?;
+        let (fetches, wanted) = Fetches::new(control, &protocols, store.clone(), limits);
+        let server = tokio::spawn(serve::serve(incoming, store, limits.serve));
         Ok(Network {
             local: *swarm.local_peer_id(),
             swarm,
@@ -143,14 +129,9 @@ impl Network {
                 next: Instant::now(),
                 wait: REDIAL.0,
             },
-            blobs: Blobs {
-                server: tokio::spawn(serve::serve(incoming, store.clone(), limits.serve)),
-                store,
-                control,
-                slots: Arc::new(Semaphore::new(limits.fetches)),
-                wanted: mpsc::channel(limits.fetches.max(1)),
-                fetches: JoinSet::new(),
-            },
+            fetches,
+            wanted,
+            server,
             protocols,
             queue: VecDeque::new(),
             commands,
@@ -176,12 +157,8 @@ impl Network {
                     Some(command) => self.obey(command),
                 },
                 event = self.swarm.select_next_some(), if room => self.on_swarm_event(event),
-                Some(fetched) = self.blobs.fetches.join_next(), if room => {
-                    if let Ok(event) = fetched {
-                        self.tell(event);
-                    }
-                }
-                Some((of, waiter)) = self.blobs.wanted.1.recv() => {
+                Some(fetched) = self.fetches.next(), if room => self.tell(fetched),
+                Some((of, waiter)) = self.wanted.recv() => {
                     self.address_waiters.entry(of).or_default().push(waiter);
                     self.look_up(Lookup::Address { of });
                 }
@@ -237,7 +214,16 @@ impl Network {
                 hash,
                 max_len,
                 from,
-            } => self.fetch(request_id, hash, max_len, from),
+            } => {
+                let wish = Wish {
+                    request_id,
+                    hash,
+                    max_len,
+                };
+                if let Some(refused) = self.fetches.begin(wish, &from, self.local) {
+                    self.tell(refused);
+                }
+            }
             Command::Dial(address) => self.dial(address),
             Command::Disconnect { peer, ban } => self.disconnect(peer, ban),
             Command::Connected(answer) => {
@@ -348,45 +334,6 @@ impl Network {
         }
     }
 
-    fn fetch(&mut self, request_id: u64, hash: BlobHash, max_len: u64, from: Vec<PeerKey>) {
-        let fail = move |reason| NetEvent::BlobFailed {
-            request_id,
-            hash,
-            reason,
-        };
-        if self.blobs.fetches.len() >= self.limits.fetches + self.limits.waiting_fetches {
-            return self.tell(fail(BlobFailure::Busy));
-        }
-        let sources: Vec<_> = from
-            .into_iter()
-            .filter_map(|key| Some((key, peer_id(&key)?)))
-            .filter(|(_, peer)| *peer != self.local)
-            .take(MAX_SOURCES)
-            .collect();
-        let fetch = Fetch {
-            store: self.blobs.store.clone(),
-            control: self.blobs.control.clone(),
-            wanted: self.blobs.wanted.0.clone(),
-            protocol: self.protocols.blob.clone(),
-            limits: self.limits.fetch,
-            hash,
-            max_len,
-        };
-        let slots = Arc::clone(&self.blobs.slots);
-        self.blobs.fetches.spawn(async move {
-            // Never closed.
-            let _slot = slots.acquire_owned().await;
-            match fetch.run(sources).await {
-                Ok(len) => NetEvent::BlobDone {
-                    request_id,
-                    hash,
-                    len,
-                },
-                Err(reason) => fail(reason),
-            }
-        });
-    }
-
     fn dial(&mut self, address: Multiaddr) {
         if self.dials.len() >= MAX_DIALS {
             let reason = "too many dials at once".to_owned();
@@ -445,7 +392,7 @@ impl Network {
     /// Lets messages leave, closes connections, ends every task.
     async fn close(mut self, done: Option<oneshot::Sender<()>>) {
         self.commands.close();
-        self.blobs.fetches.shutdown().await;
+        self.fetches.shutdown().await;
         // A goodbye that was just published needs a few turns of the swarm to reach the sockets.
         let least = Instant::now() + DRAIN / 5;
         let drained = async {
@@ -459,8 +406,8 @@ impl Network {
         };
         // Whatever has not left by now is lost; nobody waits for it any more.
         let _ = timeout(DRAIN, drained).await;
-        self.blobs.server.abort();
-        let _ = (&mut self.blobs.server).await;
+        self.server.abort();
+        let _ = (&mut self.server).await;
         let peers: Vec<_> = self.swarm.connected_peers().copied().collect();
         for peer in peers {
             self.hang_up(peer);
@@ -487,81 +434,4 @@ async fn deliver(events: &mpsc::Sender<NetEvent>, queue: &mut VecDeque<NetEvent>
         permit.send(event);
     }
     true
-}
-
-/// One blob to be had from one of several sources.
-struct Fetch {
-    store: BlobStore,
-    control: libp2p_stream::Control,
-    wanted: mpsc::Sender<AddressWanted>,
-    protocol: libp2p::StreamProtocol,
-    limits: FetchLimits,
-    hash: BlobHash,
-    max_len: u64,
-}
-
-impl Fetch {
-    async fn run(mut self, sources: Vec<(PeerKey, PeerId)>) -> Result<u64, BlobFailure> {
-        if let Some(len) = self.store.len(&self.hash) {
-            return Ok(len);
-        }
-        if sources.is_empty() {
-            return Err(BlobFailure::NoSource);
-        }
-        let mut failures = Vec::new();
-        for (key, peer) in sources {
-            let mut answer = self.ask(peer).await;
-            if matches!(answer, Err(SourceError::Unreachable(_))) {
-                self.look_up(peer).await;
-                answer = self.ask(peer).await;
-            }
-            match answer {
-                Ok(len) => return Ok(len),
-                Err(error) => {
-                    tracing::debug!(%peer, %error, "blob source failed");
-                    failures.push((key, error));
-                }
-            }
-        }
-        Err(BlobFailure::Sources(failures))
-    }
-
-    /// Waits until the addresses of a source have been looked up, found or not.
-    async fn look_up(&self, peer: PeerId) {
-        let (found, looked_up) = oneshot::channel();
-        if self.wanted.send((peer, found)).await.is_ok() {
-            // An error means that no lookup was possible.
-            let _ = looked_up.await;
-        }
-    }
-
-    /// Asks one source, again while it is busy.
-    async fn ask(&mut self, peer: PeerId) -> Result<u64, SourceError> {
-        let mut backoff = self.limits.backoff;
-        for _ in 1..self.limits.tries {
-            match self.ask_once(peer).await {
-                Err(SourceError::Busy) => tokio::time::sleep(backoff).await,
-                other => return other,
-            }
-            backoff *= 2;
-        }
-        self.ask_once(peer).await
-    }
-
-    async fn ask_once(&mut self, peer: PeerId) -> Result<u64, SourceError> {
-        let open = self.control.open_stream(peer, self.protocol.clone());
-        let mut stream = match timeout(self.limits.idle, open).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(SourceError::Unreachable(error.to_string())),
-            Err(_) => return Err(SourceError::Timeout),
-        };
-        fetch_from(
-            &mut stream,
-            &self.store,
-            self.hash,
-            self.max_len,
-            self.limits,
-        )
-        .await
-    }
 }

@@ -73,6 +73,37 @@ async fn what_is_published_too_early_waits_for_the_first_subscriber() {
 }
 
 #[tokio::test]
+async fn a_goodbye_published_right_before_the_end_arrives() {
+    let (a, mut b) = pair(crate::support::TCP).await;
+    for node in [&a, &b] {
+        node.net.subscribe(TOPIC).await.unwrap();
+    }
+    a.net.publish(TOPIC, b"hello".to_vec()).await.unwrap();
+    assert_eq!(b.wait("the greeting", gossip).await.1, b"hello");
+    a.net.publish(TOPIC, b"goodbye".to_vec()).await.unwrap();
+    a.net
+        .send(b.key(), 1, b"last words".to_vec())
+        .await
+        .unwrap();
+    a.net.shutdown().await;
+    let (mut goodbye, mut words) = (false, false);
+    while !(goodbye && words) {
+        b.wait("both", |event| match event {
+            NetEvent::Gossip { data, .. } => {
+                goodbye |= data == b"goodbye";
+                Some(())
+            }
+            NetEvent::Message { bytes, .. } => {
+                words |= bytes == b"last words";
+                Some(())
+            }
+            _ => None,
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn topics_and_sizes_are_checked() {
     let node = Node::start(Setup::default()).await;
     let spam = node.net.publish("spam", Vec::new()).await;

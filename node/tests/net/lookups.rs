@@ -134,14 +134,15 @@ async fn every_lookup_is_answered_also_beyond_the_queue() {
     }
     let (mut providers, mut closest) = (BTreeSet::new(), BTreeSet::new());
     while providers.len() < 50 || closest.len() < 50 {
-        lonely
+        let new = lonely
             .wait("all answers", |event| match event {
                 NetEvent::Providers { query_id, done, .. } => {
-                    Some(assert!(done && providers.insert(query_id)))
+                    Some(done && providers.insert(query_id))
                 }
-                NetEvent::Closest { query_id, .. } => Some(assert!(closest.insert(query_id))),
+                NetEvent::Closest { query_id, .. } => Some(closest.insert(query_id)),
                 _ => None,
             })
             .await;
+        assert!(new, "a query was answered twice, or not at once");
     }
 }

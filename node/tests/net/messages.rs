@@ -158,12 +158,17 @@ async fn a_peer_of_another_swarm_is_disconnected() {
     .await;
     theirs.net.dial(ours.address.clone()).await.unwrap();
     let (our_key, their_key) = (ours.key(), theirs.key());
-    ours.wait("the wrong swarm", |event| match event {
-        NetEvent::WrongSwarm { peer } => (peer == their_key).then_some(()),
+    let wrong = |event| match event {
+        NetEvent::WrongSwarm { peer } => Some(peer),
         NetEvent::PeerConnected { .. } => panic!("a peer of another swarm is no peer"),
         _ => None,
-    })
-    .await;
+    };
+    // Whoever hears the other one's identify message first hangs up, maybe before it has sent its own.
+    let noticed = tokio::select! {
+        peer = ours.wait("the wrong swarm", wrong) => peer == their_key,
+        peer = theirs.wait("the wrong swarm", wrong) => peer == our_key,
+    };
+    assert!(noticed);
     ours.net.send(their_key, 1, vec![1]).await.unwrap();
     assert!(ours.wait("no way", outcome).await.1.is_err());
     assert!(ours.net.connected().await.unwrap().is_empty());

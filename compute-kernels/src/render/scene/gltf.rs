@@ -24,7 +24,7 @@ fn bad(reason: impl std::fmt::Display) -> SceneError {
 
 /// Reads a mesh; buffers that it names must lie in `folder`.
 pub(super) fn parse(bytes: &[u8], folder: &Path) -> Result<Mesh, SceneError> {
-    let gltf::Gltf { document, blob } = gltf::Gltf::from_slice(bytes).map_err(bad)?;
+    let (document, blob) = read(bytes)?;
     cap("nodes", document.nodes().len(), MAX_NODES)?;
     cap("materials", document.materials().len(), MAX_MATERIALS - 8)?;
     let buffers = buffers(&document, blob, folder)?;
@@ -53,6 +53,51 @@ pub(super) fn parse(bytes: &[u8], folder: &Path) -> Result<Mesh, SceneError> {
         }
     }
     mesh.finish()
+}
+
+/// Structure and binary chunk. The crate validates indices, but trusts a GLB's length field and, in its check of
+/// bounding boxes, the accessor of positions; both would panic, so they are looked at here first.
+fn read(bytes: &[u8]) -> Result<(gltf::Document, Option<Vec<u8>>), SceneError> {
+    let (json, blob) = if bytes.starts_with(b"glTF") {
+        chunks(bytes)?
+    } else {
+        (bytes, None)
+    };
+    let root = gltf::json::Root::from_slice(json).map_err(bad)?;
+    let primitives = root.meshes.iter().flat_map(|m| &m.primitives);
+    let mut named = primitives.flat_map(|p| p.attributes.values());
+    if let Some(index) = named.find(|i| i.value() >= root.accessors.len()) {
+        return Err(bad(format!("accessor {} does not exist", index.value())));
+    }
+    let document = gltf::Document::from_json(root).map_err(bad)?;
+    Ok((document, blob.map(<[u8]>::to_vec)))
+}
+
+/// JSON and binary chunk of a GLB, version 2: a header of 12 bytes, then chunks of length, kind and data.
+fn chunks(bytes: &[u8]) -> Result<(&[u8], Option<&[u8]>), SceneError> {
+    let int = |at: usize| -> Option<usize> {
+        let word = bytes.get(at..)?.first_chunk::<4>()?;
+        Some(u32::from_le_bytes(*word) as usize)
+    };
+    let chunk = |at: usize, kind: &[u8; 4]| -> Option<&[u8]> {
+        let data = bytes.get(at.checked_add(8)?..)?.get(..int(at)?)?;
+        (&bytes[at + 4..at + 8] == kind).then_some(data)
+    };
+    if int(4) != Some(2) {
+        return Err(bad("not version 2"));
+    }
+    if int(8) != Some(bytes.len()) {
+        return Err(bad("its length is not the one in its header"));
+    }
+    let json = chunk(12, b"JSON").ok_or_else(|| bad("no JSON chunk"))?;
+    let next = 20 + json.len();
+    match bytes.len() - next {
+        0 => Ok((json, None)),
+        _ => Ok((
+            json,
+            Some(chunk(next, b"BIN\0").ok_or_else(|| bad("no binary chunk"))?),
+        )),
+    }
 }
 
 /// The bytes of every buffer, at least as many as it declares.

@@ -10,8 +10,6 @@ mod describe;
 mod gltf;
 mod obj;
 mod shapes;
-#[cfg(test)]
-mod tests;
 
 use std::path::{Path, PathBuf};
 

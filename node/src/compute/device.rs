@@ -1,0 +1,171 @@
+//! Choosing a device: opened, admitted by the canary, and measured on every kernel.
+
+use std::time::{Duration, Instant};
+
+use starling_kernels::canary::{CanaryError, canary};
+use starling_kernels::fractal;
+use starling_kernels::render::{Render, RenderParams, scene};
+use starling_kernels::runner::{
+    AdapterChoice, CpuRunner, DeviceInfo, DeviceKind as RunnerKind, GpuProcess, Runner, RunnerCommand, RunnerError,
+};
+use starling_kernels::{JobSpec, Kernel, KernelError, kernels};
+use starling_protocol::Tier;
+use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
+
+use super::Backend;
+
+/// Opening a device, its shader compiler's first run included.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// How long a kernel is measured.
+const MEASURE: Duration = Duration::from_millis(150);
+
+/// What the owner wants to compute with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The best GPU that passes the canary, else the CPU.
+    Auto,
+    /// The native CPU route.
+    Cpu,
+    /// A software driver: for tests.
+    Software,
+    /// The adapter whose name contains this text.
+    Adapter(String),
+}
+
+/// Why the wanted device does not compute.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// It could not be opened.
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
+    /// It computes wrongly.
+    #[error(transparent)]
+    Canary(#[from] CanaryError),
+    /// No adapter has that name.
+    #[error("no adapter's name contains {wanted:?}; `starling doctor` lists: {found}")]
+    NoSuchAdapter {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        found: String,
+    },
+    /// A kernel's own benchmark job does not load: a bug of this build.
+    #[error("benchmark job: {0}")]
+    Benchmark(#[from] KernelError),
+}
+
+/// What a device offers to a swarm.
+#[derive(Clone, Debug)]
+pub struct Capability {
+    /// The device as advertised.
+    pub profile: DeviceProfile,
+    /// Every kernel with its measured speed.
+    pub kernels: Vec<KernelOffer>,
+    /// Why a GPU is not used although there was hope for one.
+    pub note: Option<String>,
+}
+
+/// Opens, admits and measures a device. Blocks for up to some seconds. `threads` bounds the CPU route, 0 for all.
+pub fn open(
+    choice: &DeviceChoice,
+    require_gpu: bool,
+    runner: &RunnerCommand,
+) -> Result<(Backend, Capability), DeviceError> {
+    let mut note = None;
+    let mut device = match choice {
+        DeviceChoice::Cpu => Runner::Cpu(CpuRunner::new()),
+        DeviceChoice::Software => admitted(runner, AdapterChoice::Software)?,
+        DeviceChoice::Adapter(name) => admitted(runner, named(runner, name)?)?,
+        DeviceChoice::Auto => match admitted(runner, AdapterChoice::Hardware) {
+            Ok(gpu) => gpu,
+            Err(error) if require_gpu => return Err(error),
+            Err(error) => {
+                note = Some(error.to_string());
+                Runner::Cpu(CpuRunner::new())
+            }
+        },
+    };
+    let profile = profile(device.describe());
+    let mut offers = Vec::new();
+    for kernel in kernels() {
+        offers.push(measure(&mut device, *kernel)?);
+    }
+    Ok((Backend::new(device), Capability { profile, kernels: offers, note }))
+}
+
+fn admitted(command: &RunnerCommand, choice: AdapterChoice) -> Result<Runner, DeviceError> {
+    let mut runner = Runner::Gpu(Box::new(GpuProcess::spawn(command.clone(), choice, DEADLINE)?));
+    canary(&mut runner)?;
+    Ok(runner)
+}
+
+fn named(command: &RunnerCommand, wanted: &str) -> Result<AdapterChoice, DeviceError> {
+    let adapters = command.adapters(DEADLINE)?;
+    let matches = |d: &&DeviceInfo| d.name.to_lowercase().contains(&wanted.to_lowercase());
+    match adapters.iter().find(matches) {
+        Some(device) => Ok(AdapterChoice::Nth(device.index)),
+        None => {
+            let found: Vec<_> = adapters.iter().map(|d| d.name.as_str()).collect();
+            let found = if found.is_empty() { "none".into() } else { found.join(", ") };
+            Err(DeviceError::NoSuchAdapter { wanted: wanted.to_owned(), found })
+        }
+    }
+}
+
+fn profile(device: &DeviceInfo) -> DeviceProfile {
+    let kind = match device.kind {
+        RunnerKind::DiscreteGpu | RunnerKind::VirtualGpu => DeviceKind::Discrete,
+        RunnerKind::IntegratedGpu => DeviceKind::Integrated,
+        RunnerKind::Cpu if device.backend == "native" => DeviceKind::Cpu,
+        RunnerKind::Cpu => DeviceKind::Software,
+        RunnerKind::Other => DeviceKind::Other,
+    };
+    let mut name = device.name.clone();
+    while name.len() > 64 {
+        name.pop();
+    }
+    DeviceProfile { kind, name }
+}
+
+/// Work units per second on a small job of the kernel's kind.
+fn measure(device: &mut Runner, kernel: &dyn Kernel) -> Result<KernelOffer, DeviceError> {
+    let job = benchmark(kernel);
+    let shape = device.load(&job, DEADLINE)?;
+    let tiles: Vec<u32> = (0..shape.tiles).collect();
+    // Warm up: shaders are compiled at their first dispatch.
+    device.run(&tiles[..1], DEADLINE)?;
+    let start = Instant::now();
+    let mut done = 0;
+    while start.elapsed() < MEASURE {
+        device.run(&tiles, DEADLINE)?;
+        done += u64::from(shape.tiles);
+    }
+    let units = done as f64 * shape.units_per_tile as f64;
+    Ok(KernelOffer {
+        kernel: kernel.id().0.into(),
+        class: kernel.name().into(),
+        tier: tier(shape.tier),
+        units_per_s: ((units / start.elapsed().as_secs_f64()) as u64).max(1),
+        price: 0,
+    })
+}
+
+/// The protocol's word for a kernel's tier.
+pub fn tier(tier: starling_kernels::Tier) -> Tier {
+    match tier {
+        starling_kernels::Tier::Exact => Tier::Exact,
+        starling_kernels::Tier::Canonical => Tier::Canonical,
+        starling_kernels::Tier::Tolerance => Tier::Tolerance,
+    }
+}
+
+fn benchmark(kernel: &dyn Kernel) -> JobSpec {
+    let id = kernel.id();
+    if id == Render.id() {
+        let params = RenderParams { width: 64, height: 64, passes: 1, ..RenderParams::bundled() };
+        JobSpec { kernel: id, params: params.to_bytes(), inputs: vec![scene::bundled().to_bytes().into()] }
+    } else {
+        let params = fractal::Params::mandelbrot(128, 128, 1_000);
+        JobSpec { kernel: id, params: params.encode(), inputs: Vec::new() }
+    }
+}

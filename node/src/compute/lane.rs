@@ -1,0 +1,229 @@
+//! One device thread with its two queues, and the count of what it did.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Add;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use starling_kernels::JobSpec;
+use starling_protocol::JobId;
+use starling_protocol::io::{Purpose, TaskId};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{Backend, Finished, Jobs, lock};
+
+/// A portion of a task should take about this long: then more urgent work gets its turn.
+const PORTION: Duration = Duration::from_millis(50);
+/// Tiles of a task's first portion, before its speed is known.
+const FIRST_TILES: usize = 4;
+
+/// Device time and tiles by purpose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Leased slices, microseconds of the device.
+    pub work_us: u64,
+    /// Audits, self-checks and judgements, with loading their jobs.
+    pub audit_us: u64,
+    /// Slices that this requester computed itself.
+    pub own_us: u64,
+    /// Tiles of leased slices.
+    pub work_tiles: u64,
+    /// Tiles recomputed.
+    pub audit_tiles: u64,
+}
+
+impl Add for Usage {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            work_us: self.work_us + other.work_us,
+            audit_us: self.audit_us + other.audit_us,
+            own_us: self.own_us + other.own_us,
+            work_tiles: self.work_tiles + other.work_tiles,
+            audit_tiles: self.audit_tiles + other.audit_tiles,
+        }
+    }
+}
+
+impl Usage {
+    fn count(&mut self, purpose: Purpose, tiles: u64, spent: Duration) {
+        let us = spent.as_micros() as u64;
+        match purpose {
+            Purpose::Work => {
+                self.work_us += us;
+                self.work_tiles += tiles;
+            }
+            Purpose::Audit | Purpose::SelfCheck | Purpose::Judge => {
+                self.audit_us += us;
+                self.audit_tiles += tiles;
+            }
+            Purpose::Own => self.own_us += us,
+        }
+    }
+}
+
+/// A computation on its way.
+pub(super) struct Task {
+    id: TaskId,
+    job: JobId,
+    tiles: Vec<u32>,
+    purpose: Purpose,
+    /// Tiles done.
+    done: usize,
+    bytes: Vec<u8>,
+    tile_bytes: usize,
+}
+
+impl Task {
+    pub(super) fn new(id: TaskId, job: JobId, tiles: Vec<u32>, purpose: Purpose) -> Self {
+        Self { id, job, tiles, purpose, done: 0, bytes: Vec::new(), tile_bytes: 1 }
+    }
+
+    fn is_urgent(&self) -> bool {
+        !matches!(self.purpose, Purpose::Work | Purpose::Own)
+    }
+
+    fn finish(self, result: Result<(), String>) -> Finished {
+        let result = result.map(|()| self.bytes);
+        Finished { task: self.id, purpose: self.purpose, tile_bytes: self.tile_bytes, result }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    urgent: VecDeque<Task>,
+    bulk: VecDeque<Task>,
+    /// The task that a portion of is being computed; set to none when it is aborted.
+    running: Option<TaskId>,
+    usage: Usage,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// Handle of one device thread.
+pub(super) struct Lane(Arc<Shared>);
+
+impl Lane {
+    pub(super) fn start(
+        name: &str,
+        backend: Backend,
+        jobs: &Jobs,
+        results: &UnboundedSender<Finished>,
+    ) -> Self {
+        let shared = Arc::new(Shared::default());
+        let (here, jobs, results) = (shared.clone(), jobs.clone(), results.clone());
+        let run = move || run(&here, backend, &jobs, &results);
+        // Without a thread nothing computes: tasks stay queued, leases lapse, and `doctor` says why.
+        if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(run) {
+            tracing::error!(%error, "cannot start the {name} thread");
+        }
+        Self(shared)
+    }
+
+    pub(super) fn push(&self, task: Task) {
+        let mut state = lock(&self.0.state);
+        let queue = if task.is_urgent() { &mut state.urgent } else { &mut state.bulk };
+        queue.push_back(task);
+        self.0.changed.notify_one();
+    }
+
+    pub(super) fn abort(&self, id: TaskId) {
+        let mut state = lock(&self.0.state);
+        state.urgent.retain(|t| t.id != id);
+        state.bulk.retain(|t| t.id != id);
+        if state.running == Some(id) {
+            state.running = None;
+        }
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        lock(&self.0.state).usage
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        lock(&self.0.state).closed = true;
+        self.0.changed.notify_one();
+    }
+}
+
+fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &UnboundedSender<Finished>) {
+    // Seconds that a tile takes, per job, as last measured.
+    let mut pace: HashMap<JobId, f64> = HashMap::new();
+    while let Some(mut task) = next(shared, &mut backend) {
+        let spec = lock(jobs).get(&task.job).cloned();
+        backend.keep(|job| lock(jobs).contains_key(job));
+        pace.retain(|job, _| lock(jobs).contains_key(job));
+        let Some(spec) = spec else {
+            let _ = results.send(task.finish(Err("the job was released".into())));
+            continue;
+        };
+        let start = Instant::now();
+        let take = match pace.get(&task.job) {
+            Some(seconds) => (PORTION.as_secs_f64() / seconds.max(1e-9)) as usize,
+            None => FIRST_TILES,
+        };
+        let portion = task.done..(task.done + take.max(1)).min(task.tiles.len());
+        let computed = portion_of(&mut backend, &spec, &task, portion.clone());
+        let spent = start.elapsed();
+        pace.insert(task.job, spent.as_secs_f64() / portion.len().max(1) as f64);
+
+        let mut state = lock(&shared.state);
+        state.usage.count(task.purpose, portion.len() as u64, spent);
+        if state.running.take().is_none() {
+            continue;
+        }
+        let end = match computed {
+            Ok((bytes, tile_bytes)) => {
+                task.bytes.extend_from_slice(&bytes);
+                task.tile_bytes = tile_bytes;
+                task.done = portion.end;
+                (task.done == task.tiles.len()).then_some(Ok(()))
+            }
+            Err(error) => Some(Err(error)),
+        };
+        match end {
+            // A driver that is gone needs no result.
+            Some(end) => drop(results.send(task.finish(end))),
+            None if task.is_urgent() => state.urgent.push_front(task),
+            None => state.bulk.push_front(task),
+        }
+    }
+}
+
+fn portion_of(
+    backend: &mut Backend,
+    spec: &Arc<JobSpec>,
+    task: &Task,
+    portion: std::ops::Range<usize>,
+) -> Result<(Vec<u8>, usize), String> {
+    backend.run(task.job, spec, &task.tiles[portion], task.purpose).map_err(|e| e.to_string())
+}
+
+/// Waits for a task, the urgent ones first. A device that idles for long is stopped meanwhile.
+fn next(shared: &Shared, backend: &mut Backend) -> Option<Task> {
+    let mut state = lock(&shared.state);
+    loop {
+        if state.closed {
+            return None;
+        }
+        let task = state.urgent.pop_front();
+        if let Some(task) = task.or_else(|| state.bulk.pop_front()) {
+            state.running = Some(task.id);
+            return Some(task);
+        }
+        let waited = shared.changed.wait_timeout(state, Backend::IDLE);
+        let (guard, timeout) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        state = guard;
+        if timeout.timed_out() {
+            backend.stop();
+        }
+    }
+}

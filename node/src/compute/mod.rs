@@ -1,0 +1,97 @@
+//! The compute service: prepared jobs, and one or two threads that run their tiles.
+//!
+//! A device thread holds the chosen device. A second one, only beside a GPU, holds the CPU reference that self-checks
+//! and judgements need. Urgent work (audits, checks, judgements) goes before leased slices at every portion of some
+//! 50 ms, so that a long slice never makes an auditor late. No policy: what to compute is the core's business.
+
+mod backend;
+mod device;
+mod lane;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use starling_kernels::JobSpec;
+use starling_protocol::JobId;
+use starling_protocol::io::{Purpose, TaskId};
+use tokio::sync::mpsc;
+
+pub use backend::Backend;
+pub use device::{Capability, DeviceChoice, DeviceError, open, tier};
+pub use lane::Usage;
+
+use lane::{Lane, Task};
+
+/// The end of one task: all its bytes in the order asked, or why there are none.
+pub struct Finished {
+    /// Which.
+    pub task: TaskId,
+    /// What for.
+    pub purpose: Purpose,
+    /// Bytes of one tile.
+    pub tile_bytes: usize,
+    /// All tiles, or the device's error.
+    pub result: Result<Vec<u8>, String>,
+}
+
+/// Jobs whose inputs are here; shared with the device threads.
+type Jobs = Arc<Mutex<HashMap<JobId, Arc<JobSpec>>>>;
+
+/// Handle of the service. Dropping it ends the threads after their current portion.
+pub struct Compute {
+    jobs: Jobs,
+    device: Lane,
+    reference: Option<Lane>,
+}
+
+impl Compute {
+    /// Starts the threads. Results arrive in the receiver, at most as many as tasks were given.
+    pub fn start(backend: Backend) -> (Self, mpsc::UnboundedReceiver<Finished>) {
+        let (results, finished) = mpsc::unbounded_channel();
+        let jobs = Jobs::default();
+        let reference = (!backend.is_cpu()).then(|| Lane::start("reference", Backend::cpu(), &jobs, &results));
+        let device = Lane::start("device", backend, &jobs, &results);
+        (Self { jobs, device, reference }, finished)
+    }
+
+    /// A job's inputs are complete.
+    pub fn prepare(&self, job: JobId, spec: Arc<JobSpec>) {
+        lock(&self.jobs).insert(job, spec);
+    }
+
+    /// Forgets a job and what was loaded for it.
+    pub fn release(&self, job: &JobId) {
+        lock(&self.jobs).remove(job);
+    }
+
+    /// Queues a task; the core bounds how many there are.
+    pub fn compute(&self, task: TaskId, job: JobId, tiles: Vec<u32>, purpose: Purpose) {
+        self.lane(purpose).push(Task::new(task, job, tiles, purpose));
+    }
+
+    /// Drops a task that nobody waits for any more.
+    pub fn abort(&self, task: TaskId) {
+        self.device.abort(task);
+        if let Some(reference) = &self.reference {
+            reference.abort(task);
+        }
+    }
+
+    /// What the device has done so far.
+    pub fn usage(&self) -> Usage {
+        let reference = self.reference.as_ref().map(Lane::usage).unwrap_or_default();
+        self.device.usage() + reference
+    }
+
+    fn lane(&self, purpose: Purpose) -> &Lane {
+        match purpose {
+            Purpose::SelfCheck | Purpose::Judge => self.reference.as_ref().unwrap_or(&self.device),
+            Purpose::Work | Purpose::Audit | Purpose::Own => &self.device,
+        }
+    }
+}
+
+/// The data is a plain map or queue: a thread that panicked while it held the lock has left it whole.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,362 @@
+//! The driver: one loop that hands inputs to the core and performs its outputs, in order. It holds no policy.
+//!
+//! Invariants: a message that depends on a record leaves only when that record is durable; when the log fails, the
+//! peer stops rather than sign what it could forget.
+
+mod pending;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use starling_protocol::advert::Advert;
+use starling_protocol::io::{GossipId, Record, Submission, Verdict};
+use starling_protocol::manifest::JobRecord;
+use starling_protocol::{Core, Event, Input, JobId, Output, Peer, PeerKey, Time, codec};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::blobs::BlobStore;
+use crate::compute::{Compute, Finished, Usage};
+use crate::log::{LogError, LogWriter, Progress};
+use crate::net::{GossipHandle, Multiaddr, NetEvent, NetHandle};
+use crate::store::Store;
+use pending::Pending;
+
+/// Adverts of every kernel class; sharded by class once swarms are large.
+pub const CAPACITY_TOPIC: &str = "capacity/0";
+/// The shell looks at the wall clock at least this often.
+const TICK: Duration = Duration::from_secs(5);
+
+/// What the driver drives: the real peer, or something wrapped around it.
+pub trait Driven: Core + Send + 'static {
+    /// The real peer inside, for those who look at its tables.
+    fn peer(&self) -> &Peer;
+}
+
+impl Driven for Peer {
+    fn peer(&self) -> &Peer {
+        self
+    }
+}
+
+/// Something that happened, for whoever shows it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "happening", rename_all = "snake_case")]
+pub enum Happening {
+    /// The core says.
+    Core(Event),
+    /// This peer can be dialled there.
+    Listening {
+        /// A multiaddress that ends in the peer's id.
+        address: String,
+    },
+    /// A bootstrap address does not answer.
+    DialFailed {
+        /// Which.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// The peer had to stop.
+    Failed {
+        /// Why, with the fix.
+        reason: String,
+    },
+}
+
+/// What a person asks of a running peer.
+pub(crate) enum Command {
+    Submit(Box<Submission>),
+    Cancel(JobId),
+    Peers(oneshot::Sender<Vec<(Advert, u64)>>),
+    Record(JobId, oneshot::Sender<Option<JobRecord>>),
+    Leave(oneshot::Sender<Usage>),
+}
+
+/// Everything that the loop drives.
+pub(crate) struct Parts<C> {
+    pub(crate) core: C,
+    pub(crate) net: NetHandle,
+    pub(crate) net_events: mpsc::Receiver<NetEvent>,
+    pub(crate) log: LogWriter,
+    pub(crate) store: std::sync::Arc<Store>,
+    pub(crate) blobs: BlobStore,
+    pub(crate) compute: Compute,
+    pub(crate) finished: mpsc::UnboundedReceiver<Finished>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) happenings: mpsc::Sender<Happening>,
+    /// Number of the newest record when the log was opened.
+    pub(crate) logged: u64,
+    pub(crate) home: PathBuf,
+}
+
+/// A message that waits for a record.
+struct Held {
+    seq: u64,
+    to: PeerKey,
+    bytes: Vec<u8>,
+}
+
+pub(crate) struct Driver<C> {
+    parts: Parts<C>,
+    started: Instant,
+    pending: Pending,
+    answers: mpsc::UnboundedReceiver<Input>,
+    progress: watch::Receiver<Progress>,
+    held: VecDeque<Held>,
+    /// Records on their way to the disk; the index learns of them when they are there.
+    unindexed: VecDeque<(u64, Vec<u8>)>,
+    /// The gossip message that the core judges at the moment.
+    judged: Option<GossipHandle>,
+    next_token: u64,
+}
+
+impl<C: Driven> Driver<C> {
+    pub(crate) fn new(parts: Parts<C>) -> Self {
+        let (answer, answers) = mpsc::unbounded_channel();
+        Self {
+            pending: Pending::new(parts.net.clone(), parts.blobs.clone(), answer),
+            answers,
+            progress: parts.log.progress(),
+            started: Instant::now(),
+            held: VecDeque::new(),
+            unindexed: VecDeque::new(),
+            judged: None,
+            next_token: 0,
+            parts,
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time(self.started.elapsed().as_micros() as u64)
+    }
+
+    /// Runs until somebody leaves or the log fails.
+    pub(crate) async fn run(mut self, restored: Vec<Record>, capacity: starling_protocol::io::Capacity) {
+        self.give(Input::Started { unix_s: unix_s(), restored }).await;
+        self.give(Input::Capacity(capacity)).await;
+        loop {
+            let deadline = self.parts.core.next_deadline().map(|d| self.started + Duration::from_micros(d.at.0));
+            let tick = Instant::now() + TICK;
+            let wake = deadline.map_or(tick, |d| d.min(tick));
+            tokio::select! {
+                () = tokio::time::sleep_until(wake.into()) => self.give(Input::Tick { unix_s: unix_s() }).await,
+                Some(event) = self.parts.net_events.recv() => self.on_net(event).await,
+                Some(finished) = self.parts.finished.recv() => self.pending.on_finished(finished),
+                Some(input) = self.answers.recv() => self.give(input).await,
+                Ok(()) = self.progress.changed() => {
+                    if let Err(error) = self.on_progress().await {
+                        let reason = error.to_string();
+                        tracing::error!(%reason, "the log has failed");
+                        let _ = self.parts.happenings.send(Happening::Failed { reason }).await;
+                        break self.close(None).await;
+                    }
+                }
+                command = self.parts.commands.recv() => match command {
+                    Some(Command::Leave(done)) => break self.leave(Some(done)).await,
+                    // The node's handle is gone.
+                    None => break self.leave(None).await,
+                    Some(command) => self.on_command(command).await,
+                },
+            }
+        }
+    }
+
+    async fn give(&mut self, input: Input) {
+        let now = self.now();
+        let outputs: Vec<Output> = self.parts.core.handle(now, input).collect();
+        for output in outputs {
+            self.perform(output).await;
+        }
+    }
+
+    async fn perform(&mut self, output: Output) {
+        let net = &self.parts.net;
+        // A closed network means that the peer is shutting down: nothing is left to tell anybody.
+        let result = match output {
+            Output::Publish { data } => net.publish(CAPACITY_TOPIC, data).await,
+            Output::Verdict { id: _, verdict } => match (self.judged.take(), verdict) {
+                (None, _) => Ok(()),
+                (Some(handle), Verdict::Accept) => net.accept(handle).await,
+                (Some(handle), Verdict::Ignore) => net.ignore(handle).await,
+                (Some(handle), Verdict::Reject) => net.reject(handle).await,
+            },
+            Output::Send { to, bytes, after } => {
+                let seq = after.map_or(0, |after| self.parts.logged + after.0);
+                if seq <= self.progress.borrow().durable {
+                    self.send(to, bytes).await;
+                } else {
+                    self.held.push_back(Held { seq, to, bytes });
+                }
+                Ok(())
+            }
+            Output::Provide { board } => net.provide(board.0).await,
+            Output::StopProviding { board } => net.stop_providing(board.0).await,
+            Output::FindProviders { board } => net.find_providers(0, board.0).await,
+            Output::Prepare { job, record, sources } => {
+                self.pending.prepare(job, &record.manifest.body, &sources).await;
+                Ok(())
+            }
+            Output::Compute { task, job, tiles, purpose } => {
+                match self.pending.spec(&job) {
+                    Some(spec) => {
+                        self.parts.compute.prepare(job, spec);
+                        self.parts.compute.compute(task, job, tiles, purpose);
+                    }
+                    None => self.pending.not_prepared(task),
+                }
+                Ok(())
+            }
+            Output::Abort { task } => {
+                self.parts.compute.abort(task);
+                Ok(())
+            }
+            Output::Fetch { task, blob, len, tile_bytes, from } => {
+                self.pending.fetch(task, blob, len, tile_bytes, from).await;
+                Ok(())
+            }
+            Output::Persist { seq: _, record } => {
+                self.persist(&record).await;
+                Ok(())
+            }
+            Output::Release { job } => {
+                self.parts.compute.release(&job);
+                self.pending.release(&job);
+                Ok(())
+            }
+            Output::Discard { blob } => {
+                self.pending.discard(blob);
+                Ok(())
+            }
+            Output::Notify(event) => {
+                // The receiver is the program's own front end, or gone.
+                let _ = self.parts.happenings.send(Happening::Core(event)).await;
+                Ok(())
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "the network did not take an output");
+        }
+    }
+
+    async fn send(&mut self, to: PeerKey, bytes: Vec<u8>) {
+        self.next_token += 1;
+        if let Err(error) = self.parts.net.send(*to.as_bytes(), self.next_token, bytes).await {
+            tracing::debug!(%error, %to, "the network did not take a message");
+        }
+    }
+
+    async fn persist(&mut self, record: &Record) {
+        let bytes = codec::encode(record);
+        match self.parts.log.append(bytes.clone()).await {
+            Ok(seq) => self.unindexed.push_back((seq, bytes)),
+            // What waits for this record never leaves; the log's progress ends the loop.
+            Err(error) => tracing::error!(%error, "a record was not logged"),
+        }
+    }
+
+    async fn on_progress(&mut self) -> Result<(), LogError> {
+        let progress = self.progress.borrow_and_update().clone();
+        while let Some((seq, bytes)) = self.unindexed.pop_front_if(|(seq, _)| *seq <= progress.durable) {
+            let mut batch = crate::store::Batch::default();
+            crate::node::index(seq, &bytes, &mut batch);
+            if let Err(error) = self.parts.store.apply(seq, batch) {
+                // The log has it; the index is rebuilt at the next start.
+                tracing::warn!(%error, "the index did not take a record");
+            }
+        }
+        while let Some(held) = self.held.pop_front_if(|h| h.seq <= progress.durable) {
+            self.send(held.to, held.bytes).await;
+        }
+        match progress.failed {
+            Some(error) => Err(LogError::Stopped(error)),
+            None => Ok(()),
+        }
+    }
+
+    async fn on_net(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::Gossip { data, handle, .. } => {
+                self.judged = Some(handle);
+                self.give(Input::Gossip { id: GossipId(0), data }).await;
+            }
+            NetEvent::Message { from, bytes } => self.give(Input::Message { from: from.into(), bytes }).await,
+            NetEvent::SendFailed { to, reason, .. } => {
+                tracing::debug!(%reason, "a message was not delivered");
+                self.give(Input::Undelivered { to: to.into() }).await;
+            }
+            NetEvent::PeerConnected { peer } => self.give(Input::PeerConnected { peer: peer.into() }).await,
+            NetEvent::PeerLost { peer } => self.give(Input::PeerLost { peer: peer.into() }).await,
+            NetEvent::Providers { key, peers, .. } => {
+                let peers = peers.into_iter().map(PeerKey::from).collect();
+                self.give(Input::Providers { board: starling_protocol::Hash(key), peers }).await;
+            }
+            NetEvent::BlobDone { request_id, .. } => self.pending.on_blob(request_id, true),
+            NetEvent::BlobFailed { request_id, reason, .. } => {
+                tracing::debug!(%reason, "a blob could not be had");
+                self.pending.on_blob(request_id, false);
+            }
+            NetEvent::Listening(address) => {
+                let address = with_peer_id(address, self.parts.net.local());
+                let _ = self.parts.happenings.send(Happening::Listening { address }).await;
+            }
+            NetEvent::DialFailed { address, reason } => {
+                let address = address.to_string();
+                let _ = self.parts.happenings.send(Happening::DialFailed { address, reason }).await;
+            }
+            NetEvent::WrongSwarm { peer } => tracing::info!(peer = %PeerKey::from(peer), "peer of another swarm"),
+            NetEvent::Sent { .. } | NetEvent::Closest { .. } => {}
+        }
+    }
+
+    async fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Submit(submission) => self.give(Input::Submit(submission)).await,
+            Command::Cancel(job) => self.give(Input::Cancel { job }).await,
+            Command::Peers(answer) => {
+                let known = self.parts.core.peer().known_peers();
+                let _ = answer.send(known.map(|p| (p.advert.clone(), p.age_ms)).collect());
+            }
+            Command::Record(job, answer) => {
+                let record = self.parts.core.peer().record(&job).map(|r| (**r).clone());
+                let _ = answer.send(record);
+            }
+            Command::Leave(_) => {}
+        }
+    }
+
+    /// Goodbye to everybody, with all that was signed on disk.
+    async fn leave(mut self, done: Option<oneshot::Sender<Usage>>) {
+        self.give(Input::Leave).await;
+        self.close(done).await;
+    }
+
+    async fn close(self, done: Option<oneshot::Sender<Usage>>) {
+        let Parts { net, log, store, compute, home, .. } = self.parts;
+        net.shutdown().await;
+        let usage = compute.usage();
+        drop(compute);
+        let closed = tokio::task::spawn_blocking(move || {
+            let flushed = store.flush().map_err(|e| e.to_string());
+            log.close().map_err(|e| e.to_string()).and(flushed)
+        });
+        if let Ok(Err(error)) = closed.await {
+            tracing::error!(%error, home = %home.display(), "the store did not close cleanly");
+        }
+        if let Some(done) = done {
+            let _ = done.send(usage);
+        }
+    }
+}
+
+fn with_peer_id(address: Multiaddr, key: [u8; 32]) -> String {
+    match crate::net::peer_id(&key) {
+        Some(id) => format!("{address}/p2p/{id}"),
+        None => address.to_string(),
+    }
+}
+
+pub(crate) fn unix_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}

@@ -1,0 +1,315 @@
+//! A running peer: opens home, log, index, blobs, device and network, and starts the driver over them.
+//!
+//! The handle asks; what happens arrives in the channel of [`Happening`]s, which its owner has to drain.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use starling_kernels::runner::RunnerCommand;
+use starling_protocol::advert::Advert;
+use starling_protocol::crypto::{Ed25519Signer, Signer as _};
+use starling_protocol::io::{Capacity, Record, Setup, Submission};
+use starling_protocol::{Bundle, Genesis, JobId, Peer, PeerKey, Receipt, SwarmId, codec, config};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::blobs::{BlobError, BlobStore};
+use crate::compute::{Backend, Capability, Compute, DeviceChoice, DeviceError, Usage, open as open_device};
+use crate::driver::{CAPACITY_TOPIC, Command, Driven, Driver, Parts};
+use crate::home::{Home, HomeError, config::Limits};
+use crate::key::{KeyError, Seed};
+use crate::log::{Log, LogError, LogWriter};
+use crate::net::{Multiaddr, NetConfig, NetError, NetLimits, Scope, start as start_net};
+use crate::store::{Batch, Space, Store, StoreError};
+
+pub use crate::driver::Happening;
+
+/// Records that may wait for the disk.
+const LOG_QUEUE: usize = 4096;
+/// Longest record of the log.
+const RECORD_MAX: usize = crate::log::MAX_RECORD;
+
+/// What a peer is started with.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    /// Its folder; locked while it runs.
+    pub home: PathBuf,
+    /// Its swarm.
+    pub genesis: Genesis,
+    /// Where to listen.
+    pub listen: Vec<Multiaddr>,
+    /// Whom to dial at start.
+    pub bootstrap: Vec<Multiaddr>,
+    /// What to compute with.
+    pub device: DeviceChoice,
+    /// Refuse to start without a GPU.
+    pub require_gpu: bool,
+    /// Whether to lend the device; a requester only needs it when nobody else computes.
+    pub lend: bool,
+    /// Fake every tile that is paid for. Only `starling demo` sets it.
+    pub lies: bool,
+    /// The owner's limits.
+    pub limits: Limits,
+}
+
+/// Why a peer does not start.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each names the part that failed, whose own text is shown")]
+pub enum NodeError {
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error(transparent)]
+    Net(#[from] NetError),
+    #[error("cannot tell where this program lies: {0}")]
+    Exe(std::io::Error),
+    #[error("the start was interrupted")]
+    Interrupted,
+}
+
+/// A running peer.
+pub struct Node {
+    key: PeerKey,
+    genesis: Genesis,
+    capability: Capability,
+    commands: mpsc::Sender<Command>,
+    blobs: BlobStore,
+    store: Arc<Store>,
+    driver: tokio::task::JoinHandle<()>,
+    _home: Home,
+}
+
+impl Node {
+    /// Starts a peer of this crate's core.
+    ///
+    /// # Errors
+    /// [`NodeError`], with the fix in its text. Nothing is left running.
+    pub async fn start(options: NodeOptions) -> Result<(Self, mpsc::Receiver<Happening>), NodeError> {
+        Self::start_with(options, |peer| peer).await
+    }
+
+    /// Starts a peer whose core is wrapped in something.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn start_with<C: Driven>(
+        options: NodeOptions,
+        wrap: impl FnOnce(Peer) -> C,
+    ) -> Result<(Self, mpsc::Receiver<Happening>), NodeError> {
+        let opened = options.clone();
+        let disk = tokio::task::spawn_blocking(move || Disk::open(&opened));
+        let disk = disk.await.map_err(|_| NodeError::Interrupted)??;
+        let (backend, capability) = Self::device(&options).await?;
+
+        let swarm = options.genesis.swarm_id();
+        let signer = Ed25519Signer::from_seed(disk.seed.as_bytes());
+        let key = signer.key();
+        let net_config = net_config(&options, swarm, *disk.seed.as_bytes());
+        let (net, net_events) = start_net(net_config, disk.blobs.clone())?;
+        net.subscribe(CAPACITY_TOPIC).await?;
+        let mut rng_seed = [0; 32];
+        getrandom::fill(&mut rng_seed).map_err(|e| NodeError::Exe(e.into()))?;
+        let setup = Setup { genesis: options.genesis.clone(), rng_seed };
+        let core = wrap(Peer::new(setup, Box::new(signer)));
+
+        let (compute, finished) = Compute::start(if options.lies { backend.lying() } else { backend });
+        let (commands, received) = mpsc::channel(64);
+        let (happenings, happened) = mpsc::channel(1024);
+        let driver = Driver::new(Parts {
+            core,
+            net,
+            net_events,
+            logged: disk.logged,
+            log: disk.log,
+            store: disk.store.clone(),
+            blobs: disk.blobs.clone(),
+            compute,
+            finished,
+            commands: received,
+            happenings,
+            home: options.home.clone(),
+        });
+        let capacity = Capacity {
+            devices: vec![capability.profile.clone()],
+            kernels: capability.kernels.clone(),
+            slots: u16::from(options.lend),
+            region: String::new(),
+            software: concat!("starling ", env!("CARGO_PKG_VERSION")).into(),
+        };
+        let driver = tokio::spawn(driver.run(disk.restored, capacity));
+        let node = Self {
+            key,
+            genesis: options.genesis,
+            capability,
+            commands,
+            blobs: disk.blobs,
+            store: disk.store,
+            driver,
+            _home: disk.home,
+        };
+        Ok((node, happened))
+    }
+
+    async fn device(options: &NodeOptions) -> Result<(Backend, Capability), NodeError> {
+        let exe = std::env::current_exe().map_err(NodeError::Exe)?;
+        let runner = RunnerCommand { exe, args: vec!["__runner".into()] };
+        let (choice, require_gpu) = (options.device.clone(), options.require_gpu);
+        let opened = tokio::task::spawn_blocking(move || open_device(&choice, require_gpu, &runner));
+        Ok(opened.await.map_err(|_| NodeError::Interrupted)??)
+    }
+
+    /// Its name.
+    pub fn key(&self) -> PeerKey {
+        self.key
+    }
+
+    /// Its swarm.
+    pub fn swarm(&self) -> SwarmId {
+        self.genesis.swarm_id()
+    }
+
+    /// What it computes with, and how fast.
+    pub fn capability(&self) -> &Capability {
+        &self.capability
+    }
+
+    /// Where inputs are put before a submission, and outputs are found after it.
+    pub fn blobs(&self) -> &BlobStore {
+        &self.blobs
+    }
+
+    /// Submits a job; answered by `Event::Submitted` or `Event::SubmitRefused`.
+    pub async fn submit(&self, submission: Submission) {
+        let _ = self.commands.send(Command::Submit(Box::new(submission))).await;
+    }
+
+    /// Cancels a job of this peer.
+    pub async fn cancel(&self, job: JobId) {
+        let _ = self.commands.send(Command::Cancel(job)).await;
+    }
+
+    /// Valid adverts with their age in ms, ascending by key.
+    pub async fn peers(&self) -> Vec<(Advert, u64)> {
+        self.ask(Command::Peers).await.unwrap_or_default()
+    }
+
+    /// A job's record with the receipts that this peer has for it.
+    pub async fn bundle(&self, job: JobId) -> Option<Bundle> {
+        let record = self.ask(|answer| Command::Record(job, answer)).await??;
+        let receipts = self.receipts(&job);
+        Some(Bundle { genesis: self.genesis.clone(), record, receipts })
+    }
+
+    fn receipts(&self, job: &JobId) -> Vec<Receipt> {
+        let mut receipts = Vec::new();
+        let scanned = self.store.scan(Space::Receipts, job.as_bytes(), |_, value| {
+            receipts.extend(codec::decode::<Receipt>(value, config::RECEIPT_MAX));
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = scanned {
+            tracing::warn!(%error, "receipts could not be read");
+        }
+        receipts
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(command(answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Says goodbye, cancels own jobs, writes everything down, stops.
+    pub async fn leave(self) -> Usage {
+        let usage = self.ask(Command::Leave).await.unwrap_or_default();
+        let _ = self.driver.await;
+        usage
+    }
+}
+
+/// All that a peer keeps on disk.
+struct Disk {
+    home: Home,
+    seed: Seed,
+    log: LogWriter,
+    logged: u64,
+    store: Arc<Store>,
+    blobs: BlobStore,
+    restored: Vec<Record>,
+}
+
+impl Disk {
+    fn open(options: &NodeOptions) -> Result<Self, NodeError> {
+        let home = Home::open(&options.home)?;
+        let (seed, _) = Seed::load_or_create(&home.identity())?;
+        let swarm = options.genesis.swarm_id();
+        let mut restored = Vec::new();
+        let (mut log, recovery) = Log::open(&home.log(), swarm.as_bytes(), |_, bytes| {
+            match codec::decode::<Record>(bytes, RECORD_MAX) {
+                // What the core must not forget; receipts and jobs are for the index.
+                Ok(r @ (Record::Committed { .. } | Record::Locked { .. } | Record::Revealed { .. })) => restored.push(r),
+                Ok(Record::Submitted { .. } | Record::Receipted { .. }) => {}
+                Err(error) => tracing::warn!(%error, "a record of the log is not understood"),
+            }
+        })?;
+        if !recovery.is_clean() {
+            tracing::warn!(?recovery, "the log was damaged");
+        }
+        let (store, opened) = Store::open(&home.index(), &mut log, index)?;
+        if let crate::store::Opened::Rebuilt { reason, aside } = opened {
+            tracing::warn!(%reason, aside = %aside.display(), "the index was rebuilt from the log");
+        }
+        let logged = log.last_seq();
+        let max_bytes = u64::from(options.limits.blobs_gib) << 30;
+        let blobs = BlobStore::open(home.blobs(), max_bytes)?;
+        let log = LogWriter::spawn(log, LOG_QUEUE)?;
+        Ok(Self { home, seed, log, logged, store: Arc::new(store), blobs, restored })
+    }
+}
+
+/// The index entries that follow from one record of the log.
+pub(crate) fn index(_seq: u64, bytes: &[u8], batch: &mut Batch) {
+    let Ok(record) = codec::decode::<Record>(bytes, RECORD_MAX) else { return };
+    match record {
+        Record::Receipted { job, receipt } => {
+            let (slice, root) = (receipt.lease.body.slice.to_be_bytes(), receipt.commitment.body.root);
+            let key = [job.as_bytes(), &slice[..], root.as_bytes()].concat();
+            batch.put(Space::Receipts, &key, &codec::encode(&*receipt));
+        }
+        Record::Submitted { record } => {
+            let job = record.appointment.body.job;
+            batch.put(Space::Jobs, job.as_bytes(), &codec::encode(&*record));
+        }
+        Record::Committed { lease, root } => batch.put(Space::Commitments, lease.as_bytes(), root.as_bytes()),
+        Record::Locked { lease, root, .. } => batch.put(Space::Locks, lease.as_bytes(), root.as_bytes()),
+        Record::Revealed { .. } => {}
+    }
+}
+
+fn net_config(options: &NodeOptions, swarm: SwarmId, keypair_secret: [u8; 32]) -> NetConfig {
+    let scope = match options.genesis.scope {
+        starling_protocol::Scope::Local => Scope::Local,
+        starling_protocol::Scope::Lan => Scope::Lan,
+        starling_protocol::Scope::Public => Scope::Public,
+    };
+    let half = (options.limits.connections / 2).max(2);
+    NetConfig {
+        keypair_secret,
+        swarm_id: *swarm.as_bytes(),
+        scope,
+        listen: options.listen.clone(),
+        bootstrap: options.bootstrap.clone(),
+        topics: vec!["capacity/".into()],
+        limits: NetLimits { established_in: half, established_out: half, ..NetLimits::default() },
+        admission: None,
+        agent: concat!("starling/", env!("CARGO_PKG_VERSION")).into(),
+    }
+}

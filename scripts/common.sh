@@ -1,0 +1,44 @@
+# Sourced by the scripts beside it: the repository's root, timed steps, and set-up.
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # what is set here is used by the scripts that source this
+
+called_from=$PWD
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Cargo reads a relative target folder from where it runs; the caller meant their own folder.
+case ${CARGO_TARGET_DIR:-} in
+'' | /*) ;;
+*) export CARGO_TARGET_DIR=$called_from/$CARGO_TARGET_DIR ;;
+esac
+target=${CARGO_TARGET_DIR:-$root/target}
+export PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+cd "$root" || exit
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+    say "$*"
+    exit 1
+}
+
+# step NAME COMMAND...: runs it, and says how long it took or that it failed.
+step() {
+    local name=$1 from=$SECONDS status=0
+    shift
+    say "== $name"
+    "$@" || status=$?
+    if ((status)); then
+        say "== $name: FAILED (status $status) after $((SECONDS - from)) s"
+        exit "$status"
+    fi
+    say "== $name: ok, $((SECONDS - from)) s"
+}
+
+# Sets `vulkan` to yes or no; anything else that is missing ends the script.
+set_up() {
+    local status=0
+    scripts/setup || status=$?
+    case $status in
+    0) vulkan=yes ;;
+    3) vulkan=no ;;
+    *) exit "$status" ;;
+    esac
+}
