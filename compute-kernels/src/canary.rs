@@ -1,8 +1,8 @@
 //! The start-up test that admits a device to the canonical tier, and the kernel it runs.
 //!
 //! [`Canary`] is a kernel like any other (pair of `canary.wgsl`): every canonical operation on a table of operands,
-//! one word out per entry. It is not offered to the swarm. [`canary`] runs it and one fractal tile on a device and
-//! compares BLAKE3 hashes with the CPU reference of this process.
+//! one word out per entry. It is not offered to the swarm. [`canary`] runs it and a small picture by each
+//! kernel that is offered on a device, and compares BLAKE3 hashes with the CPU reference of this process.
 //! Invariant: a device that fails here never computes canonical work.
 
 use std::borrow::Cow;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::canon::{Canon, Real, Vec3, sum32};
-use crate::fractal;
 use crate::kernel::{JobSpec, Kernel, KernelError, MAX_TILES, Plan, Prepared, Shape, Tier};
 use crate::runner::{CpuRunner, Runner, RunnerError};
+use crate::{fractal, render};
 
 /// Operations of the table, by their number.
 pub const OPERATIONS: [&str; 21] = [
@@ -112,7 +112,8 @@ pub fn canary(runner: &mut Runner) -> Result<(), CanaryError> {
 /// Compiling shaders for the first time takes seconds with some drivers.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What the canary computes: every operation on all edge pairs and on fixed ordinary operands, and a fractal tile.
+/// What the canary computes: every operation on all edge pairs and on fixed ordinary operands, then a small
+/// picture by every kernel that is offered.
 fn jobs() -> Vec<(&'static str, JobSpec)> {
     let mut entries = Vec::new();
     for op in 0..OPERATIONS.len() as u32 {
@@ -133,9 +134,22 @@ fn jobs() -> Vec<(&'static str, JobSpec)> {
         params: fractal::Params::mandelbrot(32, 32, 512).encode(),
         inputs: Vec::new(),
     };
+    let picture = render::RenderParams {
+        width: 48,
+        height: 32,
+        passes: 1,
+        spp_per_pass: 2,
+        ..render::RenderParams::bundled()
+    };
+    let bundled = JobSpec {
+        kernel: render::Render.id(),
+        params: picture.to_bytes(),
+        inputs: vec![render::scene::bundled().to_bytes().into()],
+    };
     vec![
         ("canonical operations", job(&entries)),
         ("fractal", mandelbrot),
+        ("render", bundled),
     ]
 }
 

@@ -27,7 +27,8 @@ pub const MAX_TILES: u32 = 1 << 24;
 /// Version of the tile and dispatch rules of this file and `dispatch.wgsl`; part of every kernel id.
 const RULES_VERSION: u32 = 1;
 
-/// BLAKE3 over name, shader sources, canonical-library and rules version: version skew never looks like a lie.
+/// BLAKE3 over name, shader sources, the kernel's revision, canonical-library and rules version: version skew never
+/// looks like a lie.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KernelId(pub [u8; 32]);
 
@@ -170,6 +171,11 @@ pub trait Kernel: Send + Sync {
     /// What a GPU binds to compute tiles of this job.
     fn plan(&self, params: &[u8], inputs: &[Arc<[u8]>]) -> Result<Plan, KernelError>;
 
+    /// Raised when other bytes come out although the WGSL stayed the same: part of the id.
+    fn revision(&self) -> u32 {
+        1
+    }
+
     /// See [`KernelId`].
     fn id(&self) -> KernelId {
         let mut hasher = blake3::Hasher::new_derive_key("starling 1 kernel id");
@@ -177,8 +183,9 @@ pub trait Kernel: Send + Sync {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
-        hasher.update(&canon::VERSION.to_le_bytes());
-        hasher.update(&RULES_VERSION.to_le_bytes());
+        for version in [self.revision(), canon::VERSION, RULES_VERSION] {
+            hasher.update(&version.to_le_bytes());
+        }
         KernelId(*hasher.finalize().as_bytes())
     }
 

@@ -238,6 +238,7 @@ impl Auditor {
         let Some(opening) = &audit.opening else { return };
         let attestation = ctx.sign(Attestation {
             lease: id,
+            seed: audit.seed,
             opening: opening.body.digest(&ctx.swarm),
             agree: wrong.is_none(),
             tiles: audit.tiles.len() as u16,

@@ -221,6 +221,8 @@ impl Opening {
 pub struct Attestation {
     /// Under which lease.
     pub lease: LeaseId,
+    /// The seed that drew it: the receipt's nonces are bound by it.
+    pub seed: Hash,
     /// Digest of the opening that it compared.
     pub opening: Hash,
     /// Whether every tile was equal.

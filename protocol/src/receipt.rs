@@ -170,7 +170,7 @@ impl Receipt {
         rules::check_nonces(lease, &self.lock_set.body, &self.nonces, &self.steward_nonce)?;
         let seed = draw::seed(&id, &commitment.root, &self.nonces, &self.steward_nonce);
         let auditors = rules::check_seal_list(record, lease, id, &self.seal_list.body, &seed)?;
-        let (mut committee, audited_tiles) = self.check_quorum(record, n, &auditors, swarm, verifier)?;
+        let (mut committee, audited_tiles) = self.check_quorum(record, seed, n, &auditors, swarm, verifier)?;
         committee.extend(witnesses.iter().copied());
 
         rules::check_locks(&witnesses, &self.lock_set.body, commitment.root, swarm, verifier)?;
@@ -204,6 +204,7 @@ impl Receipt {
     fn check_quorum(
         &self,
         record: &JobRecord,
+        seed: Hash,
         n: u32,
         auditors: &[PeerKey],
         swarm: &SwarmId,
@@ -211,8 +212,8 @@ impl Receipt {
     ) -> Result<(BTreeSet<PeerKey>, u64), ReceiptError> {
         let lease = &self.lease.body;
         let attested = |peer: &PeerKey, tiles: u16, nonce: Hash, signature: &Signature| {
-            let attestation =
-                Attestation { lease: self.commitment.body.lease, opening: self.opening, agree: true, tiles, nonce };
+            let (lease, opening) = (self.commitment.body.lease, self.opening);
+            let attestation = Attestation { lease, seed, opening, agree: true, tiles, nonce };
             verifier.verify(peer, &attestation.digest(swarm), signature)
         };
         match &self.quorum {

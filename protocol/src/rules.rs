@@ -115,6 +115,10 @@ pub(crate) fn check_seal_list(
     let auditors = auditors.ok_or(ReceiptError::NotDrawn("auditor"))?;
     let skipped = drawn(record, &ranks, list.skipped.iter().copied());
     let skipped = skipped.ok_or(ReceiptError::NotDrawn("skipped auditor"))?;
-    ensure(!skipped.iter().any(|s| auditors.contains(s)), ReceiptError::NotDrawn("skipped auditor"))?;
+    // The list accounts for every rank up to its last, so that no collector picks its friends in silence.
+    let asked = auditors.len() + skipped.len();
+    let accounted = ranks.get(..asked).is_some_and(|r| r.iter().all(|p| auditors.contains(p) || skipped.contains(p)));
+    let closed = auditors.len() == usize::from(lease.intensity.k) || asked == ranks.len();
+    ensure(accounted && closed, ReceiptError::Mismatch("seal list"))?;
     Ok(auditors)
 }

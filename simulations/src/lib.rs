@@ -1,1 +1,23 @@
-//! Starling simulations.
+//! Starling under virtual time: the unmodified protocol machines, a modelled shell around each, a modelled network
+//! between them.
+//!
+//! Start with [`scenario`] (what is run), [`world`] (the loop) and [`host`] (one peer). What must hold in every run
+//! stands in [`check`], outside the core. The same scenario and seed give the same run, event for event; the trace
+//! hash says so.
+#![forbid(unsafe_code)]
+
+pub mod adversary;
+pub mod check;
+pub mod device;
+pub mod engine;
+pub mod host;
+pub mod network;
+pub mod observe;
+pub mod run;
+pub mod scenario;
+pub mod signer;
+pub mod trace;
+pub mod world;
+
+pub use run::{Report, run};
+pub use scenario::Scenario;

@@ -2,7 +2,9 @@
 //!
 //! Reductions and minimax coefficients are those of the Cephes single-precision library (S. L. Moshier, `expf.c`,
 //! `logf.c`, `sinf.c`): ln 2 and pi/2 are split into parts with few bits, so that products with the integer part
-//! are exact. The order of operations is part of the canonical rules; `tests/accuracy.rs` measures the errors.
+//! are exact. The order of operations is part of the canonical rules. Largest errors as `tests/canonical_floats.rs`
+//! measures them against f64: exp 0.98 ulp, ln 0.80 ulp, sin and cos 9.3e-8 for |x| <= 8192 (0.77 and 1.24 ulp for
+//! |x| <= pi/4).
 
 #![expect(
     clippy::excessive_precision,

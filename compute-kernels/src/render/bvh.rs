@@ -125,16 +125,14 @@ impl Bvh {
             let mut parts = 1;
             // Halves, then halves of those: at most four parts of at least one item.
             for _ in 0..2 {
-                for p in 0..parts {
+                let before = parts;
+                for p in 0..before {
                     let (a, b) = cuts[p];
                     if b - a > 4 {
                         let m = a + split(&mut items[a..b], level);
                         cuts[p] = (a, m);
                         cuts[parts] = (m, b);
                         parts += 1;
-                    }
-                    if parts == 4 {
-                        break;
                     }
                 }
             }

@@ -42,7 +42,7 @@ impl RenderParams {
         Self {
             width: 640,
             height: 360,
-            passes: 16,
+            passes: 24,
             spp_per_pass: 4,
             max_bounces: 7,
             seed: 1,

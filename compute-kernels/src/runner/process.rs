@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -134,7 +134,10 @@ impl GpuProcess {
             self.send_job(job, deadline)?;
         }
         let list: Vec<u8> = tiles.iter().flat_map(|t| t.to_le_bytes()).collect();
-        match self.call(Request::Run, vec![list.into()], deadline)? {
+        let result = self.call(Request::Run, vec![list.into()], deadline);
+        // After an error of its device a child holds no job.
+        self.loaded &= result.is_ok();
+        match result? {
             (Response::Computed, mut parts) => Ok(parts.pop().unwrap_or_default()),
             (other, _) => Err(self.unexpected(&other)),
         }
@@ -293,14 +296,25 @@ impl Connection {
         }
     }
 
+    /// A child's pipes close a moment before its status can be had.
+    fn exit_status(&mut self) -> Option<ExitStatus> {
+        let child = self.child.as_mut()?;
+        let patience = Instant::now() + OBITUARY_WAIT;
+        loop {
+            match child.try_wait() {
+                Ok(None) if Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Ok(status) => return status,
+                Err(_) => return None,
+            }
+        }
+    }
+
     /// How the child ended, and its last words. Both come at once after a crash.
     fn obituary(&mut self, fault: &str) -> String {
         let said = self.last_words.recv_timeout(OBITUARY_WAIT);
-        let status = self
-            .child
-            .as_mut()
-            .and_then(|c| c.try_wait().ok().flatten());
-        let ended = match status {
+        let ended = match self.exit_status() {
             Some(status) => format!("its process ended ({status})"),
             None => format!("its process broke off ({fault})"),
         };

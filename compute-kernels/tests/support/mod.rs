@@ -3,7 +3,7 @@
 use std::env;
 use std::time::Duration;
 
-use starling_kernels::runner::{AdapterChoice, GpuProcess, RunnerCommand};
+use starling_kernels::runner::{AdapterChoice, GpuProcess, RunnerCommand, RunnerError};
 
 /// Software Vulkan compiles large shaders slowly.
 pub const DEADLINE: Duration = Duration::from_secs(300);
@@ -24,7 +24,9 @@ pub fn device() -> Option<GpuProcess> {
             eprintln!("device: {:?}", gpu.describe());
             Some(gpu)
         }
-        Err(_) if env::var("STARLING_GPU_TESTS").as_deref() == Ok("skip") => {
+        Err(RunnerError::NoAdapter { .. })
+            if env::var("STARLING_GPU_TESTS").as_deref() == Ok("skip") =>
+        {
             eprintln!("SKIPPED: no adapter, and STARLING_GPU_TESTS=skip");
             None
         }

@@ -60,8 +60,13 @@ impl Collector {
         if tries == config::OPENING_TRIES {
             let request = Message::OpeningRequest { lease: id };
             case.listed().iter().for_each(|a| ctx.send(*a, &request));
-        } else if let Some(list) = case.seal_list.clone() {
-            ctx.send(case.worker(), &Message::SealList(Box::new(list)));
+        }
+        // Any of the three may be what the worker is missing, and it would take the blame.
+        let worker = case.worker();
+        let seed = Message::Seed { lease: id, nonces: case.nonce_list(), steward_nonce: case.steward_nonce };
+        if let (Some(set), Some(list)) = (case.lock_set.clone(), case.seal_list.clone()) {
+            let messages = [Message::LockSet(Box::new(set)), seed, Message::SealList(Box::new(list))];
+            messages.iter().for_each(|m| ctx.send(worker, m));
         }
         case.step = Step::Opening { tries: tries + 1 };
         ctx.timers.set(Timer::Case(id), ctx.now.after(config::OPENING_WAIT));
@@ -77,7 +82,7 @@ impl Collector {
         let id = attestation.body.lease;
         let Some(case) = self.cases.get_mut(&id).filter(|c| c.step == Step::Attesting) else { return };
         let Some(opening) = &case.opening else { return };
-        let fits = attestation.body.opening == opening.body.digest(&ctx.swarm);
+        let fits = attestation.body.seed == case.seed && attestation.body.opening == opening.body.digest(&ctx.swarm);
         if !case.round.waiting().any(|p| *p == from) || !fits || !ctx.verify(attestation, &from) {
             return;
         }
@@ -165,8 +170,8 @@ impl Collector {
             }
         } else if opening.body.tiles.iter().map(|t| t.hash).eq(reference.iter().copied()) {
             let (tiles, opening) = (reference.len() as u16, opening.body.digest(&ctx.swarm));
-            let nonce = Hash::default();
-            let attestation = ctx.sign(Attestation { lease: id, opening, agree: true, tiles, nonce });
+            let (seed, nonce) = (case.seed, Hash::default());
+            let attestation = ctx.sign(Attestation { lease: id, seed, opening, agree: true, tiles, nonce });
             case.quorum = Some(Quorum::SelfChecked { tiles, signature: attestation.signature });
             self.ask_output(ctx, id, 1);
         } else {

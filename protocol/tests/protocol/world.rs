@@ -1,6 +1,8 @@
 //! A few real peers with real signatures in one thread under virtual time: every message takes a millisecond,
-//! every computation fifty. What it does not do (loss, latency, scale) belongs to `simulations`.
+//! every computation fifty. [`Faults`] lose and delay messages at random. Topologies and scale belong to `simulations`.
 
+use rand_chacha::ChaCha12Rng;
+use rand_core::{Rng as _, SeedableRng as _};
 use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::io::{Capacity, Computed, Purpose, Record, Setup, Shape, Submission};
@@ -12,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 pub const TILES: u32 = 256;
 pub const SLICE: u32 = 64;
-const START_S: u64 = 1_800_000_000;
+pub const START_S: u64 = 1_800_000_000;
 
 /// How one peer misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,24 @@ pub enum Nature {
     Accuses,
 }
 
+/// What the network does to control messages. Adverts always arrive.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// Messages lost, in percent.
+    pub loss: u32,
+    /// Every message takes up to this much longer, uniformly, ms; so messages overtake each other.
+    pub delay_ms: u32,
+    pub seed: u64,
+}
+
+/// A control message as it left.
+#[derive(Clone)]
+pub struct Sent {
+    pub from: usize,
+    pub to: usize,
+    pub bytes: Vec<u8>,
+}
+
 pub struct World {
     pub peers: Vec<Peer>,
     pub keys: Vec<PeerKey>,
@@ -36,6 +56,9 @@ pub struct World {
     queue: VecDeque<(u64, usize, Input)>,
     pub events: Vec<(usize, Event)>,
     pub trace: Vec<(usize, usize, &'static str)>,
+    pub sent: Vec<Sent>,
+    pub faults: Faults,
+    chance: ChaCha12Rng,
     pub logs: Vec<Vec<Record>>,
     outputs: BTreeMap<BlobId, Vec<Hash>>,
     pub genesis: Genesis,
@@ -70,16 +93,26 @@ fn capacity() -> Capacity {
     }
 }
 
+/// The identity of peer `i`.
+pub fn signer(i: usize) -> Ed25519Signer {
+    Ed25519Signer::from_seed(&[i as u8 + 1; 32])
+}
+
 impl World {
     /// Peer 0 is the requester and lends nothing; the others have the given natures.
     pub fn new(natures: &[Nature]) -> Self {
+        Self::with_faults(natures, Faults::default())
+    }
+
+    pub fn with_faults(natures: &[Nature], faults: Faults) -> Self {
         let genesis = Genesis::new("test", Scope::Local, Hash::default());
         let mut natures = natures.to_vec();
         natures.insert(0, Nature::Honest);
-        let signer = |i: usize| Ed25519Signer::from_seed(&[i as u8 + 1; 32]);
         let peers = (0..natures.len())
             .map(|i| {
-                let setup = Setup { genesis: genesis.clone(), rng_seed: [i as u8; 32] };
+                let mut rng_seed = [i as u8; 32];
+                rng_seed[..8].copy_from_slice(&faults.seed.to_le_bytes());
+                let setup = Setup { genesis: genesis.clone(), rng_seed };
                 Peer::new(setup, Box::new(signer(i)))
             })
             .collect();
@@ -91,6 +124,9 @@ impl World {
             queue: VecDeque::new(),
             events: Vec::new(),
             trace: Vec::new(),
+            sent: Vec::new(),
+            faults,
+            chance: ChaCha12Rng::seed_from_u64(faults.seed),
             logs: vec![Vec::new(); natures.len()],
             outputs: BTreeMap::new(),
             genesis,
@@ -98,7 +134,7 @@ impl World {
             natures,
         };
         for i in 0..world.peers.len() {
-            world.give(i, Input::Started { unix_s: START_S, restored: Vec::new() });
+            world.give(i, Input::Started { unix_s: world.unix_s(), restored: Vec::new() });
             if i > 0 {
                 world.give(i, Input::Capacity(capacity()));
             }
@@ -151,8 +187,13 @@ impl World {
                     return;
                 }
                 self.trace.push((i, to, name));
+                self.sent.push(Sent { from: i, to, bytes: bytes.clone() });
+                if self.chance.next_u32() % 100 < self.faults.loss {
+                    return;
+                }
+                let delay = self.chance.next_u32() % (self.faults.delay_ms + 1);
                 let from = self.keys[i];
-                self.later(1, to, Input::Message { from, bytes });
+                self.later(1 + u64::from(delay), to, Input::Message { from, bytes });
             }
             Output::Compute { task, job, tiles, purpose } => {
                 let lies = match purpose {
@@ -186,13 +227,45 @@ impl World {
                 }
                 self.events.push((i, event));
             }
+            Output::FindProviders { board } => {
+                self.later(1, i, Input::Providers { board, peers: vec![self.keys[0]] });
+            }
             Output::Verdict { .. }
             | Output::Provide { .. }
             | Output::StopProviding { .. }
-            | Output::FindProviders { .. }
             | Output::Abort { .. }
             | Output::Release { .. }
             | Output::Discard { .. } => {}
+        }
+    }
+
+    /// Peer `i` dies and comes back with its log and nothing else.
+    pub fn restart(&mut self, i: usize) {
+        let setup = Setup { genesis: self.genesis.clone(), rng_seed: [0xA0 + i as u8; 32] };
+        self.peers[i] = Peer::new(setup, Box::new(signer(i)));
+        let dies = |input: &Input| {
+            matches!(input, Input::Computed { .. } | Input::Fetched { .. } | Input::Prepared { .. })
+        };
+        self.queue.retain(|(_, to, input)| *to != i || !dies(input));
+        let restored = self.logs[i].clone();
+        self.give(i, Input::Started { unix_s: self.unix_s(), restored });
+        self.give(i, Input::Capacity(capacity()));
+    }
+
+    pub fn unix_s(&self) -> u64 {
+        START_S + self.now / 1_000_000
+    }
+
+    /// Runs until peer `from` has sent a message of this name, at most `ms`. Whether it has.
+    pub fn run_until(&mut self, from: usize, name: &str, ms: u64) -> bool {
+        let end = self.now + ms * 1_000;
+        loop {
+            if self.trace.iter().any(|(i, _, n)| *i == from && *n == name) {
+                return true;
+            }
+            if !self.step(end) {
+                return false;
+            }
         }
     }
 
@@ -224,7 +297,7 @@ impl World {
                 self.give(to, input);
             }
         } else if let Some((_, i)) = due {
-            self.give(i, Input::Tick { unix_s: START_S + self.now / 1_000_000 });
+            self.give(i, Input::Tick { unix_s: self.unix_s() });
         }
         true
     }

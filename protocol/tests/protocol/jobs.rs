@@ -1,12 +1,9 @@
 //! Whole jobs among real peers: every size of swarm, one peer silent, lying or withholding at each step.
 
-mod world;
-
+use crate::world::Nature::{self, Accuses, Fakes, Honest, Silent, Withholds};
+use crate::world::{SLICE, TILES, World};
 use starling_protocol::crypto::Ed25519Verifier;
 use starling_protocol::receipt::{Flags, Verified};
-use world::{Nature, SLICE, TILES, World};
-
-use Nature::{Accuses, Fakes, Honest, Silent, Withholds};
 
 fn run(natures: &[Nature]) -> (World, u64) {
     let mut world = World::new(natures);

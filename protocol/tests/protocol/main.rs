@@ -1,0 +1,13 @@
+//! The protocol's tests: whole jobs among real peers in virtual time, and every part of it against hostile input.
+
+mod adverts;
+mod codec;
+mod crash;
+mod draws;
+mod faults;
+mod hostile;
+mod jobs;
+mod merkle;
+mod model;
+mod receipt;
+mod world;
