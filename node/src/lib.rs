@@ -3,11 +3,14 @@
 //! [`node`] puts the parts together, [`driver`] moves inputs and outputs between them. Decisions are the core's.
 
 pub mod blobs;
+pub mod cli;
 pub mod compute;
 pub mod driver;
+pub mod genesis;
 pub mod home;
 pub mod key;
 pub mod log;
 pub mod net;
 pub mod node;
+pub mod picture;
 pub mod store;

@@ -1,2 +1,4 @@
 //! The `starling` binary.
-fn main() {}
+fn main() -> std::process::ExitCode {
+    starling::cli::main()
+}

@@ -1,0 +1,160 @@
+//! The command line: one command, one file. stdout is data, stderr is progress, exit codes are in [`exit`].
+//!
+//! Nothing here decides anything about the protocol: commands turn arguments into options, submissions and files, and
+//! show what happens. Only this module reports through `miette`.
+
+mod console;
+mod doctor;
+pub mod exit;
+mod interrupt;
+mod job;
+mod job_file;
+mod node_options;
+mod peers;
+mod place;
+mod proof;
+mod run;
+mod swarm;
+mod text;
+mod up;
+mod version;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use console::{Colour, Console};
+use exit::{Exit, Failure, Outcome};
+use place::Place;
+
+/// A swarm of peers that lend each other GPU time.
+///
+/// Lend this machine with `starling up`; use the swarm with `starling run`. Every piece of work is recomputed in
+/// random samples by other peers and leaves a receipt that `starling proof verify` checks offline.
+#[derive(Parser, Debug)]
+#[command(name = "starling", version, propagate_version = true, subcommand_required = true)]
+#[command(after_help = "Examples:
+  starling up                                     lend this machine to its own private swarm
+  starling run render bundled -o teapots.png      render the bundled scene with whoever is there
+  starling run fractal -o set.png --local         compute here alone
+  starling proof verify receipts/*.popw           check receipts, offline
+  starling doctor                                 what is wrong here, and how to fix it
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 no peer runs here, 4 not allowed, 5 job failed,
+6 no eligible peer, 7 timeout, 8 doctor has findings, 130 interrupted.")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Args, Debug)]
+struct Global {
+    /// Folder of this peer's key, settings, log and results [default: the user's data folder].
+    #[arg(long, global = true, env = "STARLING_HOME", value_name = "DIR", hide_env_values = true)]
+    home: Option<PathBuf>,
+    /// One JSON object on stdout instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    /// More of what goes on, on stderr; twice for everything.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// No progress, only results and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// When to colour; NO_COLOR is respected.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", alias = "colour")]
+    color: Colour,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Up(up::Up),
+    Run(run::Run),
+    Job(job::Job),
+    Peers(peers::Peers),
+    Proof(proof::Proof),
+    Swarm(swarm::Swarm),
+    Doctor(doctor::Doctor),
+    Version(version::Version),
+    /// Holds a device for its parent process.
+    #[command(name = "__runner", hide = true)]
+    Runner,
+}
+
+/// What every command is given.
+struct Context {
+    console: Console,
+    home: Option<PathBuf>,
+    verbose: u8,
+}
+
+impl Context {
+    fn place(&self) -> Result<Place, Failure> {
+        Place::locate(self.home.as_deref())
+    }
+}
+
+/// Parses the process's arguments and runs the command.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no errors, and go to stdout.
+        Err(error) => {
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let _ = error.print();
+            return ExitCode::from(code as u8);
+        }
+    };
+    if matches!(cli.command, Command::Runner) {
+        return starling_kernels::runner::child::serve(std::io::stdin(), std::io::stdout());
+    }
+    let console = Console::new(cli.global.json, cli.global.quiet, cli.global.color);
+    let context = Context { console, home: cli.global.home, verbose: cli.global.verbose };
+    start_log(&context);
+    match dispatch(&context, cli.command) {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(failure) => {
+            console.failure(&failure);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+fn dispatch(context: &Context, command: Command) -> Outcome {
+    match command {
+        Command::Job(args) => args.run(context),
+        Command::Proof(args) => args.run(context),
+        Command::Swarm(args) => args.run(context),
+        Command::Doctor(args) => args.run(context),
+        Command::Version(args) => args.run(context),
+        Command::Up(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
+        Command::Run(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
+        Command::Peers(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
+        Command::Runner => Err(Failure::new(
+            Exit::Usage,
+            "the device process is started by a peer, not by hand",
+            Cli::command().render_usage().to_string(),
+        )),
+    }
+}
+
+/// Libraries' messages, on stderr. `STARLING_LOG` takes a filter in tracing's syntax.
+fn start_log(context: &Context) {
+    let level = match context.verbose {
+        _ if context.console.quiet => "error",
+        0 => "warn",
+        1 => "warn,starling=debug",
+        _ => "debug",
+    };
+    let filter = std::env::var("STARLING_LOG").ok().and_then(|f| EnvFilter::try_new(f).ok());
+    // A second subscriber in one process is a test's affair; the first stays.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(level)))
+        .with_writer(std::io::stderr)
+        .with_ansi(context.console.colour)
+        .try_init();
+}

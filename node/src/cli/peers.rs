@@ -1,0 +1,122 @@
+//! `starling peers`: who is in the swarm and what they offer, heard by a peer that joins for a moment.
+//!
+//! It has a throw-away home: looking at a swarm leaves no trace and needs no lock.
+
+use std::time::Duration;
+
+use clap::Args;
+use libp2p::Multiaddr;
+use serde_json::json;
+use starling_protocol::Advert;
+
+use super::Context;
+use super::exit::{Exit, Failure, Outcome};
+use super::interrupt::Interrupt;
+use super::node_options::{self, drain, leave};
+use super::place::listen;
+use super::text;
+use crate::compute::DeviceChoice;
+use crate::node::{Node, NodeOptions};
+
+/// List the swarm's peers with their devices and speeds.
+///
+/// Joins for some seconds and prints the adverts that it hears.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  starling peers                          beside a running `starling up`
+  starling peers --bootstrap /ip4/192.0.2.7/udp/4001/quic-v1 --wait 10 --json")]
+pub struct Peers {
+    /// Seconds to listen.
+    #[arg(long, default_value_t = 3.0, value_name = "SECONDS", value_parser = node_options::seconds)]
+    wait: f64,
+    /// Peers to dial, beside those in the settings and a running `up`.
+    #[arg(long, value_name = "ADDR")]
+    bootstrap: Vec<Multiaddr>,
+}
+
+impl Peers {
+    pub(super) async fn run(self, context: &Context, interrupt: Interrupt) -> Outcome {
+        let place = context.place()?;
+        let genesis = place.genesis()?;
+        let config = place.config()?;
+        let bootstrap = place.bootstrap(&self.bootstrap, &config, &genesis.swarm_id());
+        if bootstrap.is_empty() {
+            return Err(Failure::new(
+                Exit::NoDaemon,
+                "no peer runs in this home, and no other is known",
+                "start one with `starling up`, or name one with --bootstrap ADDR",
+            ));
+        }
+        let home = tempfile::tempdir().map_err(|e| Failure::of(format!("cannot make a temporary folder: {e}")))?;
+        let options = NodeOptions {
+            home: home.path().to_owned(),
+            listen: listen(&[], &config, genesis.scope),
+            genesis,
+            bootstrap,
+            device: DeviceChoice::Cpu,
+            require_gpu: false,
+            lend: false,
+            lies: false,
+            limits: config.limits,
+        };
+        let start = Node::start(options);
+        let (node, happenings) = tokio::select! {
+            started = start => started.map_err(Failure::of)?,
+            _ = interrupt.signalled() => return Ok(Exit::Interrupted),
+        };
+        let happenings = drain(happenings);
+        let interrupted = tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs_f64(self.wait)) => false,
+            _ = interrupt.signalled() => true,
+        };
+        let me = node.key();
+        let mut peers = node.peers().await;
+        peers.retain(|(advert, _)| advert.peer != me && !advert.kernels.is_empty());
+        leave(node).await;
+        happenings.abort();
+        if interrupted {
+            return Ok(Exit::Interrupted);
+        }
+        let out = context.console;
+        if out.json {
+            let all: Vec<_> = peers
+                .iter()
+                .map(|(advert, age_ms)| {
+                    let mut one = json!(advert);
+                    one["age_ms"] = json!(age_ms);
+                    one
+                })
+                .collect();
+            out.json(&json!({ "peers": all }));
+        } else if peers.is_empty() {
+            out.note(format!("no peer was heard in {} s", self.wait));
+        } else {
+            peers.iter().flat_map(|(advert, age)| lines(advert, *age)).for_each(|line| out.data(line));
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn lines(advert: &Advert, age_ms: u64) -> Vec<String> {
+    let device = advert.devices.first().map_or("no device".into(), |d| format!("{} ({:?})", plain(&d.name), d.kind));
+    let mut lines = vec![
+        advert.peer.to_string(),
+        format!(
+            "  {device}, {} free, {}, heard {} ago",
+            text::count(advert.free_slots.into(), "slot"),
+            plain(&advert.software),
+            text::duration(Duration::from_millis(age_ms))
+        ),
+    ];
+    for offer in &advert.kernels {
+        let speed = text::si(offer.units_per_s as f64);
+        let tier = format!("{:?}", offer.tier).to_lowercase();
+        lines.push(format!("  {:<10} {speed} work units/s, {tier}", plain(&offer.class)));
+    }
+    lines
+}
+
+/// A stranger's text without control characters, which could move the cursor or colour the terminal.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}

@@ -1,0 +1,167 @@
+//! What commands find in a home without holding it: genesis, settings, and the peer that runs there.
+//!
+//! `up` and the requester hold a home through [`Home`]; everything here only reads, so that any command works beside
+//! a running peer. First use makes the folder, the settings and a private swarm, and never asks a question.
+
+use std::path::{Path, PathBuf};
+
+use libp2p::Multiaddr;
+use serde::{Deserialize, Serialize};
+use starling_protocol::{Genesis, PeerKey, Scope, SwarmId};
+
+use super::exit::{Exit, Failure};
+use crate::genesis;
+use crate::home::{Config, Home, HomeError, disk};
+
+/// Longest `up.json` that is believed, in bytes.
+const RUNNING_MAX: u64 = 64 * 1024;
+
+/// A home folder by its path.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The folder.
+    pub root: PathBuf,
+}
+
+/// A running `up`, as it describes itself in `up.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Running {
+    /// Its process.
+    pub pid: u32,
+    /// Its key.
+    pub peer: PeerKey,
+    /// Its swarm.
+    pub swarm: SwarmId,
+    /// Where it listens.
+    pub addrs: Vec<Multiaddr>,
+}
+
+impl Place {
+    /// The folder that `--home`, the environment or the system names. Creates nothing.
+    pub fn locate(chosen: Option<&Path>) -> Result<Self, Failure> {
+        Home::locate(chosen).map(|root| Self { root }).map_err(Failure::of)
+    }
+
+    /// The folder, created if it is missing.
+    pub fn create(&self) -> Result<(), Failure> {
+        match std::fs::metadata(&self.root) {
+            Ok(about) if about.is_dir() => Ok(()),
+            Ok(_) => Err(Failure::of(HomeError::NotAFolder { path: self.root.clone() })),
+            Err(_) => disk::create_private_dir(&self.root).map_err(Failure::of),
+        }
+    }
+
+    /// The genesis file.
+    pub fn genesis_file(&self) -> PathBuf {
+        self.root.join("genesis.toml")
+    }
+
+    /// The swarm of this home; on first use a private one.
+    pub fn genesis(&self) -> Result<Genesis, Failure> {
+        self.create()?;
+        genesis::load_or_create(&self.genesis_file()).map_err(Failure::of)
+    }
+
+    /// The settings file.
+    pub fn config_file(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    /// The settings; on first use the default ones.
+    pub fn config(&self) -> Result<Config, Failure> {
+        self.create()?;
+        Config::load_or_create(&self.config_file(), &address).map_err(Failure::of)
+    }
+
+    /// The requester's own home: an identity apart from the peer that lends.
+    pub fn requester(&self) -> PathBuf {
+        self.root.join("requester")
+    }
+
+    /// The folder of collected jobs.
+    pub fn jobs(&self) -> PathBuf {
+        self.root.join("jobs")
+    }
+
+    /// Where a running `up` describes itself.
+    pub fn running_file(&self) -> PathBuf {
+        self.root.join("up.json")
+    }
+
+    /// The `up` that runs in this home, if one does.
+    pub fn running(&self) -> Option<Running> {
+        let path = self.running_file();
+        let small = std::fs::metadata(&path).ok().filter(|a| a.is_file() && a.len() <= RUNNING_MAX);
+        let running: Running = serde_json::from_slice(&std::fs::read(small.map(|_| path)?).ok()?).ok()?;
+        alive(running.pid).then_some(running)
+    }
+
+    /// Whom to dial: what the command names, the settings, and the peer that runs in this home.
+    pub fn bootstrap(&self, named: &[Multiaddr], config: &Config, swarm: &SwarmId) -> Vec<Multiaddr> {
+        let mut all = named.to_vec();
+        all.extend(config.network.bootstrap.iter().filter_map(|a| a.parse::<Multiaddr>().ok()));
+        all.extend(self.running().filter(|r| r.swarm == *swarm).into_iter().flat_map(|r| r.addrs));
+        let mut seen = std::collections::BTreeSet::new();
+        all.retain(|a| seen.insert(a.to_string()));
+        all
+    }
+}
+
+/// Where a peer of this scope listens unless it is told otherwise: in a local swarm on loopback only.
+pub fn listen(named: &[Multiaddr], config: &Config, scope: Scope) -> Vec<Multiaddr> {
+    if !named.is_empty() {
+        return named.to_vec();
+    }
+    let loopback = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"].map(str::to_owned);
+    let texts = if scope == Scope::Local { &loopback[..] } else { &config.network.listen[..] };
+    texts.iter().filter_map(|a| a.parse().ok()).collect()
+}
+
+/// The settings' judge of addresses.
+pub fn address(text: &str) -> Result<(), String> {
+    text.parse::<Multiaddr>().map(|_| ()).map_err(|e| e.to_string())
+}
+
+/// Writes a file beside its place and renames it in, so that readers see the old bytes or the new ones.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let fail = |e: std::io::Error| {
+        let failure = Failure::of(disk::DiskError::new("write", path, e));
+        failure.or_fix("check that the folder exists and has space").exit(Exit::Error)
+    };
+    let folder = disk::folder_of(path);
+    let mut draft = tempfile::Builder::new().prefix(".starling-").tempfile_in(folder).map_err(fail)?;
+    std::io::Write::write_all(&mut draft, bytes).map_err(fail)?;
+    #[cfg(unix)]
+    {
+        // A draft is private; what people asked for has the usual permissions of their files.
+        use std::os::unix::fs::PermissionsExt;
+        let mode = 0o666 & !rustix_umask();
+        draft.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).map_err(fail)?;
+    }
+    draft.persist(path).map(|_| ()).map_err(|e| fail(e.error))
+}
+
+/// The process's umask, read by setting it and setting it back.
+#[cfg(unix)]
+fn rustix_umask() -> u32 {
+    use rustix::process::umask;
+    use std::sync::Mutex;
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
+    let mask = umask(rustix::fs::Mode::from_raw_mode(0o077));
+    umask(mask);
+    mask.bits()
+}
+
+/// Whether a process of this number runs.
+pub fn alive(pid: u32) -> bool {
+    #[cfg(unix)]
+    {
+        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+        pid.is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
+    }
+    #[cfg(not(unix))]
+    {
+        pid != 0
+    }
+}

@@ -1,0 +1,532 @@
+//! The requester: an ephemeral peer that submits one job, follows it, and collects its slices and receipts.
+//!
+//! It has a home of its own below the owner's (`HOME/requester`), so that it works beside a running `up`, under one
+//! lasting identity. Invariant: whatever ends the job (success, failure, Ctrl-C), the account and the receipts so far
+//! are on disk and the swarm is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use libp2p::Multiaddr;
+use serde_json::json;
+use starling_protocol::crypto::Ed25519Verifier;
+use starling_protocol::io::{Shape, Submission};
+use starling_protocol::manifest::{BlobRef, JobRecord};
+use starling_protocol::{Bundle, Event, Genesis, JobId, KernelId, PeerKey, Reason, Receipt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::progress::{Progress, View};
+use super::{How, Outputs};
+use crate::cli::Context;
+use crate::cli::console::Console;
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::interrupt::Interrupt;
+use crate::cli::job_file::{JobFile, JobState, SliceState};
+use crate::cli::node_options::{drain, event_line, leave, not_started, stamped, usage_line};
+use crate::cli::place::{Place, listen, write_atomically};
+use crate::cli::proof::flags;
+use crate::cli::text;
+use crate::compute::tier;
+use crate::node::{Happening, Node, NodeOptions};
+use crate::picture::Picture;
+
+/// How long newcomers are waited for after the first peer, unless a number is asked for.
+const SETTLE: Duration = Duration::from_secs(1);
+/// Looks at clock, peers and progress.
+const TICK: Duration = Duration::from_millis(100);
+/// The account is written at most this often while the job runs.
+const SAVE: Duration = Duration::from_secs(2);
+/// A job without `--timeout` ends after a day.
+const DEADLINE_S: u64 = 24 * 3600;
+
+pub(super) async fn run(
+    context: &Context,
+    how: &How,
+    picture: Picture,
+    outputs: Outputs,
+    interrupt: Interrupt,
+) -> Outcome {
+    let start = Instant::now();
+    let place = context.place()?;
+    let genesis = place.genesis()?;
+    let config = place.config()?;
+    if let Some(dir) = &how.receipts {
+        let fail = |e| Failure::of(crate::home::DiskError::new("create", dir, e));
+        std::fs::create_dir_all(dir).map_err(fail)?;
+    }
+    let options = NodeOptions {
+        home: place.requester(),
+        listen: listen(&[], &config, genesis.scope),
+        bootstrap: place.bootstrap(&how.bootstrap, &config, &genesis.swarm_id()),
+        device: how.device.choice(&config.device)?,
+        require_gpu: how.device.require_gpu,
+        lend: false,
+        lies: false,
+        limits: config.limits,
+        genesis: genesis.clone(),
+    };
+    let (node, happenings) = tokio::select! {
+        started = Node::start(options) => started.map_err(not_started)?,
+        _ = interrupt.signalled() => return Ok(Exit::Interrupted),
+    };
+    if how.events {
+        let line =
+            json!({ "happening": "started", "peer": node.key(), "swarm": node.swarm(), "pid": std::process::id() });
+        context.console.json(&stamped(line, start));
+    }
+    let mut requester = Requester {
+        console: context.console,
+        progress: None,
+        events: how.events,
+        start,
+        node,
+        happenings,
+        interrupt,
+        place,
+        genesis,
+        deadline: how.timeout.map(|s| start + Duration::from_secs_f64(s)),
+        receipts: how.receipts.clone(),
+        picture,
+        outputs,
+        unreachable: Vec::new(),
+        job: None,
+    };
+    let outcome = requester.fetch_picture(how).await;
+    requester.end(outcome).await
+}
+
+/// A job under way.
+struct Job {
+    id: JobId,
+    record: JobRecord,
+    file: JobFile,
+    submitted: Instant,
+    saved: Instant,
+    collected: Vec<Receipt>,
+}
+
+struct Requester {
+    console: Console,
+    progress: Option<Progress>,
+    events: bool,
+    start: Instant,
+    node: Node,
+    happenings: mpsc::Receiver<Happening>,
+    interrupt: Interrupt,
+    place: Place,
+    genesis: Genesis,
+    deadline: Option<Instant>,
+    receipts: Option<PathBuf>,
+    picture: Picture,
+    outputs: Outputs,
+    /// Bootstrap addresses that did not answer.
+    unreachable: Vec<Multiaddr>,
+    job: Option<Job>,
+}
+
+/// What one wait brought.
+enum Next {
+    Event(Event),
+    Tick,
+}
+
+impl Requester {
+    async fn fetch_picture(&mut self, how: &How) -> Outcome {
+        match self.wait_for_peers(how).await? {
+            Exit::Ok => {}
+            early => return Ok(early),
+        }
+        let swarm = self.genesis.name.clone();
+        self.console.note(format!("the scene and its parameters are visible to the peers of swarm {swarm:?}"));
+        self.submit().await?;
+        self.follow().await
+    }
+
+    /// The next event or tick, or why to stop.
+    async fn next(&mut self) -> Result<Result<Next, Exit>, Failure> {
+        let until = self.deadline;
+        let timeout = async move {
+            match until {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let happening = tokio::select! {
+            happening = self.happenings.recv() => happening,
+            _ = self.interrupt.signalled() => return Ok(Err(Exit::Interrupted)),
+            () = timeout => {
+                let what = format!("not finished after {}", text::duration(self.start.elapsed()));
+                return Err(Failure::new(Exit::Timeout, what, "allow more with --timeout, or ask for fewer samples"));
+            }
+            () = tokio::time::sleep(TICK) => return Ok(Ok(Next::Tick)),
+        };
+        let Some(happening) = happening else {
+            return Err(Failure::of("this peer stopped by itself").or_fix("run `starling doctor`"));
+        };
+        if self.events {
+            self.console.json(&event_line(&happening, self.start));
+        }
+        match happening {
+            Happening::Core(event) => Ok(Ok(Next::Event(event))),
+            Happening::DialFailed { address, reason } => {
+                self.unreachable.extend(address.parse::<Multiaddr>());
+                self.console.note(format!("cannot reach {address}: {reason}"));
+                Ok(Ok(Next::Tick))
+            }
+            Happening::Failed { reason } => Err(Failure::of(reason).or_fix("run `starling doctor`")),
+            Happening::Listening { .. } => Ok(Ok(Next::Tick)),
+        }
+    }
+
+    /// Waits until enough peers offer the kernel; `Exit::Interrupted` if Ctrl-C comes first.
+    async fn wait_for_peers(&mut self, how: &How) -> Outcome {
+        let least = how.peers.unwrap_or(1) as usize;
+        let until = Instant::now() + Duration::from_secs_f64(how.wait);
+        let kernel: KernelId = self.picture.spec.kernel.0.into();
+        let (mut known, mut changed) = (0, Instant::now());
+        let mut told = false;
+        loop {
+            if let Err(exit) = self.next().await? {
+                return Ok(exit);
+            }
+            let me = self.node.key();
+            let peers = self.node.peers().await;
+            let offering = peers.iter().filter(|(a, _)| a.peer != me && a.offer(&kernel).is_some()).count();
+            if offering != known {
+                (known, changed) = (offering, Instant::now());
+            }
+            let settled = how.peers.is_some() || changed.elapsed() >= SETTLE || Instant::now() >= until;
+            if known >= least && settled {
+                self.console.note(format!("{} offered by {}", self.picture.class, text::count(known, "peer")));
+                return Ok(Exit::Ok);
+            }
+            if Instant::now() >= until {
+                let mut failure = Failure::because(Exit::NoEligiblePeer, Reason::NoEligiblePeer);
+                failure.what = match known {
+                    0 => format!("no reachable peer offers `{}`", self.picture.class),
+                    n => format!("only {n} of {least} peers offer `{}`", self.picture.class),
+                };
+                failure.what += &format!(" (waited {} s)", how.wait);
+                if let Some(address) = self.unreachable.first() {
+                    failure.what += &format!("; {address} does not answer");
+                }
+                return Err(failure);
+            }
+            if !told && !changed.elapsed().is_zero() && self.start.elapsed() > SETTLE * 2 {
+                told = true;
+                self.console.note(format!("waiting for {}", text::count(least, "peer")));
+            }
+        }
+    }
+
+    /// Stores the inputs and submits the job.
+    async fn submit(&mut self) -> Result<(), Failure> {
+        let mut inputs = Vec::new();
+        for input in &self.picture.spec.inputs {
+            let (blobs, bytes) = (self.node.blobs().clone(), input.clone());
+            let put = tokio::task::spawn_blocking(move || blobs.put(&bytes)).await;
+            let id = put.map_err(|e| Failure::of(format!("storing failed: {e}")))?.map_err(Failure::of)?;
+            inputs.push(BlobRef { id: id.into(), len: input.len() as u64 });
+        }
+        let shape = self.picture.shape;
+        let deadline = self.deadline.map(|at| at.saturating_duration_since(Instant::now()).as_secs() + 1);
+        let submission = Submission {
+            kernel: self.picture.spec.kernel.0.into(),
+            class: self.picture.class.to_owned(),
+            params: self.picture.spec.params.clone(),
+            inputs,
+            shape: Shape {
+                tiles: shape.tiles,
+                tile_bytes: shape.tile_bytes,
+                units_per_tile: shape.units_per_tile,
+                tier: tier(shape.tier),
+            },
+            slice_tiles: None,
+            bid: 0,
+            deadline_in_s: deadline.unwrap_or(DEADLINE_S),
+        };
+        self.node.submit(submission).await;
+        Ok(())
+    }
+
+    /// Follows the job to its end.
+    async fn follow(&mut self) -> Outcome {
+        let submitted = Instant::now();
+        let mut redraw = interval(TICK);
+        redraw.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            match self.next().await? {
+                Err(exit) => return Ok(exit),
+                Ok(Next::Tick) => {}
+                Ok(Next::Event(event)) => {
+                    if let Some(exit) = self.on(event, submitted).await? {
+                        return Ok(exit);
+                    }
+                }
+            }
+            // Not at every event: a busy job has thousands a second.
+            if futures::FutureExt::now_or_never(redraw.tick()).is_some() {
+                self.show();
+                self.save_now_and_then()?;
+            }
+        }
+    }
+
+    async fn on(&mut self, event: Event, submitted: Instant) -> Result<Option<Exit>, Failure> {
+        match event {
+            Event::SubmitRefused { reason } => return Err(ended(reason)),
+            Event::Submitted { job, .. } => self.begin(job, submitted).await?,
+            Event::SliceDone { slice, blob, ref receipt, .. } => {
+                self.note(&event);
+                self.collect(slice, *blob.as_bytes(), receipt.as_deref()).await?;
+            }
+            Event::JobDone { .. } => {
+                self.note(&event);
+                return self.finish().map(Some);
+            }
+            Event::JobFailed { reason, .. } => {
+                self.note(&event);
+                return Err(ended(reason));
+            }
+            Event::CheatCaught { worker, slice, by, reason, .. } => {
+                let by = by.map_or(String::new(), |by| format!(", found by {}", by.short()));
+                self.say(format!("cheat caught: {} in slice {slice}: {reason}{by}", worker.short()));
+                self.note(&event);
+            }
+            Event::SliceReopened { slice, worker, reason, .. } => {
+                self.say(format!("slice {slice} is open again: {} ({reason})", worker.short()));
+                self.note(&event);
+            }
+            Event::Leased { .. } | Event::Committed { .. } | Event::Auditing { .. } | Event::FalseAccusation { .. } => {
+                self.note(&event);
+            }
+            // Peers come and go; and this peer works for nobody.
+            Event::PeerSeen { .. }
+            | Event::PeerGone { .. }
+            | Event::Working { .. }
+            | Event::Earned { .. }
+            | Event::Lost { .. } => {}
+        }
+        Ok(None)
+    }
+
+    async fn begin(&mut self, id: JobId, submitted: Instant) -> Result<(), Failure> {
+        let bundle = self.node.bundle(id).await.ok_or_else(|| ended(Reason::UnknownJob))?;
+        let record = bundle.record;
+        let file = JobFile::new(id, self.picture.class, &self.outputs.png, &record.manifest.body);
+        self.console.note(format!(
+            "job {id}: {}, {}, {}",
+            text::count(file.slices.len(), "slice"),
+            text::count(file.tiles as usize, "tile"),
+            text::count(record.roster.peers().len(), "peer"),
+        ));
+        self.progress = Some(Progress::new(&self.console, file.tiles, self.picture.samples_per_tile));
+        file.save(&self.place.jobs())?;
+        self.job = Some(Job { id, record, file, submitted, saved: Instant::now(), collected: Vec::new() });
+        Ok(())
+    }
+
+    fn note(&mut self, event: &Event) {
+        if let Some(job) = &mut self.job {
+            let elapsed = job.submitted.elapsed();
+            job.file.note(event, elapsed.as_millis() as u64);
+            job.file.wall_s = elapsed.as_secs_f64();
+        }
+    }
+
+    fn say(&self, line: String) {
+        match &self.progress {
+            Some(progress) => progress.say(line),
+            None => self.console.note(line),
+        }
+    }
+
+    /// A finished slice: its tiles go into the picture, its receipt into a file.
+    async fn collect(&mut self, slice: u32, blob: [u8; 32], receipt: Option<&Receipt>) -> Result<(), Failure> {
+        let blobs = self.node.blobs().clone();
+        let read = tokio::task::spawn_blocking(move || blobs.get(&blob)).await;
+        let bytes = read.map_err(|e| Failure::of(format!("reading failed: {e}")))?.map_err(Failure::of)?;
+        let bytes = bytes.ok_or_else(|| Failure::of(format!("slice {slice} is not in the blob store")))?;
+        let Some(job) = &mut self.job else { return Ok(()) };
+        let first = job.record.manifest.body.tiles_of(slice).start;
+        self.picture.add_tiles(first, &bytes).map_err(super::refused)?;
+        let Some(receipt) = receipt else { return Ok(()) };
+        let swarm = self.genesis.swarm_id();
+        let verified = receipt
+            .verify(&job.record, &swarm, &Ed25519Verifier)
+            .map_err(|e| Failure::of(format!("the receipt of slice {slice} does not verify: {e}")))?;
+        if let Some(of) = job.file.slices.get_mut(slice as usize) {
+            of.receipt = Some(verified.lease);
+            of.flags = flags(&verified.flags).iter().map(|&f| f.to_owned()).collect();
+        }
+        job.collected.push(receipt.clone());
+        if let Some(dir) = &self.receipts {
+            let one = bundle(&self.genesis, &job.record, vec![receipt.clone()]);
+            write_atomically(&dir.join(format!("{slice}.popw")), &one.to_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn show(&mut self) {
+        let (Some(job), Some(progress)) = (&self.job, &mut self.progress) else { return };
+        let file = &job.file;
+        let names = |state: SliceState| -> Vec<&PeerKey> {
+            let mut peers: Vec<_> =
+                file.slices.iter().filter(|s| s.state == state).filter_map(|s| s.worker.as_ref()).collect();
+            peers.sort();
+            peers.dedup();
+            peers
+        };
+        let computing = names(SliceState::Leased);
+        let mut auditing: Vec<_> =
+            file.slices.iter().filter(|s| s.state == SliceState::Auditing).flat_map(|s| &s.auditors).collect();
+        auditing.sort();
+        auditing.dedup();
+        let who = [("computing", computing), ("auditing", auditing)].map(|(does, peers)| match peers.is_empty() {
+            true => String::new(),
+            false => format!("{does}: {}", short(&peers)),
+        });
+        let who: Vec<_> = who.into_iter().filter(|w| !w.is_empty()).collect();
+        let slices = Some((file.done().count(), file.slices.len()));
+        progress.show(&View { tiles: file.tiles_done(), slices, who: who.join("; ") });
+    }
+
+    fn save_now_and_then(&mut self) -> Result<(), Failure> {
+        match &mut self.job {
+            Some(job) if job.saved.elapsed() >= SAVE => {
+                job.saved = Instant::now();
+                job.file.save(&self.place.jobs())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// All slices are here.
+    fn finish(&mut self) -> Outcome {
+        if !self.picture.is_complete() {
+            return Err(Failure::of("the job ended with tiles missing").exit(Exit::JobFailed));
+        }
+        self.outputs.write(&self.picture)?;
+        Ok(Exit::Ok)
+    }
+
+    /// Takes leave of the swarm and writes the account down, however it ended.
+    async fn end(mut self, outcome: Outcome) -> Outcome {
+        if let Some(progress) = &mut self.progress {
+            progress.finish();
+        }
+        let saved = self.write_account(&outcome);
+        if let Some(job) = &self.job
+            && !matches!(outcome, Ok(Exit::Ok))
+        {
+            self.node.cancel(job.id).await;
+        }
+        let rest = drain(self.happenings);
+        let usage = leave(self.node).await;
+        rest.abort();
+        if let Some(job) = &self.job {
+            match &outcome {
+                Ok(Exit::Ok) => report(&self.console, self.events, self.start, job, &self.outputs),
+                _ => self.console.note(partly(job, &self.place)),
+            }
+        } else if matches!(outcome, Ok(Exit::Interrupted)) {
+            self.console.note("interrupted before anything was submitted");
+        }
+        if self.events {
+            self.console.json(&usage_line(usage, self.start));
+        }
+        outcome.and_then(|exit| saved.map(|()| exit))
+    }
+
+    fn write_account(&mut self, outcome: &Outcome) -> Result<(), Failure> {
+        let Some(job) = &mut self.job else { return Ok(()) };
+        job.file.wall_s = job.submitted.elapsed().as_secs_f64();
+        match outcome {
+            Ok(Exit::Ok) => job.file.state = JobState::Done,
+            Ok(_) => job.file.state = JobState::Cancelled,
+            Err(failure) => {
+                job.file.state = JobState::Failed;
+                job.file.why = Some(failure.what.clone());
+            }
+        }
+        let jobs = self.place.jobs();
+        job.file.save(&jobs)?;
+        let all = bundle(&self.genesis, &job.record, job.collected.clone());
+        write_atomically(&jobs.join(job.id.to_string()).join("bundle.popw"), &all.to_bytes())
+    }
+}
+
+fn bundle(genesis: &Genesis, record: &JobRecord, receipts: Vec<Receipt>) -> Bundle {
+    Bundle { genesis: genesis.clone(), record: record.clone(), receipts }
+}
+
+/// How a job's early end shows in the exit code.
+fn ended(reason: Reason) -> Failure {
+    let exit = match reason {
+        Reason::NoEligiblePeer => Exit::NoEligiblePeer,
+        Reason::DeadlinePassed => Exit::Timeout,
+        Reason::Cancelled => Exit::Interrupted,
+        _ => Exit::JobFailed,
+    };
+    Failure::because(exit, reason)
+}
+
+/// The short names of at most four peers.
+fn short(peers: &[&PeerKey]) -> String {
+    let mut names: Vec<_> = peers.iter().take(4).map(|p| p.short()).collect();
+    if peers.len() > names.len() {
+        names.push(format!("{} more", peers.len() - names.len()));
+    }
+    names.join(" ")
+}
+
+/// What there is of an unfinished job.
+fn partly(job: &Job, place: &Place) -> String {
+    format!(
+        "{} of {} were done; {} in {}",
+        job.file.done().count(),
+        text::count(job.file.slices.len(), "slice"),
+        text::count(job.file.receipts(), "receipt"),
+        place.jobs().join(job.id.to_string()).join("bundle.popw").display(),
+    )
+}
+
+fn report(console: &Console, events: bool, start: Instant, job: &Job, outputs: &Outputs) {
+    let file = &job.file;
+    if console.json || events {
+        let mut all = json!({
+            "job": file.job,
+            "output": outputs.png,
+            "slices": file.slices.len(),
+            "receipts": file.receipts(),
+            "wall_s": file.wall_s,
+            "first_slice_ms": file.first_slice_ms,
+            "workers": file.shares(),
+            "cheats": file.cheats,
+            "false_accusations": file.false_accusations,
+        });
+        if events {
+            all["happening"] = json!("result");
+            all = stamped(all, start);
+        }
+        return console.json(&all);
+    }
+    console.note(format!(
+        "{} and {} in {:.1} s",
+        text::count(file.slices.len(), "slice"),
+        text::count(file.receipts(), "receipt"),
+        file.wall_s
+    ));
+    for share in file.shares() {
+        let me = if share.peer == file.requester { " (this requester)" } else { "" };
+        console.note(format!(
+            "  {}{me}: computed {} in {}, audited {}",
+            share.peer.short(),
+            text::count(share.tiles as usize, "tile"),
+            text::count(share.slices as usize, "slice"),
+            text::count(share.audits as usize, "slice"),
+        ));
+    }
+    console.data(outputs.png.display().to_string());
+}

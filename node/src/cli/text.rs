@@ -1,0 +1,60 @@
+//! Numbers for people.
+
+use std::time::Duration;
+
+/// With a metric prefix and three digits: 1234567 becomes "1.23 M".
+pub fn si(value: f64) -> String {
+    const PREFIXES: [&str; 7] = ["", " k", " M", " G", " T", " P", " E"];
+    let mut scaled = value.max(0.0);
+    let mut prefix = 0;
+    while scaled >= 999.5 && prefix + 1 < PREFIXES.len() {
+        scaled /= 1000.0;
+        prefix += 1;
+    }
+    let digits = match scaled {
+        _ if prefix == 0 && scaled.fract() == 0.0 => 0,
+        s if s >= 99.95 => 0,
+        s if s >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{scaled:.digits$}{}", PREFIXES[prefix])
+}
+
+/// "0.8 s", "12 s", "3 min 20 s", "2 h 5 min".
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..=9 => format!("{:.1} s", time.as_secs_f64()),
+        10..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// "1 slice", "2 slices".
+pub fn count(n: usize, noun: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {noun}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_three_digits() {
+        let cases =
+            [(0.0, "0"), (7.0, "7"), (999.4, "999"), (999.6, "1.00 k"), (1234.0, "1.23 k"), (45_678_000.0, "45.7 M")];
+        for (value, text) in cases {
+            assert_eq!(si(value), text);
+        }
+    }
+
+    #[test]
+    fn durations_change_units() {
+        let cases = [(800, "0.8 s"), (12_000, "12 s"), (200_000, "3 min 20 s"), (7_500_000, "2 h 5 min")];
+        for (ms, text) in cases {
+            assert_eq!(duration(Duration::from_millis(ms)), text);
+        }
+    }
+}

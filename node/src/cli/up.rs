@@ -1,0 +1,258 @@
+//! `starling up`: a peer in the foreground, lending its device until Ctrl-C.
+//!
+//! The first run makes folder, key, settings and, without a genesis, a private swarm of this machine; it never asks.
+//! While it runs, `HOME/up.json` tells other commands whom to dial.
+
+use clap::Args;
+use libp2p::Multiaddr;
+use serde_json::{Value, json};
+use starling_protocol::{Event, Genesis, Scope};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::Context;
+use super::console::Console;
+use super::exit::{Exit, Failure, Outcome};
+use super::interrupt::{Interrupt, Signal};
+use super::node_options::{DeviceArgs, drain, event_line, leave, not_started, stamped, usage_line};
+use super::place::{Place, Running, listen, write_atomically};
+use super::text;
+use crate::node::{Happening, Node, NodeOptions};
+
+/// Most addresses that are told to other commands.
+const ADDRS_MAX: usize = 64;
+
+/// Lend this machine: run a peer until Ctrl-C.
+///
+/// The first run makes this peer's key and settings, and a private swarm of this machine unless `starling swarm join`
+/// chose another one.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  starling up
+  starling up --home /tmp/second --bootstrap /ip4/127.0.0.1/tcp/4001     a second peer (same genesis!)
+  starling up --device cpu --listen /ip4/0.0.0.0/udp/4001/quic-v1")]
+pub struct Up {
+    /// Where to listen, as a multiaddress; again for more [default: the settings; in a local swarm, loopback].
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<Multiaddr>,
+    /// Peers to dial, beside those in the settings.
+    #[arg(long, value_name = "ADDR")]
+    bootstrap: Vec<Multiaddr>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Take part without computing for others.
+    #[arg(long)]
+    no_lend: bool,
+    /// One JSON object a line for everything that happens.
+    #[arg(long, hide = true)]
+    events: bool,
+    /// Leave when stdin ends: how a parent takes its peers along.
+    #[arg(long, hide = true)]
+    exit_on_stdin_close: bool,
+    /// Fake every tile that is paid for, to be caught in a demonstration.
+    #[arg(long, hide = true)]
+    lies: bool,
+}
+
+impl Up {
+    pub(super) async fn run(self, context: &Context, interrupt: Interrupt) -> Outcome {
+        let start = Instant::now();
+        let place = context.place()?;
+        let genesis = place.genesis()?;
+        let config = place.config()?;
+        let options = NodeOptions {
+            home: place.root.clone(),
+            listen: listen(&self.listen, &config, genesis.scope),
+            bootstrap: place.bootstrap(&self.bootstrap, &config, &genesis.swarm_id()),
+            device: self.device.choice(&config.device)?,
+            require_gpu: self.device.require_gpu,
+            lend: !self.no_lend,
+            lies: self.lies,
+            limits: config.limits,
+            genesis: genesis.clone(),
+        };
+        let (node, happenings) = tokio::select! {
+            started = Node::start(options) => started.map_err(not_started)?,
+            signal = interrupt.signalled() => return Ok(ended(signal)),
+        };
+        let peer = Peer { node, place, start, events: self.events, console: context.console, addrs: Vec::new() };
+        peer.introduce(&genesis)?;
+        peer.follow(happenings, &interrupt, self.exit_on_stdin_close).await
+    }
+}
+
+fn ended(signal: Signal) -> Exit {
+    match signal {
+        Signal::Interrupt => Exit::Interrupted,
+        Signal::Terminate => Exit::Ok,
+    }
+}
+
+/// A running peer and its audience.
+struct Peer {
+    node: Node,
+    place: Place,
+    start: Instant,
+    events: bool,
+    console: Console,
+    addrs: Vec<Multiaddr>,
+}
+
+impl Peer {
+    fn line(&self, text: impl AsRef<str>) {
+        if !self.events && !self.console.json {
+            self.console.data(text);
+        }
+    }
+
+    fn event(&self, line: &Value) {
+        if self.events || self.console.json {
+            self.console.json(line);
+        }
+    }
+
+    fn introduce(&self, genesis: &Genesis) -> Result<(), Failure> {
+        let capability = self.node.capability();
+        let swarm = self.node.swarm();
+        self.write_down()?;
+        self.event(&stamped(
+            json!({
+                "happening": "started", "peer": self.node.key(), "swarm": swarm, "name": genesis.name,
+                "device": capability.profile, "kernels": capability.kernels, "pid": std::process::id(),
+            }),
+            self.start,
+        ));
+        let scope = match genesis.scope {
+            Scope::Local => "this machine",
+            Scope::Lan => "the local network",
+            Scope::Public => "the internet",
+        };
+        self.line(format!("peer    {}", self.node.key()));
+        self.line(format!("swarm   {:?}, {scope}, {swarm}", genesis.name));
+        self.line(format!("device  {}", capability.profile.name));
+        for offer in &capability.kernels {
+            self.line(format!("speed   {:<8} {} work units/s", offer.class, text::si(offer.units_per_s as f64)));
+        }
+        if let Some(note) = &capability.note {
+            self.console.note(format!("no GPU: {note}"));
+        }
+        Ok(())
+    }
+
+    async fn follow(
+        mut self,
+        mut happenings: mpsc::Receiver<Happening>,
+        interrupt: &Interrupt,
+        with_stdin: bool,
+    ) -> Outcome {
+        let mut stdin = std::pin::pin!(stdin_closed(with_stdin));
+        let outcome = loop {
+            tokio::select! {
+                happening = happenings.recv() => match happening {
+                    Some(happening) => {
+                        if let Err(failure) = self.on(&happening) {
+                            break Err(failure);
+                        }
+                    }
+                    None => break Err(Failure::of("the peer stopped by itself").or_fix("run `starling doctor`")),
+                },
+                signal = interrupt.signalled() => break Ok(ended(signal)),
+                () = &mut stdin => break Ok(Exit::Ok),
+            }
+        };
+        let rest = drain(happenings);
+        // Whom nobody can dial any more must not be found.
+        let _ = std::fs::remove_file(self.place.running_file());
+        let (console, start, events) = (self.console, self.start, self.events || self.console.json);
+        let usage = leave(self.node).await;
+        rest.abort();
+        if events {
+            console.json(&usage_line(usage, start));
+        } else if let Some(usage) = usage {
+            let (work, audits) =
+                (text::count(usage.work_tiles as usize, "tile"), text::count(usage.audit_tiles as usize, "tile"));
+            console.note(format!("left; computed {work}, recomputed {audits}"));
+        }
+        outcome
+    }
+
+    fn on(&mut self, happening: &Happening) -> Result<(), Failure> {
+        self.event(&event_line(happening, self.start));
+        match happening {
+            Happening::Core(event) => {
+                if let Some(line) = told(event) {
+                    self.line(line);
+                }
+            }
+            Happening::Listening { address } => {
+                if let Ok(parsed) = address.parse()
+                    && self.addrs.len() < ADDRS_MAX
+                    && !self.addrs.contains(&parsed)
+                {
+                    self.addrs.push(parsed);
+                    self.write_down()?;
+                }
+                self.line(format!("listen  {address}"));
+            }
+            Happening::DialFailed { address, reason } => {
+                self.console.note(format!("cannot reach {address}: {reason}"));
+            }
+            Happening::Failed { reason } => return Err(Failure::of(reason).or_fix("run `starling doctor`")),
+        }
+        Ok(())
+    }
+
+    /// Tells other commands of this home whom to dial.
+    fn write_down(&self) -> Result<(), Failure> {
+        let running = Running {
+            pid: std::process::id(),
+            peer: self.node.key(),
+            swarm: self.node.swarm(),
+            addrs: self.addrs.clone(),
+        };
+        let text = serde_json::to_vec(&running).map_err(|e| Failure::of(format!("cannot write up.json: {e}")))?;
+        write_atomically(&self.place.running_file(), &text)
+    }
+}
+
+/// Ends when stdin does, if that was asked for. A thread of its own, because a read cannot be given up.
+async fn stdin_closed(asked: bool) {
+    let (ended, seen) = oneshot::channel::<()>();
+    if asked {
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            drop(ended);
+        });
+        // Closed is what we wait for.
+        let _ = seen.await;
+    } else {
+        std::future::pending().await
+    }
+}
+
+/// What is worth a person's attention.
+fn told(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::PeerSeen { peer } => format!("joined  {}", peer.short()),
+        Event::PeerGone { peer } => format!("left    {}", peer.short()),
+        Event::Working { job, slice } => format!("working on slice {slice} of {:?}", job.0),
+        Event::Earned { job, slice, .. } => format!("earned  a receipt for slice {slice} of {:?}", job.0),
+        Event::Lost { job, slice, reason } => format!("lost    slice {slice} of {:?}: {reason}", job.0),
+        Event::CheatCaught { worker, slice, reason, .. } => {
+            format!("caught  {} in slice {slice}: {reason}", worker.short())
+        }
+        Event::FalseAccusation { accuser, worker, .. } => {
+            format!("caught  {} accusing {} falsely", accuser.short(), worker.short())
+        }
+        // A requester's own story; `run` tells it.
+        Event::Submitted { .. }
+        | Event::SubmitRefused { .. }
+        | Event::Leased { .. }
+        | Event::Committed { .. }
+        | Event::Auditing { .. }
+        | Event::SliceDone { .. }
+        | Event::SliceReopened { .. }
+        | Event::JobDone { .. }
+        | Event::JobFailed { .. } => return None,
+    })
+}
