@@ -114,7 +114,7 @@ fn a_whole_other_swarms_job_leaves_a_swarm_cold() {
     let mut world = World::new(&[Honest; 3]);
     // The same peers and the same job, signed under another genesis.
     let mut requester = Attacker::new(&world, signer(0));
-    requester.swarm = samples_swarm();
+    requester.swarm = other_swarm();
     let record = requester.record(1, &[world.keys[1], world.keys[2], world.keys[3]], Intensity::default());
     let bytes = Message::Record(Box::new(record)).to_bytes();
     assert!(world.probe(1, Input::Message { from: world.keys[0], bytes }).is_empty());
@@ -124,7 +124,7 @@ fn a_whole_other_swarms_job_leaves_a_swarm_cold() {
     assert_eq!(world.caught(), NOBODY);
 }
 
-fn samples_swarm() -> starling_protocol::SwarmId {
+fn other_swarm() -> starling_protocol::SwarmId {
     starling_protocol::SwarmId(Hash([4; 32]))
 }
 

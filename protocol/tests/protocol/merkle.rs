@@ -101,7 +101,7 @@ proptest! {
 fn the_largest_opening_of_the_newcomer_rule_fits() {
     use starling_protocol::config::{OPENING_MAX, SELF_CHECK_TILES, SLICE_TILES_MAX};
     use starling_protocol::manifest::Intensity;
-    let most = (1..=64).map(|e| Intensity::newcomer(e)).map(|i| u32::from(i.k) * u32::from(i.s)).max();
+    let most = (1..=64).map(Intensity::newcomer).map(|i| u32::from(i.k) * u32::from(i.s)).max();
     let tiles = most.expect("not empty") + SELF_CHECK_TILES;
     // Evenly spread leaves share the fewest siblings.
     let spread: Vec<_> = (0..tiles).map(|i| i * SLICE_TILES_MAX / tiles).collect();
