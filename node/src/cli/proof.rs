@@ -151,6 +151,29 @@ impl Verify {
     }
 }
 
+/// How many receipts of a folder hold.
+pub(super) struct Tally {
+    /// Valid ones.
+    pub(super) valid: usize,
+    /// Invalid ones, and files that are no bundles.
+    pub(super) invalid: usize,
+}
+
+/// Verifies every bundle of a folder.
+pub(super) fn verify_dir(dir: &Path) -> Result<Tally, Failure> {
+    let entries = std::fs::read_dir(dir).map_err(|e| Failure::of(DiskError::new("read", dir, e)))?;
+    let files = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "popw"));
+    let mut tally = Tally { valid: 0, invalid: 0 };
+    for report in files.map(|file| report(&file, &BTreeSet::new())) {
+        tally.invalid += usize::from(report.error.is_some());
+        for receipt in &report.receipts {
+            let count = if receipt.valid { &mut tally.valid } else { &mut tally.invalid };
+            *count += 1;
+        }
+    }
+    Ok(tally)
+}
+
 fn own_keys(place: &Place) -> impl Iterator<Item = PeerKey> {
     let files = [place.root.join("identity.key"), place.requester().join("identity.key")];
     files.into_iter().filter_map(|f| Some(Ed25519Signer::from_seed(Seed::load(&f).ok()?.as_bytes()).key()))
