@@ -32,7 +32,7 @@ pub enum PictureError {
     #[error("{0} samples for each pixel are out of reach at this size; ask for fewer, or a multiple of 64")]
     Samples(u32),
     /// Neighbouring pixels would be the same number, or out of reach.
-    #[error("zoom {0} is out of the fractal's 28-bit reach; choose one between 0.5 and a million, by the size")]
+    #[error("zoom {0:e} is out of the fractal's 28-bit reach; choose one between 0.5 and a million, by the size")]
     Zoom(f64),
     /// Not a coordinate of the plane.
     #[error("{0} is no coordinate of the plane; choose between -4 and 4")]

@@ -4,6 +4,7 @@
 //! show what happens. Only this module reports through `miette`.
 
 mod console;
+mod demo;
 mod doctor;
 pub mod exit;
 mod interrupt;
@@ -36,6 +37,7 @@ use place::Place;
 #[derive(Parser, Debug)]
 #[command(name = "starling", version, propagate_version = true, subcommand_required = true)]
 #[command(after_help = "Examples:
+  starling demo                                   watch a swarm of this machine catch a cheat
   starling up                                     lend this machine to its own private swarm
   starling run render bundled -o teapots.png      render the bundled scene with whoever is there
   starling run fractal -o set.png --local         compute here alone
@@ -72,6 +74,7 @@ struct Global {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Demo(demo::Demo),
     Up(up::Up),
     Run(run::Run),
     Job(job::Job),
@@ -131,6 +134,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Swarm(args) => args.run(context),
         Command::Doctor(args) => args.run(context),
         Command::Version(args) => args.run(context),
+        Command::Demo(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Up(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Run(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Peers(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
@@ -146,7 +150,8 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
 fn start_log(context: &Context) {
     let level = match context.verbose {
         _ if context.console.quiet => "error",
-        0 => "warn",
+        // Kademlia warns that a first peer knows nobody.
+        0 => "warn,libp2p_kad=error",
         1 => "warn,starling=debug",
         _ => "debug",
     };

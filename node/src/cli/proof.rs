@@ -151,6 +151,30 @@ impl Verify {
     }
 }
 
+/// What a folder of bundles holds.
+pub(super) struct Count {
+    /// Receipts that verify.
+    pub(super) valid: usize,
+    /// Receipts and files that do not.
+    pub(super) invalid: usize,
+}
+
+/// Verifies every bundle in a folder.
+pub(super) fn verify_dir(dir: &Path) -> Result<Count, Failure> {
+    let on = |e| Failure::of(DiskError::new("read", dir, e));
+    let mut count = Count { valid: 0, invalid: 0 };
+    for entry in std::fs::read_dir(dir).map_err(on)? {
+        let path = entry.map_err(on)?.path();
+        if path.extension().is_some_and(|e| e == "popw") {
+            let report = report(&path, &BTreeSet::new());
+            let valid = report.receipts.iter().filter(|r| r.valid).count();
+            count.valid += valid;
+            count.invalid += report.receipts.len() - valid + usize::from(report.error.is_some());
+        }
+    }
+    Ok(count)
+}
+
 fn own_keys(place: &Place) -> impl Iterator<Item = PeerKey> {
     let files = [place.root.join("identity.key"), place.requester().join("identity.key")];
     files.into_iter().filter_map(|f| Some(Ed25519Signer::from_seed(Seed::load(&f).ok()?.as_bytes()).key()))

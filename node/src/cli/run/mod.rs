@@ -228,7 +228,7 @@ impl Outputs {
             tempfile::Builder::new()
                 .prefix(".starling-")
                 .tempfile_in(folder)
-                .map_err(|e| fail(format!("cannot write to {}: {e}", folder.display())))?;
+                .map_err(|e| fail(format!("cannot write to {}: {}", folder.display(), e.kind())))?;
         }
         Ok(())
     }
