@@ -134,7 +134,7 @@ impl Peer {
             self.line(format!("speed   {:<8} {} work units/s", offer.class, text::si(offer.units_per_s as f64)));
         }
         if let Some(note) = &capability.note {
-            self.console.note(format!("no GPU: {note}"));
+            self.console.note(note);
         }
         Ok(())
     }

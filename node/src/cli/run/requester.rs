@@ -138,7 +138,7 @@ impl Requester {
             early => return Ok(early),
         }
         let swarm = self.genesis.name.clone();
-        self.console.note(format!("the scene and its parameters are visible to the peers of swarm {swarm:?}"));
+        self.console.note(format!("the job's inputs and parameters are visible to the peers of swarm {swarm:?}"));
         self.submit().await?;
         self.follow().await
     }
@@ -184,7 +184,8 @@ impl Requester {
         let least = how.peers.unwrap_or(1) as usize;
         let until = Instant::now() + Duration::from_secs_f64(how.wait);
         let kernel: KernelId = self.picture.spec.kernel.0.into();
-        let (mut known, mut changed) = (0, Instant::now());
+        let began = Instant::now();
+        let (mut known, mut changed) = (0, began);
         let mut told = false;
         loop {
             if let Err(exit) = self.next().await? {
@@ -213,7 +214,7 @@ impl Requester {
                 }
                 return Err(failure);
             }
-            if !told && !changed.elapsed().is_zero() && self.start.elapsed() > SETTLE * 2 {
+            if !told && began.elapsed() > SETTLE * 2 {
                 told = true;
                 self.console.note(format!("waiting for {}", text::count(least, "peer")));
             }
