@@ -7,7 +7,7 @@
 //! | known | goodbye, or silent for 3 intervals | gone |
 //! | gone | higher number | known |
 //!
-//! A gone peer's number is kept until its last advert would have expired, so that a replay cannot bring it back.
+//! A gone peer's number is kept until its last advert is out of time, so that a replay cannot bring it back.
 
 use crate::advert::Advert;
 use crate::codec;
@@ -129,15 +129,14 @@ impl Adverts {
 
     pub(crate) fn sweep(&mut self, ctx: &mut Context) {
         let lifetime = ctx.advert_interval() * 3;
-        let now = ctx.now;
-        let expired: alloc::vec::Vec<_> =
-            self.table.iter().filter(|(_, k)| now.since(k.heard) > lifetime).map(|(p, k)| (*p, k.gone)).collect();
-        for (peer, gone) in expired {
-            self.table.remove(&peer);
-            if !gone {
-                ctx.notify(Event::PeerGone { peer });
+        let (now, now_s) = (ctx.now, ctx.unix_s());
+        for (peer, known) in &mut self.table {
+            if !known.gone && now.since(known.heard) > lifetime {
+                known.gone = true;
+                ctx.notify(Event::PeerGone { peer: *peer });
             }
         }
+        self.table.retain(|_, known| !known.gone || known.advert.timely(now_s));
         ctx.timers.set(Timer::Sweep, now.after(ctx.advert_interval() / 2));
     }
 

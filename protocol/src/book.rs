@@ -118,7 +118,7 @@ impl Book {
         let over: Vec<_> = self
             .jobs
             .iter()
-            .filter(|(_, e)| e.record.manifest.body.deadline_s + config::CLOCK_SKEW_S < now_s)
+            .filter(|(_, e)| e.record.manifest.body.deadline_s.saturating_add(config::CLOCK_SKEW_S) < now_s)
             .map(|(job, _)| *job)
             .collect();
         for job in over {

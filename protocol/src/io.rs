@@ -317,6 +317,8 @@ pub enum Record {
         root: Hash,
         /// The witness's own nonce.
         nonce: Hash,
+        /// Unix second after which the lock may be forgotten.
+        until_s: u64,
     },
     /// This peer, as a witness, is about to reveal its nonce.
     Revealed {

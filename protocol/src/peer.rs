@@ -137,7 +137,7 @@ impl Peer {
     fn on_started(&mut self, unix_s: u64, restored: &[Record]) {
         self.ctx.set_unix(unix_s);
         for record in restored {
-            self.witness.restore(record, unix_s);
+            self.witness.restore(record);
             self.worker.restore(record);
         }
         self.adverts.start(&mut self.ctx);

@@ -43,13 +43,13 @@ pub(crate) struct Witness {
 const DAY_S: u64 = 24 * 60 * 60;
 
 impl Witness {
-    /// Takes back what the log holds. Its age is unknown, so it stays for a day from now.
-    pub(crate) fn restore(&mut self, record: &Record, now_s: u64) {
+    /// Takes back what the log holds.
+    pub(crate) fn restore(&mut self, record: &Record) {
         match record {
-            Record::Locked { job, slice, worker, collector, lease, root, nonce } => {
+            Record::Locked { job, slice, worker, collector, lease, root, nonce, until_s } => {
                 let slice = (*job, *slice, *worker);
-                let until_s = now_s + DAY_S;
-                let state = LockState { slice, collector: *collector, root: *root, nonce: *nonce, until_s };
+                let (collector, until_s) = (*collector, *until_s);
+                let state = LockState { slice, collector, root: *root, nonce: *nonce, until_s };
                 self.locks.insert(*lease, state);
             }
             Record::Revealed { lease } => {
@@ -92,9 +92,10 @@ impl Witness {
         }
         let (job, slice, worker) = (lease.body.job, lease.body.slice, lease.body.worker);
         let (root, nonce) = (commitment.body.root, ctx.nonce());
-        let until_s = record.manifest.body.deadline_s + DAY_S;
+        let until_s = record.manifest.body.deadline_s.saturating_add(DAY_S);
         self.locks.insert(id, LockState { slice: (job, slice, worker), collector: from, root, nonce, until_s });
-        let seq = ctx.persist(Record::Locked { job, slice, worker, collector: from, lease: id, root, nonce });
+        let collector = from;
+        let seq = ctx.persist(Record::Locked { job, slice, worker, collector, lease: id, root, nonce, until_s });
         let lock = Self::lock(ctx, id, root, &nonce);
         ctx.send_after(seq, from, &Message::Locked(lock));
     }

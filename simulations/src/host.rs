@@ -235,9 +235,9 @@ impl Host {
             }
             What::Durable(seq) => {
                 self.durable = self.durable.max(seq);
-                let (free, held) = core::mem::take(&mut self.held).into_iter().partition(|(after, ..)| *after <= seq);
+                let waiting = core::mem::take(&mut self.held).into_iter();
+                let (free, held): (Vec<_>, Vec<_>) = waiting.partition(|(after, ..)| *after <= seq);
                 self.held = held;
-                let free: Vec<_> = free;
                 free.into_iter().for_each(|(_, to, bytes)| self.send(around, to, bytes));
             }
             What::Wake => {

@@ -9,6 +9,7 @@
 //! code needs no flushing to be canonical.
 
 use super::scene::Scene;
+use crate::canon::{Canon, Real};
 
 /// Levels that may be split by cost; the rest is cut in the middle.
 const SAH_LEVELS: u32 = 10;
@@ -188,9 +189,9 @@ impl Bvh {
     }
 }
 
-/// Canonical zero for what a device might flush.
+/// Canonical form, which the shader takes for granted in all that it reads.
 pub(super) fn flush(x: f32) -> f32 {
-    if x.abs() > f32::MIN_POSITIVE { x } else { 0.0 }
+    Canon::from_f32(x).to_f32()
 }
 
 /// Unit normal of the plane of two edges; up where they span none.

@@ -112,7 +112,8 @@ fn walk(ray: Ray, reach: f32, ordered: bool) -> Hit {
                 min4(slab(next, 0u, !forward.x, o.x, inverse.x), slab(next, 1u, !forward.y, o.y, inverse.y)),
                 min4(slab(next, 2u, !forward.z, o.z, inverse.z), vec4(hit.t)),
             );
-            var keys = (bitcast<vec4<u32>>(enter) & vec4(~3u)) | vec4(0u, 1u, 2u, 3u);
+            // Without the sign too, for a -0.
+            var keys = (bitcast<vec4<u32>>(enter) & vec4(0x7ffffffcu)) | vec4(0u, 1u, 2u, 3u);
             keys = select(vec4(0xffffffffu), keys, enter <= leave);
             if ordered {
                 keys = vec4(max(keys.xy, keys.zw), min(keys.xy, keys.zw));

@@ -397,7 +397,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     let at = dispatch_offset(group) + 3u * i;
-    output[at] = bitcast<u32>(sum.x);
-    output[at + 1u] = bitcast<u32>(sum.y);
-    output[at + 2u] = bitcast<u32>(sum.z);
+    output[at] = c_store(sum.x);
+    output[at + 1u] = c_store(sum.y);
+    output[at + 2u] = c_store(sum.z);
 }

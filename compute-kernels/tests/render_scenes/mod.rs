@@ -9,6 +9,18 @@ fn real(r: &mut Random, low: f32, high: f32) -> f32 {
     low + (high - low) * (r.below(1 << 24) as f32 / 16_777_216.0)
 }
 
+/// A colour; now and then with values so small that devices might differ in them.
+fn colour(r: &mut Random, high: f32) -> [f32; 3] {
+    let tiny = r.below(4) == 0;
+    vec3(r, 0.0, high).map(|c| {
+        if tiny {
+            c * f32::from_bits((1 + r.below(60)) << 23)
+        } else {
+            c
+        }
+    })
+}
+
 fn vec3(r: &mut Random, low: f32, high: f32) -> [f32; 3] {
     [real(r, low, high), real(r, low, high), real(r, low, high)]
 }
@@ -32,7 +44,7 @@ fn material(r: &mut Random) -> Material {
     ];
     Material {
         surface: all[r.below(5) as usize],
-        colour: vec3(r, 0.0, 1.0),
+        colour: colour(r, 1.0),
         roughness: if r.below(3) == 0 {
             0.0
         } else {
@@ -40,7 +52,7 @@ fn material(r: &mut Random) -> Material {
         },
         ior: real(r, 1.01, 2.5),
         strength: real(r, 0.0, 20.0),
-        checker: vec3(r, 0.0, 1.0),
+        checker: colour(r, 1.0),
         checker_size: if r.below(3) == 0 {
             real(r, 0.01, 2.0)
         } else {
@@ -60,12 +72,12 @@ pub fn scene(r: &mut Random) -> Scene {
             sun_irradiance: if r.below(4) == 0 {
                 [0.0; 3]
             } else {
-                vec3(r, 0.0, 8.0)
+                colour(r, 8.0)
             },
             sun_size: real(r, 0.0001, 0.2),
-            zenith: vec3(r, 0.0, 2.0),
-            horizon: vec3(r, 0.0, 2.0),
-            ground: vec3(r, 0.0, 1.0),
+            zenith: colour(r, 2.0),
+            horizon: colour(r, 2.0),
+            ground: colour(r, 1.0),
         },
         materials,
         positions: Vec::new(),

@@ -37,7 +37,7 @@ use place::Place;
 #[derive(Parser, Debug)]
 #[command(name = "starling", version, propagate_version = true, subcommand_required = true)]
 #[command(after_help = "Examples:
-  starling demo                                   watch a swarm of this machine catch a cheat
+  starling demo                                   watch a swarm on this machine
   starling up                                     lend this machine to its own private swarm
   starling run render bundled -o teapots.png      render the bundled scene with whoever is there
   starling run fractal -o set.png --local         compute here alone

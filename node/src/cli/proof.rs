@@ -151,28 +151,27 @@ impl Verify {
     }
 }
 
-/// What a folder of bundles holds.
-pub(super) struct Count {
-    /// Receipts that verify.
+/// How many receipts of a folder hold.
+pub(super) struct Tally {
+    /// Valid ones.
     pub(super) valid: usize,
-    /// Receipts and files that do not.
+    /// Invalid ones, and files that are no bundles.
     pub(super) invalid: usize,
 }
 
-/// Verifies every bundle in a folder.
-pub(super) fn verify_dir(dir: &Path) -> Result<Count, Failure> {
-    let on = |e| Failure::of(DiskError::new("read", dir, e));
-    let mut count = Count { valid: 0, invalid: 0 };
-    for entry in std::fs::read_dir(dir).map_err(on)? {
-        let path = entry.map_err(on)?.path();
-        if path.extension().is_some_and(|e| e == "popw") {
-            let report = report(&path, &BTreeSet::new());
-            let valid = report.receipts.iter().filter(|r| r.valid).count();
-            count.valid += valid;
-            count.invalid += report.receipts.len() - valid + usize::from(report.error.is_some());
+/// Verifies every bundle of a folder.
+pub(super) fn verify_dir(dir: &Path) -> Result<Tally, Failure> {
+    let entries = std::fs::read_dir(dir).map_err(|e| Failure::of(DiskError::new("read", dir, e)))?;
+    let files = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "popw"));
+    let mut tally = Tally { valid: 0, invalid: 0 };
+    for report in files.map(|file| report(&file, &BTreeSet::new())) {
+        tally.invalid += usize::from(report.error.is_some());
+        for receipt in &report.receipts {
+            let count = if receipt.valid { &mut tally.valid } else { &mut tally.invalid };
+            *count += 1;
         }
     }
-    Ok(count)
+    Ok(tally)
 }
 
 fn own_keys(place: &Place) -> impl Iterator<Item = PeerKey> {

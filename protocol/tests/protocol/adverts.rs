@@ -1,0 +1,175 @@
+//! Adverts: what a peer believes of others, and what it does not.
+
+use starling_protocol::advert::Advert;
+use starling_protocol::config::ADVERTS_MAX;
+use starling_protocol::crypto::{Ed25519Signer, Signer as _};
+use starling_protocol::io::{GossipId, Setup, Verdict};
+use starling_protocol::signed::Signed;
+use starling_protocol::{Core as _, Genesis, Hash, Input, Output, Peer, Scope, Time, codec};
+use std::time::Duration;
+
+const START_S: u64 = 1_800_000_000;
+
+/// One peer that hears gossip, on a clock that a test moves.
+struct Ear {
+    peer: Peer,
+    genesis: Genesis,
+    now: Time,
+}
+
+fn speaker(i: u32) -> Ed25519Signer {
+    Ed25519Signer::from_seed(Hash::of(&i.to_le_bytes()).as_bytes())
+}
+
+impl Ear {
+    fn new() -> Self {
+        let genesis = Genesis::new("test", Scope::Local, Hash::default());
+        let setup = Setup { genesis: genesis.clone(), rng_seed: [1; 32] };
+        let mut ear = Self { peer: Peer::new(setup, Box::new(speaker(0))), genesis, now: Time(0) };
+        ear.give(Input::Started { unix_s: START_S, restored: Vec::new() });
+        ear
+    }
+
+    fn give(&mut self, input: Input) -> Vec<Output> {
+        self.peer.handle(self.now, input).collect()
+    }
+
+    fn unix_s(&self) -> u64 {
+        START_S + self.now.0 / 1_000_000
+    }
+
+    fn wait(&mut self, span: Duration) {
+        let end = self.now.after(span);
+        while let Some(deadline) = self.peer.next_deadline().filter(|d| d.at <= end) {
+            self.now = deadline.at;
+            let unix_s = self.unix_s();
+            self.give(Input::Tick { unix_s });
+        }
+        self.now = end;
+    }
+
+    fn advert(&self, from: u32, number: u64) -> Advert {
+        Advert {
+            peer: speaker(from).key(),
+            number,
+            issued_s: self.unix_s(),
+            goodbye: false,
+            devices: Vec::new(),
+            kernels: Vec::new(),
+            free_slots: 1,
+            region: String::new(),
+            software: String::new(),
+        }
+    }
+
+    fn signed(&self, from: u32, advert: Advert) -> Vec<u8> {
+        codec::encode(&Signed::new(advert, &self.genesis.swarm_id(), &speaker(from)))
+    }
+
+    fn hear(&mut self, data: Vec<u8>) -> Verdict {
+        let outputs = self.give(Input::Gossip { id: GossipId(1), data });
+        let verdict =
+            outputs.iter().find_map(|o| if let Output::Verdict { verdict, .. } = o { Some(*verdict) } else { None });
+        verdict.expect("every gossip is judged")
+    }
+
+    fn hear_advert(&mut self, from: u32, advert: Advert) -> Verdict {
+        let data = self.signed(from, advert);
+        self.hear(data)
+    }
+
+    fn knows(&self, who: u32) -> bool {
+        let key = speaker(who).key();
+        self.peer.known_peers().any(|p| p.advert.peer == key)
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn numbers_only_grow() {
+    let mut ear = Ear::new();
+    assert_eq!(ear.hear_advert(1, ear.advert(1, 5)), Verdict::Accept);
+    assert!(ear.knows(1));
+    ear.wait(SECOND);
+    for stale in [0, 4, 5] {
+        assert_eq!(ear.hear_advert(1, ear.advert(1, stale)), Verdict::Ignore, "number {stale}");
+    }
+    assert_eq!(ear.hear_advert(1, ear.advert(1, 6)), Verdict::Accept);
+    assert_eq!(ear.hear_advert(1, ear.advert(1, 7)), Verdict::Ignore, "too soon after the last");
+}
+
+#[test]
+fn a_silent_peer_is_forgotten_after_three_intervals_and_no_replay_brings_it_back() {
+    let mut ear = Ear::new();
+    let first = ear.signed(1, ear.advert(1, 1));
+    ear.hear(first.clone());
+    ear.wait(SECOND);
+    let last = ear.signed(1, ear.advert(1, 2));
+    ear.hear(last.clone());
+    ear.wait(29 * SECOND);
+    assert!(ear.knows(1));
+    ear.wait(10 * SECOND);
+    assert!(!ear.knows(1));
+    for _ in 0..30 {
+        assert_eq!(ear.hear(first.clone()), Verdict::Ignore);
+        assert_eq!(ear.hear(last.clone()), Verdict::Ignore);
+        assert!(!ear.knows(1));
+        ear.wait(10 * SECOND);
+    }
+    assert_eq!(ear.hear_advert(1, ear.advert(1, 3)), Verdict::Accept, "it may come back by itself");
+}
+
+#[test]
+fn a_goodbye_holds_against_replays() {
+    let mut ear = Ear::new();
+    let hello = ear.signed(1, ear.advert(1, 1));
+    ear.hear(hello.clone());
+    // A goodbye may follow at once.
+    assert_eq!(ear.hear_advert(1, Advert { goodbye: true, ..ear.advert(1, 2) }), Verdict::Accept);
+    assert!(!ear.knows(1));
+    for _ in 0..30 {
+        assert_eq!(ear.hear(hello.clone()), Verdict::Ignore);
+        assert!(!ear.knows(1));
+        ear.wait(10 * SECOND);
+    }
+}
+
+#[test]
+fn nobody_speaks_for_others_or_from_another_time_or_swarm() {
+    let mut ear = Ear::new();
+    assert_eq!(ear.hear_advert(2, ear.advert(1, 1)), Verdict::Reject, "signed by another");
+    let mut altered = ear.signed(1, ear.advert(1, 1));
+    altered[40] ^= 1;
+    assert_eq!(ear.hear(altered), Verdict::Reject, "altered");
+    let other = Genesis::new("other", Scope::Local, Hash::default()).swarm_id();
+    let foreign = codec::encode(&Signed::new(ear.advert(1, 1), &other, &speaker(1)));
+    assert_eq!(ear.hear(foreign), Verdict::Reject, "another swarm's");
+    let now_s = ear.unix_s();
+    for issued_s in [0, now_s - 121, now_s + 121, u64::MAX] {
+        let advert = Advert { issued_s, ..ear.advert(1, 1) };
+        assert_eq!(ear.hear_advert(1, advert), Verdict::Ignore, "issued at {issued_s}");
+    }
+    assert_eq!(ear.hear_advert(0, ear.advert(0, 9)), Verdict::Ignore, "the own one");
+    for long in [65, 4_096] {
+        let advert = Advert { region: "r".repeat(long), ..ear.advert(1, 1) };
+        assert_eq!(ear.hear_advert(1, advert), Verdict::Reject, "a region of {long} bytes");
+    }
+    assert!(!ear.knows(1));
+}
+
+#[test]
+fn the_table_is_bounded_and_frees_itself() {
+    let mut ear = Ear::new();
+    for i in 1..=ADVERTS_MAX as u32 {
+        assert_eq!(ear.hear_advert(i, ear.advert(i, 1)), Verdict::Accept);
+    }
+    let next = ADVERTS_MAX as u32 + 1;
+    assert_eq!(ear.hear_advert(next, ear.advert(next, 1)), Verdict::Ignore);
+    assert_eq!(ear.peer.known_peers().count(), ADVERTS_MAX);
+    ear.wait(SECOND);
+    assert_eq!(ear.hear_advert(1, ear.advert(1, 2)), Verdict::Accept, "known ones stay fresh");
+    ear.wait(300 * SECOND);
+    assert_eq!(ear.peer.known_peers().count(), 0);
+    assert_eq!(ear.hear_advert(next, ear.advert(next, 1)), Verdict::Accept);
+}

@@ -2,7 +2,7 @@
 
 use crate::model;
 use crate::world::Nature::Honest;
-use crate::world::{Faults, World};
+use crate::world::{Faults, NOBODY, World};
 use starling_protocol::crypto::Ed25519Verifier;
 
 fn survives(faults: Faults) {
@@ -10,7 +10,7 @@ fn survives(faults: Faults) {
     world.submit();
     world.run_job(3_600_000);
     assert!(world.is_done(), "{faults:?}: {:?}", world.events.last());
-    assert_eq!(world.caught(), [], "{faults:?}: {:?}", world.events);
+    assert_eq!(world.caught(), NOBODY, "{faults:?}: {:?}", world.events);
     assert_eq!(world.falsely_accused(), 0, "{faults:?}");
     for receipt in world.bundle().verify(&Ed25519Verifier).expect("the record holds") {
         receipt.unwrap_or_else(|e| panic!("{faults:?}: {e}"));

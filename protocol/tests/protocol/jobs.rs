@@ -1,7 +1,7 @@
 //! Whole jobs among real peers: every size of swarm, one peer silent, lying or withholding at each step.
 
 use crate::world::Nature::{self, Accuses, Fakes, Honest, Silent, Withholds};
-use crate::world::{SLICE, TILES, World};
+use crate::world::{NOBODY, SLICE, TILES, World};
 use starling_protocol::crypto::Ed25519Verifier;
 use starling_protocol::receipt::{Flags, Verified};
 
@@ -30,7 +30,7 @@ fn honest_swarms_of_two_to_six_earn_a_receipt_per_slice() {
     for workers in 1..=5 {
         let (world, ms) = run(&vec![Honest; workers]);
         assert_eq!(world.receipts().len() as u32, TILES / SLICE);
-        assert_eq!(world.caught(), []);
+        assert_eq!(world.caught(), NOBODY);
         assert!(ms < 10_000, "{workers} workers took {ms} ms: some timer had to fire");
         let expected = Flags { self_checked: workers == 1, ..Flags::default() };
         assert_eq!(flags(&world), expected, "{workers} workers");
@@ -43,7 +43,7 @@ fn a_silent_peer_costs_time_but_no_slice() {
         let mut natures = vec![Honest; workers];
         natures[0] = Silent;
         let (world, _) = run(&natures);
-        assert_eq!(world.caught(), []);
+        assert_eq!(world.caught(), NOBODY);
         if workers == 1 {
             assert!(world.receipts().is_empty(), "the requester computed it all itself");
             continue;
@@ -82,7 +82,7 @@ fn withholding_at_any_step_never_ends_the_job_and_blames_only_missing_openings()
 #[test]
 fn a_false_accuser_harms_nobody() {
     let (world, _) = run(&[Accuses, Honest, Honest, Honest]);
-    assert_eq!(world.caught(), []);
+    assert_eq!(world.caught(), NOBODY);
     assert!(!world.receipts().is_empty());
     for v in verified(&world) {
         assert!(!v.flags.self_checked, "two of three still agree: {v:?}");

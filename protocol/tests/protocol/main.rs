@@ -10,4 +10,5 @@ mod jobs;
 mod merkle;
 mod model;
 mod receipt;
+mod samples;
 mod world;

@@ -7,13 +7,15 @@ use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::io::{Capacity, Computed, Purpose, Record, Setup, Shape, Submission};
 use starling_protocol::{
-    BlobId, Bundle, Core, Event, Genesis, Hash, Input, JobId, KernelId, Message, Output, Peer, PeerKey, Receipt, Scope,
-    Tier, Time,
+    BlobId, Bundle, Core, Event, Genesis, Hash, Input, JobId, KernelId, Message, Output, Peer, PeerKey, Reason,
+    Receipt, Scope, Tier, Time,
 };
 use std::collections::{BTreeMap, VecDeque};
 
 pub const TILES: u32 = 256;
 pub const SLICE: u32 = 64;
+/// What [`World::caught`] is among honest peers.
+pub const NOBODY: [usize; 0] = [];
 pub const START_S: u64 = 1_800_000_000;
 
 /// How one peer misbehaves.
@@ -157,9 +159,13 @@ impl World {
         self.give(0, Input::Submit(Box::new(submission)));
     }
 
+    /// What peer `to` wants done; nobody does it.
+    pub fn probe(&mut self, to: usize, input: Input) -> Vec<Output> {
+        self.peers[to].handle(Time(self.now), input).collect()
+    }
+
     pub fn give(&mut self, to: usize, input: Input) {
-        let outputs: Vec<_> = self.peers[to].handle(Time(self.now), input).collect();
-        for output in outputs {
+        for output in self.probe(to, input) {
             self.perform(to, output);
         }
     }
@@ -181,7 +187,8 @@ impl World {
             }
             Output::Send { to, bytes, .. } => {
                 let message = Message::from_bytes(&bytes).expect("peers send what they can read");
-                let to = self.keys.iter().position(|k| *k == to).expect("peers know each other");
+                // Strangers' answers go nowhere.
+                let Some(to) = self.keys.iter().position(|k| *k == to) else { return };
                 let name = message.name();
                 if nature == Nature::Silent || nature == Nature::Withholds(name) {
                     return;
@@ -217,8 +224,8 @@ impl World {
                 self.later(1, i, Input::Prepared { job, shape: Ok(shape) });
             }
             Output::Fetch { task, blob, .. } => {
-                let tiles = self.outputs[&blob].clone();
-                self.later(1, i, Input::Fetched { task, result: Ok(tiles) });
+                let result = self.outputs.get(&blob).cloned().ok_or(Reason::FetchFailed);
+                self.later(1, i, Input::Fetched { task, result });
             }
             Output::Persist { record, .. } => self.logs[i].push(*record),
             Output::Notify(event) => {
@@ -243,9 +250,8 @@ impl World {
     pub fn restart(&mut self, i: usize) {
         let setup = Setup { genesis: self.genesis.clone(), rng_seed: [0xA0 + i as u8; 32] };
         self.peers[i] = Peer::new(setup, Box::new(signer(i)));
-        let dies = |input: &Input| {
-            matches!(input, Input::Computed { .. } | Input::Fetched { .. } | Input::Prepared { .. })
-        };
+        let dies =
+            |input: &Input| matches!(input, Input::Computed { .. } | Input::Fetched { .. } | Input::Prepared { .. });
         self.queue.retain(|(_, to, input)| *to != i || !dies(input));
         let restored = self.logs[i].clone();
         self.give(i, Input::Started { unix_s: self.unix_s(), restored });

@@ -33,7 +33,7 @@ pub(super) fn parse(bytes: &[u8], folder: &Path) -> Result<Mesh, SceneError> {
         ..Mesh::default()
     };
     let plain = mesh.materials.len() as u32;
-    mesh.materials.push(Material::diffuse([0.7, 0.68, 0.65]));
+    mesh.materials.push(Material::diffuse(super::UNNAMED));
 
     let scene = document
         .default_scene()

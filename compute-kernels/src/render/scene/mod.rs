@@ -26,6 +26,9 @@ pub const MAX_COORDINATE: f32 = 1024.0;
 /// Largest file that a loader reads, in bytes.
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
 
+/// Albedo of faces without a material: fired clay.
+const UNNAMED: [f32; 3] = [0.55, 0.36, 0.25];
+
 /// Why a scene was refused. Every message names the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum SceneError {

@@ -39,7 +39,7 @@ pub(super) fn parse(bytes: &[u8], folder: &Path) -> Result<Mesh, SceneError> {
         ..Mesh::default()
     };
     let plain = mesh.materials.len() as u32;
-    mesh.materials.push(Material::diffuse([0.7, 0.68, 0.65]));
+    mesh.materials.push(Material::diffuse(super::UNNAMED));
     for model in models {
         let m = model.mesh;
         let base = mesh.positions.len() as u32;

@@ -225,7 +225,7 @@ pub(super) fn stage(mesh: Mesh) -> Result<Scene, SceneError> {
     let mut scene = Scene {
         camera: Camera::pinhole([0.0, 1.0, 4.0], [0.0; 3], 32.0),
         light: Light::afternoon(),
-        materials: vec![Material::diffuse([0.42, 0.40, 0.38])],
+        materials: vec![Material::diffuse([0.26, 0.25, 0.24])],
         positions: Vec::new(),
         normals: Vec::new(),
         triangles: Vec::new(),
@@ -244,8 +244,12 @@ pub(super) fn stage(mesh: Mesh) -> Result<Scene, SceneError> {
         *p = sub(*p, shift).map(|c| (c * scale).clamp(-MAX_COORDINATE, MAX_COORDINATE));
     }
     scene.add(&placed, None)?;
-    let middle = size[1] * scale * 0.5;
-    scene.camera = Camera::pinhole([1.9, middle + 1.35, 3.6], [0.0, middle * 0.92, 0.0], 34.0);
+    // As far away as shows the sphere around its box, a little from above and from the right.
+    let centre = [0.0, size[1] * scale * 0.5, 0.0];
+    let distance = length(size) * scale * 0.5 / 0.33;
+    let from = unit([0.46, 0.36, 0.81]).unwrap_or([0.0, 0.0, 1.0]);
+    let eye = [0, 1, 2].map(|k| centre[k] + distance * from[k]);
+    scene.camera = Camera::pinhole(eye, centre, 32.0);
     Ok(scene)
 }
 
@@ -265,7 +269,7 @@ impl Scene {
         let (vertex, material) = (self.positions.len() as u32, self.materials.len() as u32);
         if with.is_none() {
             if mesh.materials.is_empty() {
-                self.materials.push(Material::diffuse([0.7, 0.68, 0.65]));
+                self.materials.push(Material::diffuse(super::UNNAMED));
             }
             self.materials.extend_from_slice(&mesh.materials);
             cap("materials", self.materials.len(), super::MAX_MATERIALS)?;
@@ -290,11 +294,11 @@ impl Light {
     /// A warm sun, half up, in a clear sky.
     pub(super) fn afternoon() -> Self {
         Self {
-            sun_direction: unit([0.55, 0.75, 0.45]).unwrap_or([0.0, 1.0, 0.0]),
-            sun_irradiance: [3.4, 3.0, 2.5],
+            sun_direction: unit([-0.70, 0.62, 0.35]).unwrap_or([0.0, 1.0, 0.0]),
+            sun_irradiance: [6.0, 5.0, 3.9],
             sun_size: 0.02,
-            zenith: [0.22, 0.38, 0.75],
-            horizon: [0.75, 0.82, 0.95],
+            zenith: [0.10, 0.19, 0.42],
+            horizon: [0.48, 0.55, 0.66],
             ground: [0.25, 0.23, 0.21],
         }
     }
