@@ -3,6 +3,8 @@
 //! Every process has a home of its own in a temporary folder, is waited for with a bound, and is killed when its test
 //! ends early.
 
+#![cfg(unix)]
+
 mod files;
 mod jobs;
 mod support;

@@ -145,7 +145,7 @@ impl Process {
             let mask = status.lines().find_map(|l| l.strip_prefix("SigCgt:"))?;
             u64::from_str_radix(mask.trim(), 16).ok()
         };
-        while !caught().is_some_and(|mask| mask & bit != 0) {
+        while caught().is_none_or(|mask| mask & bit == 0) {
             assert!(Instant::now() < end, "the signal is never caught");
             std::thread::sleep(Duration::from_millis(2));
         }
