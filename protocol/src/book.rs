@@ -26,6 +26,8 @@ pub(crate) enum Prepared {
 struct Entry {
     record: Arc<JobRecord>,
     prepared: Prepared,
+    /// Its steward said so, or its requester is this peer: it may make room for others.
+    ended: bool,
 }
 
 #[derive(Default)]
@@ -43,20 +45,40 @@ impl Book {
     pub(crate) fn learn(&mut self, ctx: &Context, record: JobRecord) -> Option<JobId> {
         let manifest = &record.manifest.body;
         let concerns_me = manifest.requester == ctx.me || record.roster.index(&ctx.me).is_some();
-        let of_requester = self.jobs.values().filter(|e| e.record.manifest.body.requester == manifest.requester);
+        let ahead_s = manifest.deadline_s.saturating_sub(ctx.unix_s());
+        let job = record.id(&ctx.swarm);
         if !concerns_me
-            || manifest.deadline_s <= ctx.unix_s()
-            || self.jobs.len() >= config::BOOK_JOBS_MAX
-            || of_requester.count() >= config::OWN_JOBS_MAX
+            || !(1..=config::DEADLINE_MAX_S).contains(&ahead_s)
+            || self.jobs.contains_key(&job)
+            || !self.has_room(&manifest.requester)
+            || record.check(&ctx.swarm, ctx.signer.verifier()).is_err()
         {
             return None;
         }
-        let job = record.id(&ctx.swarm);
-        if self.jobs.contains_key(&job) || record.check(&ctx.swarm, ctx.signer.verifier()).is_err() {
-            return None;
-        }
-        self.jobs.insert(job, Entry { record: Arc::new(record), prepared: Prepared::No });
+        self.make_room(&manifest.requester);
+        self.jobs.insert(job, Entry { record: Arc::new(record), prepared: Prepared::No, ended: false });
         Some(job)
+    }
+
+    /// Whether a job of `requester` fits, if need be in the place of one that has ended.
+    fn has_room(&self, requester: &PeerKey) -> bool {
+        let running = self.jobs.values().filter(|e| !e.ended);
+        let of_requester = running.clone().filter(|e| e.record.manifest.body.requester == *requester);
+        running.count() < config::BOOK_JOBS_MAX && of_requester.count() < config::OWN_JOBS_MAX
+    }
+
+    /// Forgets ended jobs while the caps are reached: first those of the same requester.
+    fn make_room(&mut self, requester: &PeerKey) {
+        let of_requester = |e: &&Entry| e.record.manifest.body.requester == *requester;
+        while self.jobs.len() >= config::BOOK_JOBS_MAX
+            || self.jobs.values().filter(of_requester).count() >= config::OWN_JOBS_MAX
+        {
+            let ended = || self.jobs.iter().filter(|(_, e)| e.ended);
+            let oldest = |entry: &(&JobId, &Entry)| entry.1.record.manifest.body.deadline_s;
+            let own = ended().filter(|(_, e)| of_requester(e)).min_by_key(oldest);
+            let Some(job) = own.or_else(|| ended().min_by_key(oldest)).map(|(job, _)| *job) else { return };
+            self.jobs.remove(&job);
+        }
     }
 
     /// Keeps a message until the record of `job` comes. True if the record should be asked for.
@@ -104,8 +126,16 @@ impl Book {
         }
     }
 
-    /// The job is over here: its memory may go. The record stays until the deadline for those who still ask.
-    pub(crate) fn release(&mut self, ctx: &mut Context, job: &JobId) {
+    /// The job is over. The record stays for those who still ask, until the deadline or until room is needed.
+    pub(crate) fn end(&mut self, ctx: &mut Context, job: &JobId) {
+        self.release(ctx, job);
+        if let Some(entry) = self.jobs.get_mut(job) {
+            entry.ended = true;
+        }
+    }
+
+    /// Nothing more is computed for the job: the shell's memory of it may go.
+    fn release(&mut self, ctx: &mut Context, job: &JobId) {
         if let Some(entry) = self.jobs.get_mut(job).filter(|e| e.prepared != Prepared::No) {
             entry.prepared = Prepared::No;
             ctx.out.push(Output::Release { job: *job });

@@ -6,6 +6,7 @@ use crate::crypto::Verifier;
 use crate::genesis::{Genesis, GenesisError};
 use crate::manifest::{JobRecord, RecordError};
 use crate::receipt::{Receipt, ReceiptError, Verified};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +59,7 @@ impl Bundle {
         Ok(codec::decode(body, config::BUNDLE_MAX)?)
     }
 
-    /// Verifies genesis and record, then each receipt by itself.
+    /// Verifies genesis and record, then each receipt by itself; the second one for a lease proves nothing.
     ///
     /// # Errors
     /// [`BundleError`] when genesis or record do not hold, so that no receipt can be judged.
@@ -66,6 +67,11 @@ impl Bundle {
         self.genesis.check()?;
         let swarm = self.genesis.swarm_id();
         self.record.check(&swarm, verifier)?;
-        Ok(self.receipts.iter().map(|r| r.verify(&self.record, &swarm, verifier)).collect())
+        let mut seen = BTreeSet::new();
+        let verify = |receipt: &Receipt| {
+            let fresh = seen.insert(receipt.id(&swarm));
+            if fresh { receipt.verify(&self.record, &swarm, verifier) } else { Err(ReceiptError::Twice) }
+        };
+        Ok(self.receipts.iter().map(verify).collect())
     }
 }

@@ -9,7 +9,7 @@
 //! | Opening | the worker's opening | forwards it | three tries, then by way of the auditors; then Failed |
 //! | Attesting | all listed verdicts | quorum, or own recomputation | the silent ones do not count |
 //! | Judging | the own CPU reference | refuted, or the accuser was wrong | - |
-//! | Delivering | output and salt secret | fetches | three tries; then a receipt that says "not stored" |
+//! | Delivering | output and salt secret | fetches | eight tries; then a receipt that says "not stored" |
 //! | Fetching | the bytes | rebuilds the root, signs Stored, receipt | as Delivering |
 //!
 //! Invariants: one lock set and one seal list per lease; the seed is known to nobody before every lock is in.
@@ -32,7 +32,7 @@ use crate::round::{Round, Silences};
 use crate::signed::Signed;
 use crate::timers::Timer;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -134,6 +134,8 @@ pub(crate) struct Collector {
     cases: BTreeMap<LeaseId, Case>,
     silences: Silences,
     outcomes: Vec<(LeaseId, Outcome)>,
+    /// Receipts made lately, the oldest first: their messages may have been lost.
+    concluded: VecDeque<(LeaseId, Box<Receipt>)>,
 }
 
 impl Collector {

@@ -38,6 +38,8 @@ pub const SLICE_TILES_MAX: u32 = 1024;
 pub const SLICE_TILES_MIN: u32 = 64;
 /// Slices in a job.
 pub const SLICES_MAX: u32 = 65_536;
+/// A job's deadline lies at most this far ahead, seconds: 30 days.
+pub const DEADLINE_MAX_S: u64 = 30 * 24 * 60 * 60;
 /// Input blobs of a job.
 pub const INPUTS_MAX: usize = 16;
 /// Bytes of one input blob.
@@ -91,8 +93,12 @@ pub const SEAL_WAIT_MAX: Duration = Duration::from_secs(60);
 pub const OPENING_WAIT: Duration = Duration::from_secs(10);
 /// Tries for an opening before the listed auditors are asked for it.
 pub const OPENING_TRIES: u32 = 3;
-/// One try of a storer.
+/// One fetch of a slice's output.
 pub const STORE_WAIT: Duration = Duration::from_secs(30);
+/// Tries to get a slice's output, asked for at the pace of [`RETRY`].
+pub const DELIVERY_TRIES: u32 = 8;
+/// Concluded leases whose receipts are kept at hand for workers that missed them.
+pub const CONCLUDED_MAX: usize = 256;
 /// Peers that were silent twice in a row are waited for only this long: their rank is still asked.
 pub const SILENT_WAIT: Duration = Duration::from_millis(500);
 /// Waits between the tries of an unacknowledged message.

@@ -95,6 +95,8 @@ pub struct LockSet {
     pub lease: LeaseId,
     /// In rank order, at most min(3, e).
     pub locks: Vec<LockEntry>,
+    /// Ranks that were asked and did not lock, by roster index, in rank order.
+    pub skipped: Vec<u16>,
 }
 
 impl Fact for LockSet {

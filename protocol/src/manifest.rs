@@ -1,5 +1,6 @@
 //! What is to be computed and among whom: manifest, roster, appointment, and the three together as a job's record.
 
+use crate::codec;
 use crate::config;
 use crate::crypto::Verifier;
 use crate::draw;
@@ -193,7 +194,8 @@ impl Manifest {
         in_range(self.tiles > 0, "tiles")?;
         let least = config::SLICE_TILES_MIN.min(self.tiles);
         in_range((least..=config::SLICE_TILES_MAX).contains(&self.slice_tiles), "slice_tiles")?;
-        in_range(self.slices() <= config::SLICES_MAX, "tiles")
+        in_range(self.slices() <= config::SLICES_MAX, "tiles")?;
+        in_range(codec::encode(self).len() <= config::MANIFEST_MAX, "params")
     }
 }
 

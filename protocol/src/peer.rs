@@ -329,7 +329,7 @@ impl Peer {
                 let of_steward = self.book.get(&job).is_some_and(|r| r.is_steward(&from));
                 self.worker.on_job_ended(ctx, from, &job);
                 if of_steward && !self.worker.serves(&job) {
-                    self.book.release(ctx, &job);
+                    self.book.end(ctx, &job);
                 }
             }
         }

@@ -78,7 +78,8 @@ pub struct Receipt {
 /// Weaknesses that a reader should know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flags {
-    /// Fewer locks than min(3, e), or more skipped auditors than k - q: the draw had less to rest on.
+    /// Fewer locks than min(3, e), more than one skipped witness, or more skipped auditors than k - q: the draw had
+    /// less to rest on.
     pub weak: bool,
     /// One witness withheld its nonce.
     pub missing_nonce: bool,
@@ -133,6 +134,9 @@ pub enum ReceiptError {
         /// Needed.
         need: usize,
     },
+    /// The bundle holds another receipt for the same lease.
+    #[error("the same receipt appears twice")]
+    Twice,
     /// Two nonces or more are missing.
     #[error("two or more witnesses' nonces are missing")]
     NoncesMissing,
@@ -191,7 +195,9 @@ impl Receipt {
             units: u64::from(n) * manifest.units_per_tile,
             audited_units: audited_tiles * manifest.units_per_tile,
             flags: Flags {
-                weak: witnesses.len() < config::WITNESSES.min(e) || list.skipped.len() > spare,
+                weak: witnesses.len() < config::WITNESSES.min(e)
+                    || self.lock_set.body.skipped.len() > 1
+                    || list.skipped.len() > spare,
                 missing_nonce: self.nonces.iter().any(Option::is_none),
                 self_checked: matches!(self.quorum, Quorum::SelfChecked { .. }),
                 not_stored: self.stored.is_none(),

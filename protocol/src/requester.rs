@@ -259,7 +259,7 @@ impl Requester {
             return;
         }
         entry.starved = entry.starved.saturating_add(1);
-        if entry.starved > config::STARVED_MAX {
+        if entry.starved >= config::STARVED_MAX {
             self.compute_own(ctx, job);
         } else {
             self.offer(ctx, &job);
@@ -332,7 +332,7 @@ impl Requester {
         if !self.jobs.values().any(|j| j.table.record.manifest.body.class == *class) {
             ctx.out.push(Output::StopProviding { board: board::key(&ctx.swarm, class, 0) });
         }
-        book.release(ctx, &job);
+        book.end(ctx, &job);
         ctx.notify(if reason == Reason::JobDone { Event::JobDone { job } } else { Event::JobFailed { job, reason } });
     }
 }

@@ -60,10 +60,23 @@ pub(crate) fn check_lock_set(
     id: LeaseId,
     set: &LockSet,
 ) -> Result<Vec<PeerKey>, ReceiptError> {
-    let e = record.roster.eligible(&lease.worker);
-    ensure(set.lease == id && set.locks.len() <= config::WITNESSES.min(e), ReceiptError::Mismatch("lock set"))?;
-    drawn(record, &witness_ranks(record, lease), set.locks.iter().map(|l| l.witness))
-        .ok_or(ReceiptError::NotDrawn("witness"))
+    let full = config::WITNESSES.min(record.roster.eligible(&lease.worker));
+    ensure(set.lease == id && set.locks.len() <= full, ReceiptError::Mismatch("lock set"))?;
+    let ranks = witness_ranks(record, lease);
+    let witnesses = drawn(record, &ranks, set.locks.iter().map(|l| l.witness));
+    let witnesses = witnesses.ok_or(ReceiptError::NotDrawn("witness"))?;
+    let skipped = drawn(record, &ranks, set.skipped.iter().copied());
+    let skipped = skipped.ok_or(ReceiptError::NotDrawn("skipped witness"))?;
+    ensure(accounted(&ranks, &witnesses, &skipped, full), ReceiptError::Mismatch("lock set"))?;
+    Ok(witnesses)
+}
+
+/// Whether those present and those skipped fill the ranks from the first one up to where the list could close, so
+/// that no collector picks its friends in silence.
+fn accounted(ranks: &[PeerKey], present: &[PeerKey], skipped: &[PeerKey], full: usize) -> bool {
+    let asked = present.len() + skipped.len();
+    let gapless = ranks.get(..asked).is_some_and(|r| r.iter().all(|p| present.contains(p) || skipped.contains(p)));
+    gapless && (present.len() == full || asked == ranks.len())
 }
 
 /// Whether the witnesses signed their locks on `root`.
@@ -115,10 +128,7 @@ pub(crate) fn check_seal_list(
     let auditors = auditors.ok_or(ReceiptError::NotDrawn("auditor"))?;
     let skipped = drawn(record, &ranks, list.skipped.iter().copied());
     let skipped = skipped.ok_or(ReceiptError::NotDrawn("skipped auditor"))?;
-    // The list accounts for every rank up to its last, so that no collector picks its friends in silence.
-    let asked = auditors.len() + skipped.len();
-    let accounted = ranks.get(..asked).is_some_and(|r| r.iter().all(|p| auditors.contains(p) || skipped.contains(p)));
-    let closed = auditors.len() == usize::from(lease.intensity.k) || asked == ranks.len();
-    ensure(accounted && closed, ReceiptError::Mismatch("seal list"))?;
+    let full = usize::from(lease.intensity.k);
+    ensure(accounted(&ranks, &auditors, &skipped, full), ReceiptError::Mismatch("seal list"))?;
     Ok(auditors)
 }

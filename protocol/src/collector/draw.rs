@@ -72,7 +72,13 @@ impl Collector {
             let (nonce_digest, signature) = (lock.body.nonce_digest, lock.signature);
             Some(LockEntry { witness: case.record.roster.index(witness)?, nonce_digest, signature })
         };
-        let set = ctx.sign(LockSet { lease: id, locks: case.ranks.iter().filter_map(entry).collect() });
+        let asked = &case.ranks[..case.asked.min(case.ranks.len())];
+        let silent = asked.iter().filter(|p| !case.locks.contains_key(p));
+        let set = ctx.sign(LockSet {
+            lease: id,
+            locks: asked.iter().filter_map(entry).collect(),
+            skipped: silent.filter_map(|p| case.record.roster.index(p)).collect(),
+        });
         let message = Message::LockSet(Box::new(set.clone()));
         case.lock_set = Some(set);
         let witnesses = case.witnesses();

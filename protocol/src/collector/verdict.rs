@@ -7,7 +7,7 @@ use crate::draw;
 use crate::evidence::{Attestation, Opening, Stored, seal_digest};
 use crate::fraud::FraudProof;
 use crate::hash::{BlobId, Hash, LeaseId, PeerKey};
-use crate::io::{Computed, Purpose, Record};
+use crate::io::{Computed, PersistSeq, Purpose, Record};
 use crate::merkle;
 use crate::message::Message;
 use crate::reason::Reason;
@@ -183,14 +183,14 @@ impl Collector {
         let Some(case) = self.cases.get_mut(&id) else { return };
         case.step = Step::Delivering { tries };
         ctx.send(case.worker(), &Message::Audited { lease: id });
-        ctx.timers.set(Timer::Case(id), ctx.now.after(config::STORE_WAIT));
+        ctx.timers.set(Timer::Case(id), ctx.retry_at(tries as usize - 1));
     }
 
     pub(super) fn retry_delivery(&mut self, ctx: &mut Context, id: LeaseId, tries: u32) {
         if let Some(case) = self.cases.get_mut(&id) {
             ctx.abort(case.task.take());
         }
-        if tries < config::OPENING_TRIES {
+        if tries < config::DELIVERY_TRIES {
             self.ask_output(ctx, id, tries + 1);
         } else {
             self.conclude(ctx, id, None);
@@ -198,6 +198,12 @@ impl Collector {
     }
 
     pub(crate) fn on_output(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId, blob: BlobId, secret: Hash) {
+        if let Some((_, receipt)) = self.concluded.iter().find(|(lease, _)| *lease == id) {
+            if receipt.lease.body.worker == from {
+                Self::send_receipt(ctx, receipt, None);
+            }
+            return;
+        }
         let Some(case) = self.cases.get_mut(&id).filter(|c| c.worker() == from) else { return };
         let Step::Delivering { tries } = case.step else { return };
         let manifest = &case.record.manifest.body;
@@ -233,7 +239,7 @@ impl Collector {
     /// Makes the receipt, and says Stored if the bytes are here.
     fn conclude(&mut self, ctx: &mut Context, id: LeaseId, blob: Option<BlobId>) {
         let Some(case) = self.remove(ctx, id) else { return };
-        let (worker, nonces) = (case.worker(), case.nonce_list());
+        let nonces = case.nonce_list();
         let (Some(commitment), Some(lock_set), Some(seal_list), Some(opening), Some(quorum)) =
             (case.commitment, case.lock_set, case.seal_list, case.opening, case.quorum)
         else {
@@ -253,14 +259,32 @@ impl Collector {
         });
         let job = receipt.lease.body.job;
         let seq = ctx.persist(Record::Receipted { job, receipt: receipt.clone() });
-        if let Some(stored) = stored {
-            ctx.send_after(seq, worker, &Message::Stored(Box::new(stored)));
+        Self::send_receipt(ctx, &receipt, Some(seq));
+        if self.concluded.len() >= config::CONCLUDED_MAX {
+            self.concluded.pop_front();
         }
-        ctx.send_after(seq, worker, &Message::Receipt(receipt.clone()));
+        self.concluded.push_back((id, receipt.clone()));
         let outcome = match blob {
             Some(blob) => Outcome::Done { blob, receipt },
             None => Outcome::NotStored,
         };
         self.outcomes.push((id, outcome));
+    }
+
+    /// Tells the worker that its output is kept, and hands it its proof.
+    fn send_receipt(ctx: &mut Context, receipt: &Receipt, after: Option<PersistSeq>) {
+        let worker = receipt.lease.body.worker;
+        let (lease, root) = (receipt.commitment.body.lease, receipt.commitment.body.root);
+        let stored = receipt.stored.as_ref().map(|storer| {
+            let stored = Signed { body: Stored { lease, root }, signature: storer.signature };
+            Message::Stored(Box::new(stored))
+        });
+        let messages = stored.into_iter().chain([Message::Receipt(Box::new(receipt.clone()))]);
+        for message in messages {
+            match after {
+                Some(seq) => ctx.send_after(seq, worker, &message),
+                None => ctx.send(worker, &message),
+            }
+        }
     }
 }

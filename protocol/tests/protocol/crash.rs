@@ -65,7 +65,7 @@ impl Witnessed {
         let witness = self.world.bundle().record.roster.index(&self.world.keys[self.witness]).expect("in the roster");
         let (nonce_digest, signature) = (lock.body.nonce_digest, lock.signature);
         let locks = vec![starling_protocol::evidence::LockEntry { witness, nonce_digest, signature }];
-        let set = LockSet { lease: lock.body.lease, locks };
+        let set = LockSet { lease: lock.body.lease, locks, skipped: Vec::new() };
         Message::LockSet(Box::new(Signed::new(set, &self.world.genesis.swarm_id(), &signer(0))))
     }
 

@@ -233,7 +233,7 @@ fn strangers_jobs_fill_the_book_only_so_far() {
 }
 
 #[test]
-fn a_job_without_end_does_not_overflow_the_clock() {
+fn a_job_without_end_is_not_taken_up() {
     let mut world = World::new(&[Honest, Honest]);
     let attacker = Attacker::new(&world, stranger(0));
     let roster = [world.keys[1], world.keys[2]];
@@ -242,7 +242,7 @@ fn a_job_without_end_does_not_overflow_the_clock() {
     let lease = Box::new(attacker.lease(&record, 0, world.keys[2]));
     let commitment = commit(&world, &lease, 2, 64);
     let locked = tell(&mut world, 1, attacker.key(), &Message::LockRequest { lease, commitment });
-    assert_eq!(sends(&locked, "Locked"), 1, "it takes part");
+    assert_eq!(sends(&locked, "Locked"), 0, "its deadline is out of range");
     world.run_for(60_000);
 }
 
@@ -323,7 +323,7 @@ fn collectors_fill_only_their_share_of_audits() {
                 nonce_digest: lock.nonce_digest,
                 signature: Signed::new(lock, &attacker.swarm, &signer(1)).signature,
             };
-            let lock_set = attacker.sign(LockSet { lease: id, locks: vec![entry] });
+            let lock_set = attacker.sign(LockSet { lease: id, locks: vec![entry], skipped: Vec::new() });
             let (nonces, steward_nonce) = (vec![Some(nonce)], Hash::default());
             let call = AuditCall { lease, commitment, lock_set, nonces, steward_nonce, context: Vec::new() };
             let outputs = tell(&mut world, 1, attacker.key(), &Message::AuditCall(Box::new(call)));
@@ -337,6 +337,17 @@ fn collectors_fill_only_their_share_of_audits() {
 }
 
 #[test]
+fn jobs_that_have_ended_make_room_for_others() {
+    let mut world = World::new(&[Honest]);
+    for job in 0..OWN_JOBS_MAX + 2 {
+        world.events.clear();
+        world.submit();
+        world.run_job(60_000);
+        assert!(world.is_done(), "job {job} of one requester");
+    }
+}
+
+#[test]
 fn a_requester_runs_only_so_many_jobs() {
     let mut world = World::new(&[Honest]);
     let submission = || Submission {
@@ -347,7 +358,7 @@ fn a_requester_runs_only_so_many_jobs() {
         shape: shape(),
         slice_tiles: None,
         bid: 0,
-        deadline_in_s: u64::MAX,
+        deadline_in_s: 3_600,
     };
     let accepted = (0..OWN_JOBS_MAX + 5).filter(|_| {
         let outputs = world.probe(0, Input::Submit(Box::new(submission())));

@@ -101,7 +101,7 @@ impl Fill {
 
     fn lock_set(&mut self) -> Signed<LockSet> {
         let entry = |f: &mut Self| LockEntry { witness: f.u16(), nonce_digest: f.hash(), signature: f.signature() };
-        let set = LockSet { lease: self.id(), locks: self.some(entry) };
+        let set = LockSet { lease: self.id(), locks: self.some(entry), skipped: self.some(Self::u16) };
         self.signed(set)
     }
 
