@@ -112,6 +112,16 @@ fn ctrl_c_at_any_stage_cancels_and_leaves_nothing() {
 }
 
 #[test]
+fn a_peer_that_does_not_lend_is_not_asked() {
+    let place = Place::new();
+    let up = place.up("a", &["--no-lend"]);
+    let args = ["run", "fractal", "-o", "x.png", "--device", "cpu", "--wait", "3"];
+    place.run("a", &args).expect(6).says("no reachable peer offers");
+    up.process.signal(Signal::TERM);
+    up.process.end().expect(0);
+}
+
+#[test]
 fn a_peer_leaves_with_its_parent() {
     let place = Place::new();
     let mut command = place.command("a", &["up", "--events", "--device", "cpu", "--exit-on-stdin-close"]);
