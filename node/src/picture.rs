@@ -32,7 +32,7 @@ pub enum PictureError {
     #[error("{0} samples for each pixel are out of reach at this size; ask for fewer, or a multiple of 64")]
     Samples(u32),
     /// Neighbouring pixels would be the same number, or out of reach.
-    #[error("zoom {0} is out of the fractal's 28-bit reach; choose one between 0.5 and a million, by the size")]
+    #[error("zoom {0:e} is out of the fractal's 28-bit reach; choose one between 0.5 and a million, by the size")]
     Zoom(f64),
     /// Not a coordinate of the plane.
     #[error("{0} is no coordinate of the plane; choose between -4 and 4")]
@@ -151,7 +151,7 @@ impl Picture {
 pub fn passes(width: u32, height: u32, spp: u32) -> Result<(u32, u32), PictureError> {
     let edge = |pixels: u32| u64::from(pixels.div_ceil(render::TILE));
     let per_pass = edge(width) * edge(height);
-    let fits = |each: &u32| spp % each == 0 && per_pass * u64::from(spp / each) <= u64::from(MAX_TILES);
+    let fits = |each: &u32| spp.is_multiple_of(*each) && per_pass * u64::from(spp / each) <= u64::from(MAX_TILES);
     let small = (1..=4).rev().find(fits);
     let each = small.or_else(|| (5..=render::MAX_SPP_PER_PASS).find(fits)).ok_or(PictureError::Samples(spp))?;
     Ok((spp / each, each))

@@ -150,7 +150,8 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
 fn start_log(context: &Context) {
     let level = match context.verbose {
         _ if context.console.quiet => "error",
-        0 => "warn",
+        // Kademlia warns that a first peer knows nobody.
+        0 => "warn,libp2p_kad=error",
         1 => "warn,starling=debug",
         _ => "debug",
     };

@@ -129,28 +129,14 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         failure.or_fix("check that the folder exists and has space").exit(Exit::Error)
     };
     let folder = disk::folder_of(path);
-    let mut draft = tempfile::Builder::new().prefix(".starling-").tempfile_in(folder).map_err(fail)?;
-    std::io::Write::write_all(&mut draft, bytes).map_err(fail)?;
+    let mut draft = tempfile::Builder::new();
+    draft.prefix(".starling-");
+    // Drafts are private by default; what people asked for has the permissions of all their files (the umask counts).
     #[cfg(unix)]
-    {
-        // A draft is private; what people asked for has the usual permissions of their files.
-        use std::os::unix::fs::PermissionsExt;
-        let mode = 0o666 & !rustix_umask();
-        draft.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).map_err(fail)?;
-    }
+    draft.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut draft = draft.tempfile_in(folder).map_err(fail)?;
+    std::io::Write::write_all(&mut draft, bytes).map_err(fail)?;
     draft.persist(path).map(|_| ()).map_err(|e| fail(e.error))
-}
-
-/// The process's umask, read by setting it and setting it back.
-#[cfg(unix)]
-fn rustix_umask() -> u32 {
-    use rustix::process::umask;
-    use std::sync::Mutex;
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock();
-    let mask = umask(rustix::fs::Mode::from_raw_mode(0o077));
-    umask(mask);
-    mask.bits()
 }
 
 /// Whether a process of this number runs.

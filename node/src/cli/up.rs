@@ -75,7 +75,15 @@ impl Up {
             started = Node::start(options) => started.map_err(not_started)?,
             signal = interrupt.signalled() => return Ok(ended(signal)),
         };
-        let peer = Peer { node, place, start, events: self.events, console: context.console, addrs: Vec::new() };
+        let peer = Peer {
+            node,
+            place,
+            start,
+            events: self.events,
+            console: context.console,
+            addrs: Vec::new(),
+            unreachable: Vec::new(),
+        };
         peer.introduce(&genesis)?;
         peer.follow(happenings, &interrupt, self.exit_on_stdin_close).await
     }
@@ -96,6 +104,8 @@ struct Peer {
     events: bool,
     console: Console,
     addrs: Vec<Multiaddr>,
+    /// Bootstrap addresses that did not answer.
+    unreachable: Vec<String>,
 }
 
 impl Peer {
@@ -134,7 +144,7 @@ impl Peer {
             self.line(format!("speed   {:<8} {} work units/s", offer.class, text::si(offer.units_per_s as f64)));
         }
         if let Some(note) = &capability.note {
-            self.console.note(format!("no GPU: {note}"));
+            self.console.note(note);
         }
         Ok(())
     }
@@ -195,7 +205,11 @@ impl Peer {
                 self.line(format!("listen  {address}"));
             }
             Happening::DialFailed { address, reason } => {
-                self.console.note(format!("cannot reach {address}: {reason}"));
+                // It is dialled again and again; a person is told once.
+                if !self.unreachable.contains(address) && self.unreachable.len() < ADDRS_MAX {
+                    self.console.note(format!("cannot reach {address}: {reason}"));
+                    self.unreachable.push(address.clone());
+                }
             }
             Happening::Failed { reason } => return Err(Failure::of(reason).or_fix("run `starling doctor`")),
         }

@@ -121,6 +121,23 @@ struct How {
     events: bool,
 }
 
+/// Makes the job; may take seconds, and memory of the scene's size.
+type Make = Box<dyn FnOnce() -> Result<Picture, Failure> + Send>;
+
+impl What {
+    fn split(self) -> (How, Option<PathBuf>, Make) {
+        match self {
+            Self::Render(Render { scene, exr, size, spp, camera, how }) => {
+                (how, exr, Box::new(move || render_picture(&scene, size, spp, camera)))
+            }
+            Self::Fractal(fractal) => {
+                let params = fractal.params();
+                (fractal.how, None, Box::new(move || params.and_then(Picture::fractal).map_err(refused)))
+            }
+        }
+    }
+}
+
 /// What to write, and where.
 struct Outputs {
     png: PathBuf,
@@ -129,17 +146,7 @@ struct Outputs {
 
 impl Run {
     pub(super) async fn run(self, context: &Context, interrupt: Interrupt) -> Outcome {
-        let (how, exr, make): (How, _, Box<dyn FnOnce() -> Result<Picture, Failure> + Send>) = match self.what {
-            What::Render(mut render) => {
-                let exr = render.exr.take();
-                let (scene, size, spp, camera) = (render.scene, render.size, render.spp, render.camera);
-                (render.how, exr, Box::new(move || render_picture(&scene, size, spp, camera)))
-            }
-            What::Fractal(fractal) => {
-                let params = fractal.params();
-                (fractal.how, None, Box::new(move || params.and_then(Picture::fractal).map_err(refused)))
-            }
-        };
+        let (how, exr, make) = self.what.split();
         let outputs = Outputs { png: how.output.clone(), exr };
         outputs.check()?;
         // Large scenes take seconds to load; Ctrl-C does not wait for them.
@@ -228,7 +235,7 @@ impl Outputs {
             tempfile::Builder::new()
                 .prefix(".starling-")
                 .tempfile_in(folder)
-                .map_err(|e| fail(format!("cannot write to {}: {e}", folder.display())))?;
+                .map_err(|e| fail(format!("cannot write to {}: {}", folder.display(), e.kind())))?;
         }
         Ok(())
     }

@@ -62,9 +62,9 @@ impl Progress {
         let slices = view.slices.map_or(String::new(), |(done, all)| format!("{done}/{all} slices, "));
         let prefix = format!("{slices}{samples} samples/s{left}");
         if let Some(bar) = &self.bar {
+            bar.set_position(u64::from(view.tiles));
             bar.set_prefix(prefix);
             bar.set_message(view.who.clone());
-            bar.set_position(u64::from(view.tiles));
             return;
         }
         let news = match self.shown {

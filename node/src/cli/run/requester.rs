@@ -7,12 +7,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use libp2p::Multiaddr;
 use serde_json::json;
+use starling_protocol::config::{BUNDLE_MAX, MESSAGE_MAX, RECEIPT_MAX};
 use starling_protocol::crypto::Ed25519Verifier;
 use starling_protocol::io::{Shape, Submission};
 use starling_protocol::manifest::{BlobRef, JobRecord};
-use starling_protocol::{Bundle, Event, Genesis, JobId, KernelId, PeerKey, Reason, Receipt};
+use starling_protocol::{Advert, Bundle, Event, Genesis, JobId, KernelId, PeerKey, Reason, Receipt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -35,6 +35,10 @@ use crate::picture::Picture;
 const SETTLE: Duration = Duration::from_secs(1);
 /// Looks at clock, peers and progress.
 const TICK: Duration = Duration::from_millis(100);
+/// Receipts in one bundle: with a full record they stay below the longest bundle that is read.
+const BUNDLE_RECEIPTS: usize = (BUNDLE_MAX - 2 * MESSAGE_MAX) / RECEIPT_MAX;
+/// Addresses that do not answer and are remembered.
+const UNREACHABLE_MAX: usize = 64;
 /// The account is written at most this often while the job runs.
 const SAVE: Duration = Duration::from_secs(2);
 /// A job without `--timeout` ends after a day.
@@ -121,7 +125,7 @@ struct Requester {
     picture: Picture,
     outputs: Outputs,
     /// Bootstrap addresses that did not answer.
-    unreachable: Vec<Multiaddr>,
+    unreachable: Vec<String>,
     job: Option<Job>,
 }
 
@@ -138,7 +142,7 @@ impl Requester {
             early => return Ok(early),
         }
         let swarm = self.genesis.name.clone();
-        self.console.note(format!("the scene and its parameters are visible to the peers of swarm {swarm:?}"));
+        self.console.note(format!("the job's inputs and parameters are visible to the peers of swarm {swarm:?}"));
         self.submit().await?;
         self.follow().await
     }
@@ -170,8 +174,11 @@ impl Requester {
         match happening {
             Happening::Core(event) => Ok(Ok(Next::Event(event))),
             Happening::DialFailed { address, reason } => {
-                self.unreachable.extend(address.parse::<Multiaddr>());
-                self.console.note(format!("cannot reach {address}: {reason}"));
+                // It is dialled again and again; a person is told once.
+                if !self.unreachable.contains(&address) && self.unreachable.len() < UNREACHABLE_MAX {
+                    self.console.note(format!("cannot reach {address}: {reason}"));
+                    self.unreachable.push(address);
+                }
                 Ok(Ok(Next::Tick))
             }
             Happening::Failed { reason } => Err(Failure::of(reason).or_fix("run `starling doctor`")),
@@ -184,7 +191,8 @@ impl Requester {
         let least = how.peers.unwrap_or(1) as usize;
         let until = Instant::now() + Duration::from_secs_f64(how.wait);
         let kernel: KernelId = self.picture.spec.kernel.0.into();
-        let (mut known, mut changed) = (0, Instant::now());
+        let began = Instant::now();
+        let (mut known, mut changed) = (0, began);
         let mut told = false;
         loop {
             if let Err(exit) = self.next().await? {
@@ -192,7 +200,8 @@ impl Requester {
             }
             let me = self.node.key();
             let peers = self.node.peers().await;
-            let offering = peers.iter().filter(|(a, _)| a.peer != me && a.offer(&kernel).is_some()).count();
+            let lends = |a: &Advert| a.peer != me && a.free_slots > 0 && a.offer(&kernel).is_some();
+            let offering = peers.iter().filter(|(a, _)| lends(a)).count();
             if offering != known {
                 (known, changed) = (offering, Instant::now());
             }
@@ -213,7 +222,7 @@ impl Requester {
                 }
                 return Err(failure);
             }
-            if !told && !changed.elapsed().is_zero() && self.start.elapsed() > SETTLE * 2 {
+            if !told && began.elapsed() > SETTLE * 2 {
                 told = true;
                 self.console.note(format!("waiting for {}", text::count(least, "peer")));
             }
@@ -452,8 +461,14 @@ impl Requester {
         }
         let jobs = self.place.jobs();
         job.file.save(&jobs)?;
-        let all = bundle(&self.genesis, &job.record, job.collected.clone());
-        write_atomically(&jobs.join(job.id.to_string()).join("bundle.popw"), &all.to_bytes())
+        let dir = jobs.join(job.id.to_string());
+        // At least one file, so that the record is kept as well.
+        for n in 0..job.collected.len().div_ceil(BUNDLE_RECEIPTS).max(1) {
+            let some = job.collected.iter().skip(n * BUNDLE_RECEIPTS).take(BUNDLE_RECEIPTS).cloned().collect();
+            let name = if n == 0 { "bundle.popw".to_owned() } else { format!("bundle-{}.popw", n + 1) };
+            write_atomically(&dir.join(name), &bundle(&self.genesis, &job.record, some).to_bytes())?;
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,11 @@
+//! The real binary, as people and scripts meet it: exit codes, messages, files, signals, and whole jobs over loopback.
+//!
+//! Every process has a home of its own in a temporary folder, is waited for with a bound, and is killed when its test
+//! ends early.
+
+#![cfg(unix)]
+
+mod files;
+mod jobs;
+mod support;
+mod usage;
