@@ -6,6 +6,7 @@
 //! | none | AuditCall with a seed that draws this peer | preparing or computing |
 //! | computing | own tiles computed | sealed: Seal sent |
 //! | sealed | SealList that holds the own digest | listed |
+//! | any | SealList without it | forgotten |
 //! | listed | Opening that answers the list | equal: attested; different: judging on the CPU reference |
 //! | judging | reference differs from the worker too | attested as dissent, with a fraud proof |
 //! | judging | reference agrees with the worker | forgotten: the own device is broken |
@@ -155,18 +156,22 @@ impl Auditor {
 
     pub(crate) fn on_seal_list(&mut self, ctx: &mut Context, from: PeerKey, list: &Signed<SealList>) {
         let id = list.body.lease;
-        let Some(audit) = self.audits.get_mut(&id) else { return };
+        let Some(audit) = self.audits.get_mut(&id).filter(|a| a.list.is_none()) else { return };
         let lease = &audit.call.lease.body;
-        let Some(results) = audit.results.as_ref().filter(|_| audit.list.is_none()) else { return };
-        let mine = seal_digest(&ctx.me, &audit.nonce, &audit.seed, results);
-        let index = audit.record.roster.index(&ctx.me);
-        let holds = from == lease.steward
-            && list.body.seals.iter().any(|s| Some(s.auditor) == index && s.digest == mine)
+        let valid = from == lease.steward
             && rules::check_seal_list(&audit.record, lease, id, &list.body, &audit.seed).is_ok()
             && ctx.verify(list, &lease.steward);
-        if holds {
+        if !valid {
+            return;
+        }
+        let mine = audit.results.as_ref().map(|r| seal_digest(&ctx.me, &audit.nonce, &audit.seed, r));
+        let index = audit.record.roster.index(&ctx.me);
+        if list.body.seals.iter().any(|s| Some(s.auditor) == index && Some(s.digest) == mine) {
             audit.list = Some(list.clone());
             self.compare(ctx, id);
+        } else {
+            // The list is closed without this peer: too late, or its seal got lost.
+            self.forget(ctx, id);
         }
     }
 

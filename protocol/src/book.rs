@@ -127,15 +127,23 @@ impl Book {
     }
 
     /// The job is over. The record stays for those who still ask, until the deadline or until room is needed.
-    pub(crate) fn end(&mut self, ctx: &mut Context, job: &JobId) {
-        self.release(ctx, job);
+    pub(crate) fn end(&mut self, job: &JobId) {
         if let Some(entry) = self.jobs.get_mut(job) {
             entry.ended = true;
         }
     }
 
+    pub(crate) fn is_ended(&self, job: &JobId) -> bool {
+        self.jobs.get(job).is_some_and(|e| e.ended)
+    }
+
+    /// Jobs that are over and that the shell still holds in memory.
+    pub(crate) fn ended(&self) -> Vec<JobId> {
+        self.jobs.iter().filter(|(_, e)| e.ended && e.prepared != Prepared::No).map(|(job, _)| *job).collect()
+    }
+
     /// Nothing more is computed for the job: the shell's memory of it may go.
-    fn release(&mut self, ctx: &mut Context, job: &JobId) {
+    pub(crate) fn release(&mut self, ctx: &mut Context, job: &JobId) {
         if let Some(entry) = self.jobs.get_mut(job).filter(|e| e.prepared != Prepared::No) {
             entry.prepared = Prepared::No;
             ctx.out.push(Output::Release { job: *job });

@@ -42,8 +42,8 @@ pub const SLICES_MAX: u32 = 65_536;
 pub const DEADLINE_MAX_S: u64 = 30 * 24 * 60 * 60;
 /// Input blobs of a job.
 pub const INPUTS_MAX: usize = 16;
-/// Bytes of one input blob.
-pub const INPUT_LEN_MAX: u64 = 4 << 30;
+/// Bytes of one input blob: what kernels take.
+pub const INPUT_LEN_MAX: u64 = 1 << 30;
 /// Stewards of a job.
 pub const STEWARDS_MAX: usize = 8;
 /// Jobs of others that a peer remembers.
@@ -78,7 +78,8 @@ pub const LOCKS_PER_COLLECTOR: usize = 8_192;
 pub const ADVERTS_MAX: usize = 4_096;
 /// Jobs that one requester runs at once.
 pub const OWN_JOBS_MAX: usize = 64;
-/// A worker leaves a job after so many leases that its device could not fulfil.
+/// A worker leaves a job after so many leases that its device could not fulfil, and a steward stops leasing to one
+/// that let so many in a row lapse.
 pub const FAILURES_MAX: u32 = 3;
 /// Jobs that a worker considers at once.
 pub const WORKER_JOBS_MAX: usize = 32;

@@ -324,6 +324,8 @@ pub enum Record {
     Revealed {
         /// The only lease for which it will.
         lease: LeaseId,
+        /// The only lock set against which it will.
+        lock_set: Hash,
     },
     /// A job that this peer submitted.
     Submitted {

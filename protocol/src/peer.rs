@@ -110,6 +110,7 @@ impl Peer {
             }
             Input::Leave => {
                 self.requester.cancel_all(&mut self.ctx, &mut self.book, &mut self.collector);
+                self.worker.leave(&mut self.ctx);
                 self.adverts.goodbye(&mut self.ctx);
             }
             Input::Gossip { id, data } => {
@@ -151,6 +152,7 @@ impl Peer {
                 Timer::Sweep => {
                     self.adverts.sweep(&mut self.ctx);
                     self.book.sweep(&mut self.ctx);
+                    self.release_ended();
                     self.witness.sweep(self.ctx.unix_s());
                 }
                 Timer::Boards => self.look_boards_up(),
@@ -240,16 +242,28 @@ impl Peer {
         }
     }
 
-    fn on_record(&mut self, from: PeerKey, record: JobRecord) {
-        let known = record.id(&self.ctx.swarm);
-        if self.book.get(&known).is_some() {
-            self.worker.reconsider(&mut self.ctx, &known);
+    /// Jobs that have ended may go from the shell's memory once the last receipt is in.
+    fn release_ended(&mut self) {
+        for job in self.book.ended() {
+            if !self.worker.serves(&job) {
+                self.book.release(&mut self.ctx, &job);
+            }
         }
-        let Some(job) = self.book.learn(&self.ctx, record) else { return };
-        let Some(record) = self.book.get(&job).cloned() else { return };
+    }
+
+    fn on_record(&mut self, from: PeerKey, record: JobRecord) {
+        let job = record.id(&self.ctx.swarm);
+        let fresh = self.book.learn(&self.ctx, record).is_some();
+        let Some(record) = self.book.get(&job).filter(|_| fresh || !self.book.is_ended(&job)).cloned() else { return };
         let capacity = self.adverts.capacity();
         if capacity.is_some_and(|c| self.worker.consider(&self.ctx, job, &record, c)) {
-            self.book.prepare(&mut self.ctx, &job, &[from, record.manifest.body.requester]);
+            // Also a second time: what could not be fetched before may be there now.
+            let sources = [from, record.manifest.body.requester];
+            if self.book.prepare(&mut self.ctx, &job, &sources) == Prepared::Yes {
+                self.worker.on_prepared(&mut self.ctx, &job, true);
+            }
+        } else {
+            self.worker.reconsider(&mut self.ctx, &job);
         }
         for (from, message) in self.book.unpark(&job) {
             self.on_message(from, message);
@@ -326,10 +340,10 @@ impl Peer {
                 self.collector.on_give_up(ctx, from, lease, reason);
             }
             Message::JobEnded { job, reason: _ } => {
-                let of_steward = self.book.get(&job).is_some_and(|r| r.is_steward(&from));
-                self.worker.on_job_ended(ctx, from, &job);
-                if of_steward && !self.worker.serves(&job) {
-                    self.book.end(ctx, &job);
+                if self.book.get(&job).is_some_and(|r| r.is_steward(&from)) {
+                    self.worker.end_job(ctx, &job);
+                    self.book.end(&job);
+                    self.release_ended();
                 }
             }
         }

@@ -51,6 +51,8 @@ pub enum Reason {
     FetchFailed,
     /// The disk or the blob store is full.
     StorageFull,
+    /// The worker left the swarm.
+    WorkerLeft,
 }
 
 impl Reason {
@@ -80,6 +82,7 @@ impl Reason {
             Self::NotDelivered => "not_delivered",
             Self::FetchFailed => "fetch_failed",
             Self::StorageFull => "storage_full",
+            Self::WorkerLeft => "worker_left",
         }
     }
 
@@ -104,7 +107,7 @@ impl Reason {
             Self::NoOpening => "check the worker's connection",
             Self::DeviceFailed => "run `starling doctor` on the worker",
             Self::BadJob => "change the size or the number of samples of the job",
-            Self::NoQuorum | Self::NotDelivered => "nothing to do: the slice is leased again",
+            Self::NoQuorum | Self::NotDelivered | Self::WorkerLeft => "nothing to do: the slice is leased again",
             Self::FetchFailed => "check the connection to the peers that hold the data",
             Self::StorageFull => "free disk space, or raise `limits.blobs_gib` in config.toml",
         }
@@ -136,6 +139,7 @@ impl fmt::Display for Reason {
             Self::NotDelivered => "the worker did not hand its output over",
             Self::FetchFailed => "a blob could not be fetched",
             Self::StorageFull => "an output could not be stored",
+            Self::WorkerLeft => "the worker left the swarm",
         })
     }
 }

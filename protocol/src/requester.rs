@@ -332,7 +332,8 @@ impl Requester {
         if !self.jobs.values().any(|j| j.table.record.manifest.body.class == *class) {
             ctx.out.push(Output::StopProviding { board: board::key(&ctx.swarm, class, 0) });
         }
-        book.end(ctx, &job);
+        book.end(&job);
+        book.release(ctx, &job);
         ctx.notify(if reason == Reason::JobDone { Event::JobDone { job } } else { Event::JobFailed { job, reason } });
     }
 }

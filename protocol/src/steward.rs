@@ -5,7 +5,7 @@
 //! | Open | a worker asks | Leased |
 //! | Open | nobody else computes | Own (requester only) |
 //! | Leased | commitment | Committed |
-//! | Leased | lease lapsed or given back | Open, without blame |
+//! | Leased | lease lapsed or given back | Open, without blame; the third time in a row the worker gets no more |
 //! | Committed | receipt and bytes | Done |
 //! | Committed | refuted, no opening, wrong output | Open; the worker is excluded from the job |
 //! | Committed | witnesses silent, bytes never came | Open; this worker does not get this slice again |
@@ -42,6 +42,8 @@ struct Standing {
     unreceipted: BTreeSet<LeaseId>,
     /// Slices that it must not get again: their nonces are known to it.
     barred: BTreeSet<u32>,
+    /// Leases in a row that it let lapse or gave back.
+    lapsed: u32,
     excluded: bool,
 }
 
@@ -91,6 +93,9 @@ impl Table {
         if standing.excluded {
             return Grant::Refused(Reason::Excluded, 0);
         }
+        if standing.lapsed >= config::FAILURES_MAX {
+            return Grant::Refused(Reason::LeaseExpired, 0);
+        }
         if let Some(lease) = standing.leased {
             return Grant::Again(lease);
         }
@@ -124,6 +129,7 @@ impl Table {
         self.set(slice, SliceState::Committed(lease));
         if let Some(standing) = self.workers.get_mut(worker) {
             standing.leased = None;
+            standing.lapsed = 0;
         }
     }
 
@@ -133,6 +139,7 @@ impl Table {
             standing.unreceipted.remove(&lease);
             if standing.leased == Some(lease) {
                 standing.leased = None;
+                standing.lapsed += 1;
             }
             if matches!(self.slices[slice as usize], SliceState::Committed(_)) {
                 standing.barred.insert(slice);
@@ -185,6 +192,6 @@ impl Table {
 
     /// Whether `worker` may still get a lease, as far as this job is concerned.
     pub(crate) fn accepts(&self, worker: &PeerKey) -> bool {
-        !self.workers.get(worker).is_some_and(|s| s.excluded)
+        !self.workers.get(worker).is_some_and(|s| s.excluded || s.lapsed >= config::FAILURES_MAX)
     }
 }

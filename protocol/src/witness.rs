@@ -6,9 +6,9 @@
 //! | locked | LockRequest, same root | the stored lock again |
 //! | locked | LockRequest, other root | refused: nothing said |
 //! | locked | LockSet with its lock | revealed: persisted, then said |
-//! | revealed for one lease | LockSet of another lease | refused: a steward cannot re-roll the seed |
+//! | revealed | another LockSet, of this lease or another | refused: a steward cannot re-roll the seed |
 //!
-//! Invariant: at most one root per lease and one reveal per (job, slice, worker), over any crash.
+//! Invariant: at most one root per lease and one reveal per (job, slice, worker), against one lock set, over any crash.
 
 use crate::config;
 use crate::context::Context;
@@ -19,7 +19,7 @@ use crate::io::Record;
 use crate::manifest::JobRecord;
 use crate::message::Message;
 use crate::rules;
-use crate::signed::Signed;
+use crate::signed::{Fact, Signed};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -37,7 +37,7 @@ struct LockState {
 #[derive(Default)]
 pub(crate) struct Witness {
     locks: BTreeMap<LeaseId, LockState>,
-    revealed: BTreeMap<SliceKey, LeaseId>,
+    revealed: BTreeMap<SliceKey, (LeaseId, Hash)>,
 }
 
 const DAY_S: u64 = 24 * 60 * 60;
@@ -52,9 +52,9 @@ impl Witness {
                 let state = LockState { slice, collector, root: *root, nonce: *nonce, until_s };
                 self.locks.insert(*lease, state);
             }
-            Record::Revealed { lease } => {
+            Record::Revealed { lease, lock_set } => {
                 if let Some(state) = self.locks.get(lease) {
-                    self.revealed.insert(state.slice, *lease);
+                    self.revealed.insert(state.slice, (*lease, *lock_set));
                 }
             }
             Record::Committed { .. } | Record::Submitted { .. } | Record::Receipted { .. } => {}
@@ -115,13 +115,15 @@ impl Witness {
         {
             return;
         }
+        // Against a second set of locks a steward could learn nonces one by one, and choose among seeds.
+        let this = (lease, set.body.digest(&ctx.swarm));
         let reveal = Message::Reveal { lease, nonce: state.nonce };
         match self.revealed.get(&state.slice) {
-            Some(other) if *other != lease => {}
+            Some(other) if *other != this => {}
             Some(_) => ctx.send(from, &reveal),
             None => {
-                self.revealed.insert(state.slice, lease);
-                let seq = ctx.persist(Record::Revealed { lease });
+                self.revealed.insert(state.slice, this);
+                let seq = ctx.persist(Record::Revealed { lease, lock_set: this.1 });
                 ctx.send_after(seq, from, &reveal);
             }
         }

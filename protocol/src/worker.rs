@@ -290,7 +290,9 @@ impl Worker {
         let work = self.works.remove(&id)?;
         ctx.timers.clear(Timer::Work(id));
         ctx.abort(work.task);
-        if let Some(blob) = work.blob {
+        // Two slices may have equal bytes, and so one blob.
+        let shared = |blob: &BlobId| self.works.values().any(|w| w.blob.as_ref() == Some(blob));
+        if let Some(blob) = work.blob.filter(|b| !shared(b)) {
             ctx.out.push(Output::Discard { blob });
         }
         Some(work)
@@ -357,16 +359,8 @@ impl Worker {
         }
     }
 
-    pub(crate) fn on_job_ended(&mut self, ctx: &mut Context, from: PeerKey, job: &JobId) -> bool {
-        let of_steward = self.jobs.get(job).is_some_and(|e| e.record.is_steward(&from));
-        if of_steward {
-            self.end_job(ctx, job);
-        }
-        of_steward
-    }
-
     /// Nothing more is computed for the job. What is being audited goes on.
-    fn end_job(&mut self, ctx: &mut Context, job: &JobId) {
+    pub(crate) fn end_job(&mut self, ctx: &mut Context, job: &JobId) {
         self.jobs.remove(job);
         ctx.timers.clear(Timer::Ask(*job));
         let of_job: Vec<_> = self
@@ -377,6 +371,15 @@ impl Worker {
             .collect();
         for id in of_job {
             self.lose(ctx, id, Reason::JobDone);
+        }
+    }
+
+    /// This peer leaves: nobody needs to wait for what it has not finished.
+    pub(crate) fn leave(&mut self, ctx: &mut Context) {
+        self.jobs.clear();
+        let unfinished = self.works.iter().filter(|(_, w)| w.before_commitment()).map(|(id, _)| *id);
+        for id in unfinished.collect::<Vec<_>>() {
+            self.give_up(ctx, id, Reason::WorkerLeft);
         }
     }
 

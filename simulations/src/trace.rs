@@ -66,7 +66,7 @@ impl Trace {
                 }
                 Record::Committed { lease, .. } => ("(logs)", self.slice(lease), "its root".into()),
                 Record::Locked { lease, .. } => ("(logs)", self.slice(lease), "its lock".into()),
-                Record::Revealed { lease } => ("(logs)", self.slice(lease), "that it reveals its nonce".into()),
+                Record::Revealed { lease, .. } => ("(logs)", self.slice(lease), "that it reveals its nonce".into()),
                 Record::Receipted { receipt, .. } => ("(logs)", Some(receipt.lease.body.slice), "the receipt".into()),
             },
             Output::Notify(Event::SliceDone { slice, receipt, .. }) => {

@@ -176,7 +176,7 @@ impl Collector {
     fn finish_sealing(&mut self, ctx: &mut Context, id: LeaseId) {
         let Some(case) = self.cases.get_mut(&id) else { return };
         let roster = &case.record.roster;
-        let asked = &case.ranks[..case.asked.min(case.ranks.len())];
+        let asked = case.ranks[..case.asked.min(case.ranks.len())].to_vec();
         let seal =
             |auditor: &PeerKey| Some(SealEntry { auditor: roster.index(auditor)?, digest: *case.seals.get(auditor)? });
         let silent = asked.iter().filter(|p| !case.seals.contains_key(p));
@@ -189,7 +189,8 @@ impl Collector {
         });
         let message = Message::SealList(Box::new(list.clone()));
         case.seal_list = Some(list);
-        case.listed().iter().chain([&case.worker()]).for_each(|p| ctx.send(*p, &message));
+        // Those who were skipped learn that they need not go on.
+        asked.iter().chain([&case.worker()]).for_each(|p| ctx.send(*p, &message));
         case.round = Round::default();
         case.step = Step::Opening { tries: 1 };
         ctx.timers.set(Timer::Case(id), ctx.now.after(config::OPENING_WAIT));

@@ -27,6 +27,7 @@ struct Witnessed {
     witness: usize,
     lease: Signed<Lease>,
     commitment: Signed<Commitment>,
+    lock_set: Message,
 }
 
 impl Witnessed {
@@ -37,7 +38,13 @@ impl Witnessed {
         let (witness, message) =
             (1..5).find_map(|i| received(&world, i, "LockRequest").map(|(_, m)| (i, m))).expect("somebody witnessed");
         let Message::LockRequest { lease, commitment } = message else { unreachable!("by name") };
-        Self { world, witness, lease: *lease, commitment: *commitment }
+        let about = commitment.body.lease;
+        let lock_set = world.sent.iter().filter(|s| s.to == witness).find_map(|s| {
+            let message = Message::from_bytes(&s.bytes).expect("readable");
+            matches!(&message, Message::LockSet(set) if set.body.lease == about).then_some(message)
+        });
+        let lock_set = lock_set.expect("it was told the locks");
+        Self { world, witness, lease: *lease, commitment: *commitment, lock_set }
     }
 
     fn ask(&mut self, message: &Message) -> Vec<Message> {
@@ -89,7 +96,8 @@ impl Witnessed {
             | Record::Receipted { .. } => None,
         });
         let nonce = first.expect("it was logged");
-        assert_eq!(self.ask(&set), [Message::Reveal { lease: self.commitment.body.lease, nonce }]);
+        assert_eq!(self.ask(&self.lock_set.clone()), [Message::Reveal { lease: self.commitment.body.lease, nonce }]);
+        assert_eq!(self.ask(&set), [], "another set of locks");
         assert_eq!(self.request(&lease, Hash([1; 32])), [], "a second root");
         let second = self.second_lease();
         let locked = self.request(&second, root);

@@ -80,6 +80,13 @@ fn withholding_at_any_step_never_ends_the_job_and_blames_only_missing_openings()
 }
 
 #[test]
+fn a_lone_worker_that_never_commits_does_not_hold_the_job_up_for_ever() {
+    let (world, _) = run(&[Withholds("Commit")]);
+    assert_eq!(world.caught(), NOBODY);
+    assert!(world.receipts().is_empty(), "the requester computed it all itself");
+}
+
+#[test]
 fn a_false_accuser_harms_nobody() {
     let (world, _) = run(&[Accuses, Honest, Honest, Honest]);
     assert_eq!(world.caught(), NOBODY);

@@ -118,7 +118,7 @@ fn receipts_stand_for_what_happened(world: &World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_small_swarm_on_any_network_keeps_the_invariants(

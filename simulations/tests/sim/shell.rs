@@ -74,7 +74,7 @@ fn a_send_that_names_a_record_waits_until_it_is_durable() {
     let heard = play(2, |peer, input| match input {
         Input::Started { .. } if peer == 0 => {
             let seq = PersistSeq(1);
-            let record = Box::new(Record::Revealed { lease: LeaseId(Hash::default()) });
+            let record = Box::new(Record::Revealed { lease: LeaseId(Hash::default()), lock_set: Hash::default() });
             let send = |text: &str, after| Output::Send { to: key(1), bytes: text.into(), after };
             vec![Output::Persist { seq, record }, send("after", Some(seq)), send("before", None)]
         }
