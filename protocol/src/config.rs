@@ -78,6 +78,8 @@ pub const LOCKS_PER_COLLECTOR: usize = 8_192;
 pub const ADVERTS_MAX: usize = 4_096;
 /// Jobs that one requester runs at once.
 pub const OWN_JOBS_MAX: usize = 64;
+/// A worker leaves a job after so many leases that its device could not fulfil.
+pub const FAILURES_MAX: u32 = 3;
 /// Jobs that a worker considers at once.
 pub const WORKER_JOBS_MAX: usize = 32;
 

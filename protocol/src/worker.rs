@@ -40,6 +40,8 @@ struct Engagement {
     prepared: bool,
     /// A lease was asked for and nothing has come back.
     asking: bool,
+    /// Leases that the own device could not fulfil.
+    failures: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +106,7 @@ impl Worker {
             && self.jobs.len() < config::WORKER_JOBS_MAX
             && !self.jobs.contains_key(&job);
         if wanted {
-            self.jobs.insert(job, Engagement { record: record.clone(), prepared: false, asking: false });
+            self.jobs.insert(job, Engagement { record: record.clone(), prepared: false, asking: false, failures: 0 });
         }
         wanted
     }
@@ -262,12 +264,19 @@ impl Worker {
         ctx.timers.set(Timer::Work(id), ctx.retry_at(0));
     }
 
-    /// The lease cannot be fulfilled: tell the steward, so that it need not wait for the lease to lapse.
+    /// The lease cannot be fulfilled: tell the steward, so that it need not wait for the lease to lapse. A device that
+    /// fails again and again leaves the job to others.
     fn give_up(&mut self, ctx: &mut Context, id: LeaseId, reason: Reason) {
-        if let Some(work) = self.works.get(&id) {
-            ctx.send(work.steward(), &Message::LeaseEnded { lease: id, reason });
-        }
+        let Some(work) = self.works.get(&id) else { return };
+        let job = work.lease.body.job;
+        ctx.send(work.steward(), &Message::LeaseEnded { lease: id, reason });
         self.lose(ctx, id, reason);
+        if let Some(engagement) = self.jobs.get_mut(&job) {
+            engagement.failures += 1;
+            if engagement.failures >= config::FAILURES_MAX {
+                self.end_job(ctx, &job);
+            }
+        }
     }
 
     fn lose(&mut self, ctx: &mut Context, id: LeaseId, reason: Reason) {

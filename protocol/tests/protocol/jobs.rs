@@ -1,6 +1,6 @@
 //! Whole jobs among real peers: every size of swarm, one peer silent, lying or withholding at each step.
 
-use crate::world::Nature::{self, Accuses, Fakes, Honest, Silent, Withholds};
+use crate::world::Nature::{self, Accuses, Broken, Fakes, Honest, Silent, Withholds};
 use crate::world::{NOBODY, SLICE, TILES, World};
 use starling_protocol::crypto::Ed25519Verifier;
 use starling_protocol::receipt::{Flags, Verified};
@@ -87,4 +87,13 @@ fn a_false_accuser_harms_nobody() {
     for v in verified(&world) {
         assert!(!v.flags.self_checked, "two of three still agree: {v:?}");
     }
+}
+
+#[test]
+fn a_broken_device_leaves_the_job_to_others() {
+    let (world, ms) = run(&[Broken, Honest, Honest]);
+    assert_eq!(world.caught(), NOBODY);
+    let granted = world.trace.iter().filter(|(_, to, name)| (*to, *name) == (1, "LeaseGrant")).count();
+    assert!((1..=3).contains(&granted), "{granted} leases");
+    assert!(ms < 10_000, "{ms} ms: a lease had to lapse");
 }

@@ -30,6 +30,8 @@ pub enum Nature {
     Silent,
     /// Sees every tile of others wrong, and says so.
     Accuses,
+    /// Its device fails at every slice.
+    Broken,
 }
 
 /// What the network does to control messages. Adverts always arrive.
@@ -201,6 +203,9 @@ impl World {
                 let delay = self.chance.next_u32() % (self.faults.delay_ms + 1);
                 let from = self.keys[i];
                 self.later(1 + u64::from(delay), to, Input::Message { from, bytes });
+            }
+            Output::Compute { task, purpose: Purpose::Work, .. } if nature == Nature::Broken => {
+                self.later(50, i, Input::Computed { task, result: Err(Reason::DeviceFailed) });
             }
             Output::Compute { task, job, tiles, purpose } => {
                 let lies = match purpose {

@@ -165,12 +165,12 @@ impl Story {
             (_, false) => format!("refuted by {}, which recomputed a tile", self.named(by)),
             (other, true) => other.replace('_', " "),
         };
-        self.say(format!("caught     {who} in slice {}: {how}", value["slice"]));
+        let line = format!("caught     {who} in slice {}: {how}", value["slice"]);
         let entry = json!({ "peer": who, "slice": value["slice"], "how": how });
-        if let Some(actor) = self.actor(&value["worker"])
-            && actor.caught.is_none()
-        {
-            actor.caught = Some(how);
+        // It may have had several slices under audit; the first one excludes it.
+        let fresh = self.actor(&value["worker"]).is_some_and(|actor| actor.caught.replace(how).is_none());
+        if fresh {
+            self.say(line);
             self.caught.push(entry);
         }
     }
