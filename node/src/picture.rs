@@ -60,7 +60,7 @@ pub struct Picture {
 
 #[derive(Debug)]
 enum Canvas {
-    Film(Box<Film>),
+    Film { params: RenderParams, film: Box<Film> },
     Counts { params: fractal::Params, bytes: Vec<u8>, seen: Vec<bool>, left: u32 },
 }
 
@@ -77,7 +77,7 @@ impl Picture {
             shape,
             size: (params.width, params.height),
             samples_per_tile: u64::from(render::TILE * render::TILE * params.spp_per_pass),
-            canvas: Canvas::Film(Box::new(Film::new(&params))),
+            canvas: Canvas::Film { film: Box::new(Film::new(&params)), params },
         })
     }
 
@@ -103,7 +103,7 @@ impl Picture {
     /// Adds one tile, numbered within the job.
     pub fn add_tile(&mut self, index: u32, tile: &[u8]) -> Result<(), PictureError> {
         match &mut self.canvas {
-            Canvas::Film(film) => Ok(film.add_tile(index, tile)?),
+            Canvas::Film { film, .. } => Ok(film.add_tile(index, tile)?),
             Canvas::Counts { bytes, seen, left, .. } => {
                 let len = self.shape.tile_bytes as usize;
                 let fresh = seen.get_mut(index as usize).filter(|seen| !**seen && tile.len() == len);
@@ -121,10 +121,22 @@ impl Picture {
         (first..).zip(bytes.chunks(len)).try_for_each(|(index, tile)| self.add_tile(index, tile))
     }
 
+    /// Takes all tiles out again.
+    pub fn clear(&mut self) {
+        match &mut self.canvas {
+            Canvas::Film { params, film } => **film = Film::new(params),
+            Canvas::Counts { bytes, seen, left, .. } => {
+                bytes.fill(0);
+                seen.fill(false);
+                *left = self.shape.tiles;
+            }
+        }
+    }
+
     /// Whether every tile is there.
     pub fn is_complete(&self) -> bool {
         match &self.canvas {
-            Canvas::Film(film) => film.is_complete(),
+            Canvas::Film { film, .. } => film.is_complete(),
             Canvas::Counts { left, .. } => *left == 0,
         }
     }
@@ -132,7 +144,7 @@ impl Picture {
     /// The picture as a PNG file; what is missing is black.
     pub fn png(&self) -> Result<Vec<u8>, PictureError> {
         match &self.canvas {
-            Canvas::Film(film) => Ok(film.png()?),
+            Canvas::Film { film, .. } => Ok(film.png()?),
             Canvas::Counts { params, bytes, .. } => Ok(params.png(bytes)?),
         }
     }
@@ -140,7 +152,7 @@ impl Picture {
     /// The picture as an EXR file: linear radiance.
     pub fn exr(&self) -> Result<Vec<u8>, PictureError> {
         match &self.canvas {
-            Canvas::Film(film) => Ok(film.exr()?),
+            Canvas::Film { film, .. } => Ok(film.exr()?),
             Canvas::Counts { .. } => Err(PictureError::NoRadiance),
         }
     }
@@ -155,4 +167,52 @@ pub fn passes(width: u32, height: u32, spp: u32) -> Result<(u32, u32), PictureEr
     let small = (1..=4).rev().find(fits);
     let each = small.or_else(|| (5..=render::MAX_SPP_PER_PASS).find(fits)).ok_or(PictureError::Samples(spp))?;
     Ok((spp / each, each))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fractal() -> Picture {
+        Picture::fractal(fractal::Params::mandelbrot(40, 20, 50)).unwrap()
+    }
+
+    #[test]
+    fn order_of_tiles_does_not_matter_and_clearing_starts_afresh() {
+        let mut picture = fractal();
+        let prepared = picture.spec.prepare().unwrap();
+        let tiles: Vec<u32> = (0..picture.shape.tiles).collect();
+        let bytes = prepared.run(&tiles);
+        picture.add_tiles(0, &bytes).unwrap();
+        let forwards = picture.png().unwrap();
+        picture.clear();
+        assert!(!picture.is_complete());
+        assert_ne!(picture.png().unwrap(), forwards);
+        let len = picture.shape.tile_bytes as usize;
+        for (index, tile) in tiles.iter().zip(bytes.chunks(len)).rev() {
+            picture.add_tile(*index, tile).unwrap();
+        }
+        assert!(picture.is_complete());
+        assert_eq!(picture.png().unwrap(), forwards);
+    }
+
+    #[test]
+    fn strange_tiles_are_refused() {
+        let mut picture = fractal();
+        let tile = vec![0; picture.shape.tile_bytes as usize];
+        picture.add_tile(1, &tile).unwrap();
+        for (index, bytes) in [(1, &tile[..]), (6, &tile), (2, &tile[1..]), (u32::MAX, &tile)] {
+            assert!(matches!(picture.add_tile(index, bytes), Err(PictureError::Tile(_))), "{index}");
+        }
+    }
+
+    #[test]
+    fn samples_are_split_into_small_passes_that_fit() {
+        assert_eq!(passes(640, 360, 64).unwrap(), (16, 4));
+        assert_eq!(passes(640, 360, 1).unwrap(), (1, 1));
+        assert_eq!(passes(640, 360, 97).unwrap(), (97, 1));
+        // 65,536 tiles a pass: no more than 256 passes.
+        assert_eq!(passes(4096, 4096, 4096).unwrap(), (256, 16));
+        assert!(matches!(passes(4096, 4096, 1 << 20), Err(PictureError::Samples(_))));
+    }
 }

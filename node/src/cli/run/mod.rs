@@ -3,6 +3,7 @@
 //! This file turns arguments into a [`Picture`]; `swarm` has it computed by peers, `local` by this process.
 //! Invariant: both write the same bytes.
 
+mod account;
 mod local;
 mod progress;
 mod requester;

@@ -4,28 +4,26 @@
 //! lasting identity. Invariant: whatever ends the job (success, failure, Ctrl-C), the account and the receipts so far
 //! are on disk and the swarm is told.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use starling_protocol::config::{BUNDLE_MAX, MESSAGE_MAX, RECEIPT_MAX};
-use starling_protocol::crypto::Ed25519Verifier;
 use starling_protocol::io::{Shape, Submission};
-use starling_protocol::manifest::{BlobRef, JobRecord};
-use starling_protocol::{Advert, Bundle, Event, Genesis, JobId, KernelId, PeerKey, Reason, Receipt};
+use starling_protocol::manifest::BlobRef;
+use starling_protocol::{Advert, BlobId, Event, Genesis, JobId, KernelId, Reason};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
-use super::progress::{Progress, View};
+use super::account::Account;
+use super::progress::Progress;
 use super::{How, Outputs};
 use crate::cli::Context;
 use crate::cli::console::Console;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::interrupt::Interrupt;
-use crate::cli::job_file::{JobFile, JobState, SliceState};
+use crate::cli::job_file::JobFile;
 use crate::cli::node_options::{drain, event_line, leave, not_started, stamped, usage_line};
-use crate::cli::place::{Place, listen, write_atomically};
-use crate::cli::proof::flags;
+use crate::cli::place::{Place, listen};
 use crate::cli::text;
 use crate::compute::tier;
 use crate::node::{Happening, Node, NodeOptions};
@@ -35,12 +33,8 @@ use crate::picture::Picture;
 const SETTLE: Duration = Duration::from_secs(1);
 /// Looks at clock, peers and progress.
 const TICK: Duration = Duration::from_millis(100);
-/// Receipts in one bundle: with a full record they stay below the longest bundle that is read.
-const BUNDLE_RECEIPTS: usize = (BUNDLE_MAX - 2 * MESSAGE_MAX) / RECEIPT_MAX;
 /// Addresses that do not answer and are remembered.
 const UNREACHABLE_MAX: usize = 64;
-/// The account is written at most this often while the job runs.
-const SAVE: Duration = Duration::from_secs(2);
 /// A job without `--timeout` ends after a day.
 const DEADLINE_S: u64 = 24 * 3600;
 
@@ -100,16 +94,6 @@ pub(super) async fn run(
     requester.end(outcome).await
 }
 
-/// A job under way.
-struct Job {
-    id: JobId,
-    record: JobRecord,
-    file: JobFile,
-    submitted: Instant,
-    saved: Instant,
-    collected: Vec<Receipt>,
-}
-
 struct Requester {
     console: Console,
     progress: Option<Progress>,
@@ -126,7 +110,7 @@ struct Requester {
     outputs: Outputs,
     /// Bootstrap addresses that did not answer.
     unreachable: Vec<String>,
-    job: Option<Job>,
+    job: Option<Account>,
 }
 
 /// What one wait brought.
@@ -262,8 +246,7 @@ impl Requester {
     /// Follows the job to its end.
     async fn follow(&mut self) -> Outcome {
         let submitted = Instant::now();
-        let mut redraw = interval(TICK);
-        redraw.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut drawn = submitted;
         loop {
             match self.next().await? {
                 Err(exit) => return Ok(exit),
@@ -275,9 +258,12 @@ impl Requester {
                 }
             }
             // Not at every event: a busy job has thousands a second.
-            if futures::FutureExt::now_or_never(redraw.tick()).is_some() {
-                self.show();
-                self.save_now_and_then()?;
+            if drawn.elapsed() >= TICK
+                && let (Some(job), Some(progress)) = (&mut self.job, &mut self.progress)
+            {
+                drawn = Instant::now();
+                progress.show(&job.view());
+                job.save_now_and_then()?;
             }
         }
     }
@@ -287,28 +273,31 @@ impl Requester {
             Event::SubmitRefused { reason } => return Err(ended(reason)),
             Event::Submitted { job, .. } => self.begin(job, submitted).await?,
             Event::SliceDone { slice, blob, ref receipt, .. } => {
-                self.note(&event);
-                self.collect(slice, *blob.as_bytes(), receipt.as_deref()).await?;
+                self.note(&event).await?;
+                self.add(slice, blob).await?;
+                if let (Some(job), Some(receipt)) = (&mut self.job, receipt) {
+                    job.keep(slice, receipt)?;
+                }
             }
             Event::JobDone { .. } => {
-                self.note(&event);
+                self.note(&event).await?;
                 return self.finish().map(Some);
             }
             Event::JobFailed { reason, .. } => {
-                self.note(&event);
+                self.note(&event).await?;
                 return Err(ended(reason));
             }
             Event::CheatCaught { worker, slice, by, reason, .. } => {
                 let by = by.map_or(String::new(), |by| format!(", found by {}", by.short()));
                 self.say(format!("cheat caught: {} in slice {slice}: {reason}{by}", worker.short()));
-                self.note(&event);
+                self.note(&event).await?;
             }
             Event::SliceReopened { slice, worker, reason, .. } => {
                 self.say(format!("slice {slice} is open again: {} ({reason})", worker.short()));
-                self.note(&event);
+                self.note(&event).await?;
             }
             Event::Leased { .. } | Event::Committed { .. } | Event::Auditing { .. } | Event::FalseAccusation { .. } => {
-                self.note(&event);
+                self.note(&event).await?;
             }
             // Peers come and go; and this peer works for nobody.
             Event::PeerSeen { .. }
@@ -322,26 +311,26 @@ impl Requester {
 
     async fn begin(&mut self, id: JobId, submitted: Instant) -> Result<(), Failure> {
         let bundle = self.node.bundle(id).await.ok_or_else(|| ended(Reason::UnknownJob))?;
-        let record = bundle.record;
-        let file = JobFile::new(id, self.picture.class, &self.outputs.png, &record.manifest.body);
-        self.console.note(format!(
-            "job {id}: {}, {}, {}",
-            text::count(file.slices.len(), "slice"),
-            text::count(file.tiles as usize, "tile"),
-            text::count(record.roster.peers().len(), "peer"),
-        ));
-        self.progress = Some(Progress::new(&self.console, file.tiles, self.picture.samples_per_tile));
-        file.save(&self.place.jobs())?;
-        self.job = Some(Job { id, record, file, submitted, saved: Instant::now(), collected: Vec::new() });
+        let file = JobFile::new(id, self.picture.class, &self.outputs.png, &bundle.record.manifest.body);
+        let (jobs, each_in) = (self.place.jobs(), self.receipts.clone());
+        let account = Account::open(file, bundle.record, &self.genesis, jobs, each_in, submitted)?;
+        self.console.note(account.title());
+        self.progress = Some(Progress::new(&self.console, account.file.tiles, self.picture.samples_per_tile));
+        self.job = Some(account);
         Ok(())
     }
 
-    fn note(&mut self, event: &Event) {
-        if let Some(job) = &mut self.job {
-            let elapsed = job.submitted.elapsed();
-            job.file.note(event, elapsed.as_millis() as u64);
-            job.file.wall_s = elapsed.as_secs_f64();
+    /// Takes note of an event; starts the picture afresh if a slice in it turned out to be false.
+    async fn note(&mut self, event: &Event) -> Result<(), Failure> {
+        let Some(job) = &mut self.job else { return Ok(()) };
+        if job.note(event) {
+            let sound = job.blobs.clone();
+            self.picture.clear();
+            for (slice, blob) in sound {
+                self.add(slice, blob).await?;
+            }
         }
+        Ok(())
     }
 
     fn say(&self, line: String) {
@@ -351,64 +340,15 @@ impl Requester {
         }
     }
 
-    /// A finished slice: its tiles go into the picture, its receipt into a file.
-    async fn collect(&mut self, slice: u32, blob: [u8; 32], receipt: Option<&Receipt>) -> Result<(), Failure> {
+    /// A finished slice's tiles go into the picture.
+    async fn add(&mut self, slice: u32, blob: BlobId) -> Result<(), Failure> {
+        let Some(job) = &self.job else { return Ok(()) };
+        let first = job.record.manifest.body.tiles_of(slice).start;
         let blobs = self.node.blobs().clone();
-        let read = tokio::task::spawn_blocking(move || blobs.get(&blob)).await;
+        let read = tokio::task::spawn_blocking(move || blobs.get(blob.as_bytes())).await;
         let bytes = read.map_err(|e| Failure::of(format!("reading failed: {e}")))?.map_err(Failure::of)?;
         let bytes = bytes.ok_or_else(|| Failure::of(format!("slice {slice} is not in the blob store")))?;
-        let Some(job) = &mut self.job else { return Ok(()) };
-        let first = job.record.manifest.body.tiles_of(slice).start;
-        self.picture.add_tiles(first, &bytes).map_err(super::refused)?;
-        let Some(receipt) = receipt else { return Ok(()) };
-        let swarm = self.genesis.swarm_id();
-        let verified = receipt
-            .verify(&job.record, &swarm, &Ed25519Verifier)
-            .map_err(|e| Failure::of(format!("the receipt of slice {slice} does not verify: {e}")))?;
-        if let Some(of) = job.file.slices.get_mut(slice as usize) {
-            of.receipt = Some(verified.lease);
-            of.flags = flags(&verified.flags).iter().map(|&f| f.to_owned()).collect();
-        }
-        job.collected.push(receipt.clone());
-        if let Some(dir) = &self.receipts {
-            let one = bundle(&self.genesis, &job.record, vec![receipt.clone()]);
-            write_atomically(&dir.join(format!("{slice}.popw")), &one.to_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn show(&mut self) {
-        let (Some(job), Some(progress)) = (&self.job, &mut self.progress) else { return };
-        let file = &job.file;
-        let names = |state: SliceState| -> Vec<&PeerKey> {
-            let mut peers: Vec<_> =
-                file.slices.iter().filter(|s| s.state == state).filter_map(|s| s.worker.as_ref()).collect();
-            peers.sort();
-            peers.dedup();
-            peers
-        };
-        let computing = names(SliceState::Leased);
-        let mut auditing: Vec<_> =
-            file.slices.iter().filter(|s| s.state == SliceState::Auditing).flat_map(|s| &s.auditors).collect();
-        auditing.sort();
-        auditing.dedup();
-        let who = [("computing", computing), ("auditing", auditing)].map(|(does, peers)| match peers.is_empty() {
-            true => String::new(),
-            false => format!("{does}: {}", short(&peers)),
-        });
-        let who: Vec<_> = who.into_iter().filter(|w| !w.is_empty()).collect();
-        let slices = Some((file.done().count(), file.slices.len()));
-        progress.show(&View { tiles: file.tiles_done(), slices, who: who.join("; ") });
-    }
-
-    fn save_now_and_then(&mut self) -> Result<(), Failure> {
-        match &mut self.job {
-            Some(job) if job.saved.elapsed() >= SAVE => {
-                job.saved = Instant::now();
-                job.file.save(&self.place.jobs())
-            }
-            _ => Ok(()),
-        }
+        self.picture.add_tiles(first, &bytes).map_err(super::refused)
     }
 
     /// All slices are here.
@@ -425,55 +365,26 @@ impl Requester {
         if let Some(progress) = &mut self.progress {
             progress.finish();
         }
-        let saved = self.write_account(&outcome);
+        let saved = self.job.as_mut().map_or(Ok(()), |job| job.close(&outcome));
         if let Some(job) = &self.job
             && !matches!(outcome, Ok(Exit::Ok))
         {
-            self.node.cancel(job.id).await;
+            self.node.cancel(job.id()).await;
         }
         let rest = drain(self.happenings);
         let usage = leave(self.node).await;
         rest.abort();
-        if let Some(job) = &self.job {
-            match &outcome {
-                Ok(Exit::Ok) => report(&self.console, self.events, self.start, job, &self.outputs),
-                _ => self.console.note(partly(job, &self.place)),
-            }
-        } else if matches!(outcome, Ok(Exit::Interrupted)) {
-            self.console.note("interrupted before anything was submitted");
+        match (&self.job, &outcome) {
+            (Some(job), Ok(Exit::Ok)) => report(&self.console, self.events, self.start, job, &self.outputs.png),
+            (Some(job), _) => self.console.note(job.partly()),
+            (None, Ok(Exit::Interrupted)) => self.console.note("interrupted before anything was submitted"),
+            (None, _) => {}
         }
         if self.events {
             self.console.json(&usage_line(usage, self.start));
         }
         outcome.and_then(|exit| saved.map(|()| exit))
     }
-
-    fn write_account(&mut self, outcome: &Outcome) -> Result<(), Failure> {
-        let Some(job) = &mut self.job else { return Ok(()) };
-        job.file.wall_s = job.submitted.elapsed().as_secs_f64();
-        match outcome {
-            Ok(Exit::Ok) => job.file.state = JobState::Done,
-            Ok(_) => job.file.state = JobState::Cancelled,
-            Err(failure) => {
-                job.file.state = JobState::Failed;
-                job.file.why = Some(failure.what.clone());
-            }
-        }
-        let jobs = self.place.jobs();
-        job.file.save(&jobs)?;
-        let dir = jobs.join(job.id.to_string());
-        // At least one file, so that the record is kept as well.
-        for n in 0..job.collected.len().div_ceil(BUNDLE_RECEIPTS).max(1) {
-            let some = job.collected.iter().skip(n * BUNDLE_RECEIPTS).take(BUNDLE_RECEIPTS).cloned().collect();
-            let name = if n == 0 { "bundle.popw".to_owned() } else { format!("bundle-{}.popw", n + 1) };
-            write_atomically(&dir.join(name), &bundle(&self.genesis, &job.record, some).to_bytes())?;
-        }
-        Ok(())
-    }
-}
-
-fn bundle(genesis: &Genesis, record: &JobRecord, receipts: Vec<Receipt>) -> Bundle {
-    Bundle { genesis: genesis.clone(), record: record.clone(), receipts }
 }
 
 /// How a job's early end shows in the exit code.
@@ -487,61 +398,17 @@ fn ended(reason: Reason) -> Failure {
     Failure::because(exit, reason)
 }
 
-/// The short names of at most four peers.
-fn short(peers: &[&PeerKey]) -> String {
-    let mut names: Vec<_> = peers.iter().take(4).map(|p| p.short()).collect();
-    if peers.len() > names.len() {
-        names.push(format!("{} more", peers.len() - names.len()));
+/// What a finished job leaves on the two streams.
+fn report(console: &Console, events: bool, start: Instant, job: &Account, output: &Path) {
+    let result = job.result(output);
+    if events {
+        let mut line = result;
+        line["happening"] = json!("result");
+        console.json(&stamped(line, start));
+    } else if console.json {
+        console.json(&result);
+    } else {
+        job.summary().iter().for_each(|line| console.note(line));
+        console.data(output.display().to_string());
     }
-    names.join(" ")
-}
-
-/// What there is of an unfinished job.
-fn partly(job: &Job, place: &Place) -> String {
-    format!(
-        "{} of {} were done; {} in {}",
-        job.file.done().count(),
-        text::count(job.file.slices.len(), "slice"),
-        text::count(job.file.receipts(), "receipt"),
-        place.jobs().join(job.id.to_string()).join("bundle.popw").display(),
-    )
-}
-
-fn report(console: &Console, events: bool, start: Instant, job: &Job, outputs: &Outputs) {
-    let file = &job.file;
-    if console.json || events {
-        let mut all = json!({
-            "job": file.job,
-            "output": outputs.png,
-            "slices": file.slices.len(),
-            "receipts": file.receipts(),
-            "wall_s": file.wall_s,
-            "first_slice_ms": file.first_slice_ms,
-            "workers": file.shares(),
-            "cheats": file.cheats,
-            "false_accusations": file.false_accusations,
-        });
-        if events {
-            all["happening"] = json!("result");
-            all = stamped(all, start);
-        }
-        return console.json(&all);
-    }
-    console.note(format!(
-        "{} and {} in {:.1} s",
-        text::count(file.slices.len(), "slice"),
-        text::count(file.receipts(), "receipt"),
-        file.wall_s
-    ));
-    for share in file.shares() {
-        let me = if share.peer == file.requester { " (this requester)" } else { "" };
-        console.note(format!(
-            "  {}{me}: computed {} in {}, audited {}",
-            share.peer.short(),
-            text::count(share.tiles as usize, "tile"),
-            text::count(share.slices as usize, "slice"),
-            text::count(share.audits as usize, "slice"),
-        ));
-    }
-    console.data(outputs.png.display().to_string());
 }
