@@ -178,7 +178,7 @@ pub trait Kernel: Send + Sync {
 
     /// See [`KernelId`].
     fn id(&self) -> KernelId {
-        let mut hasher = blake3::Hasher::new_derive_key("starling 1 kernel id");
+        let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 kernel id v1");
         for part in [self.name(), self.wgsl(), DISPATCH_WGSL, canon::WGSL] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());

@@ -223,7 +223,7 @@ fn parameters_from_strangers() {
     );
     assert!(Render.shape(&params, &[blob[1..].into()]).is_err());
     let shape = Render.shape(&params, &[blob]).expect("the bundled job");
-    assert_eq!(shape.tiles, 40 * 23 * 24);
+    assert_eq!(shape.tiles, 40 * 23 * 16);
 }
 
 #[test]

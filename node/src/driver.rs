@@ -25,6 +25,8 @@ use pending::Pending;
 
 /// Adverts of every kernel class; sharded by class once swarms are large.
 pub const CAPACITY_TOPIC: &str = "capacity/0";
+/// How long a leaving peer waits for the disk.
+const FLUSH: Duration = Duration::from_secs(2);
 /// The shell looks at the wall clock at least this often.
 const TICK: Duration = Duration::from_secs(5);
 
@@ -133,11 +135,23 @@ impl<C: Driven> Driver<C> {
     }
 
     /// Runs until somebody leaves or the log fails.
-    pub(crate) async fn run(mut self, restored: Vec<Record>, capacity: starling_protocol::io::Capacity) {
-        self.give(Input::Started { unix_s: unix_s(), restored }).await;
+    pub(crate) async fn run(
+        mut self,
+        restored: Vec<Record>,
+        capacity: starling_protocol::io::Capacity,
+    ) {
+        self.give(Input::Started {
+            unix_s: unix_s(),
+            restored,
+        })
+        .await;
         self.give(Input::Capacity(capacity)).await;
         loop {
-            let deadline = self.parts.core.next_deadline().map(|d| self.started + Duration::from_micros(d.at.0));
+            let deadline = self
+                .parts
+                .core
+                .next_deadline()
+                .map(|d| self.started + Duration::from_micros(d.at.0));
             let tick = Instant::now() + TICK;
             let wake = deadline.map_or(tick, |d| d.min(tick));
             tokio::select! {
@@ -194,11 +208,22 @@ impl<C: Driven> Driver<C> {
             Output::Provide { board } => net.provide(board.0).await,
             Output::StopProviding { board } => net.stop_providing(board.0).await,
             Output::FindProviders { board } => net.find_providers(0, board.0).await,
-            Output::Prepare { job, record, sources } => {
-                self.pending.prepare(job, &record.manifest.body, &sources).await;
+            Output::Prepare {
+                job,
+                record,
+                sources,
+            } => {
+                self.pending
+                    .prepare(job, &record.manifest.body, &sources)
+                    .await;
                 Ok(())
             }
-            Output::Compute { task, job, tiles, purpose } => {
+            Output::Compute {
+                task,
+                job,
+                tiles,
+                purpose,
+            } => {
                 match self.pending.spec(&job) {
                     Some(spec) => {
                         self.parts.compute.prepare(job, spec);
@@ -212,7 +237,13 @@ impl<C: Driven> Driver<C> {
                 self.parts.compute.abort(task);
                 Ok(())
             }
-            Output::Fetch { task, blob, len, tile_bytes, from } => {
+            Output::Fetch {
+                task,
+                blob,
+                len,
+                tile_bytes,
+                from,
+            } => {
                 self.pending.fetch(task, blob, len, tile_bytes, from).await;
                 Ok(())
             }
@@ -242,7 +273,12 @@ impl<C: Driven> Driver<C> {
 
     async fn send(&mut self, to: PeerKey, bytes: Vec<u8>) {
         self.next_token += 1;
-        if let Err(error) = self.parts.net.send(*to.as_bytes(), self.next_token, bytes).await {
+        if let Err(error) = self
+            .parts
+            .net
+            .send(*to.as_bytes(), self.next_token, bytes)
+            .await
+        {
             tracing::debug!(%error, %to, "the network did not take a message");
         }
     }
@@ -258,7 +294,10 @@ impl<C: Driven> Driver<C> {
 
     async fn on_progress(&mut self) -> Result<(), LogError> {
         let progress = self.progress.borrow_and_update().clone();
-        while let Some((seq, bytes)) = self.unindexed.pop_front_if(|(seq, _)| *seq <= progress.durable) {
+        while let Some((seq, bytes)) = self
+            .unindexed
+            .pop_front_if(|(seq, _)| *seq <= progress.durable)
+        {
             let mut batch = crate::store::Batch::default();
             crate::node::index(seq, &bytes, &mut batch);
             if let Err(error) = self.parts.store.apply(seq, batch) {
@@ -279,33 +318,61 @@ impl<C: Driven> Driver<C> {
         match event {
             NetEvent::Gossip { data, handle, .. } => {
                 self.judged = Some(handle);
-                self.give(Input::Gossip { id: GossipId(0), data }).await;
+                self.give(Input::Gossip {
+                    id: GossipId(0),
+                    data,
+                })
+                .await;
             }
-            NetEvent::Message { from, bytes } => self.give(Input::Message { from: from.into(), bytes }).await,
+            NetEvent::Message { from, bytes } => {
+                self.give(Input::Message {
+                    from: from.into(),
+                    bytes,
+                })
+                .await
+            }
             NetEvent::SendFailed { to, reason, .. } => {
                 tracing::debug!(%reason, "a message was not delivered");
                 self.give(Input::Undelivered { to: to.into() }).await;
             }
-            NetEvent::PeerConnected { peer } => self.give(Input::PeerConnected { peer: peer.into() }).await,
+            NetEvent::PeerConnected { peer } => {
+                self.give(Input::PeerConnected { peer: peer.into() }).await
+            }
             NetEvent::PeerLost { peer } => self.give(Input::PeerLost { peer: peer.into() }).await,
             NetEvent::Providers { key, peers, .. } => {
                 let peers = peers.into_iter().map(PeerKey::from).collect();
-                self.give(Input::Providers { board: starling_protocol::Hash(key), peers }).await;
+                self.give(Input::Providers {
+                    board: starling_protocol::Hash(key),
+                    peers,
+                })
+                .await;
             }
             NetEvent::BlobDone { request_id, .. } => self.pending.on_blob(request_id, true),
-            NetEvent::BlobFailed { request_id, reason, .. } => {
+            NetEvent::BlobFailed {
+                request_id, reason, ..
+            } => {
                 tracing::debug!(%reason, "a blob could not be had");
                 self.pending.on_blob(request_id, false);
             }
             NetEvent::Listening(address) => {
                 let address = with_peer_id(address, self.parts.net.local());
-                let _ = self.parts.happenings.send(Happening::Listening { address }).await;
+                let _ = self
+                    .parts
+                    .happenings
+                    .send(Happening::Listening { address })
+                    .await;
             }
             NetEvent::DialFailed { address, reason } => {
                 let address = address.to_string();
-                let _ = self.parts.happenings.send(Happening::DialFailed { address, reason }).await;
+                let _ = self
+                    .parts
+                    .happenings
+                    .send(Happening::DialFailed { address, reason })
+                    .await;
             }
-            NetEvent::WrongSwarm { peer } => tracing::info!(peer = %PeerKey::from(peer), "peer of another swarm"),
+            NetEvent::WrongSwarm { peer } => {
+                tracing::info!(peer = %PeerKey::from(peer), "peer of another swarm")
+            }
             NetEvent::Sent { .. } | NetEvent::Closest { .. } => {}
         }
     }
@@ -329,11 +396,29 @@ impl<C: Driven> Driver<C> {
     /// Goodbye to everybody, with all that was signed on disk.
     async fn leave(mut self, done: Option<oneshot::Sender<Usage>>) {
         self.give(Input::Leave).await;
+        // What waits for the disk is somebody's receipt.
+        let until = tokio::time::Instant::now() + FLUSH;
+        while !self.held.is_empty()
+            && tokio::time::timeout_at(until, self.progress.changed())
+                .await
+                .is_ok()
+        {
+            if self.on_progress().await.is_err() {
+                break;
+            }
+        }
         self.close(done).await;
     }
 
     async fn close(self, done: Option<oneshot::Sender<Usage>>) {
-        let Parts { net, log, store, compute, home, .. } = self.parts;
+        let Parts {
+            net,
+            log,
+            store,
+            compute,
+            home,
+            ..
+        } = self.parts;
         net.shutdown().await;
         let usage = compute.usage();
         drop(compute);
@@ -358,5 +443,7 @@ fn with_peer_id(address: Multiaddr, key: [u8; 32]) -> String {
 }
 
 pub(crate) fn unix_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs())
 }

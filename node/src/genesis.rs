@@ -54,12 +54,21 @@ pub enum GenesisFileError {
 }
 
 /// A new swarm with a random salt.
-pub fn create(name: &str, scope: Scope, slice_ms: Option<u32>) -> Result<Genesis, GenesisFileError> {
+pub fn create(
+    name: &str,
+    scope: Scope,
+    slice_ms: Option<u32>,
+) -> Result<Genesis, GenesisFileError> {
     let mut salt = [0; 32];
     getrandom::fill(&mut salt).map_err(GenesisFileError::Randomness)?;
     let mut genesis = Genesis::new(name, scope, Hash(salt));
     genesis.slice_ms = slice_ms.unwrap_or(genesis.slice_ms);
-    genesis.check().map_err(|source| GenesisFileError::Refused { path: PathBuf::from("new swarm"), source })?;
+    genesis
+        .check()
+        .map_err(|source| GenesisFileError::Refused {
+            path: PathBuf::from("new swarm"),
+            source,
+        })?;
     Ok(genesis)
 }
 
@@ -71,24 +80,39 @@ pub fn load(path: &Path) -> Result<Genesis, GenesisFileError> {
     };
     let about = std::fs::metadata(path).map_err(on)?;
     if about.len() > MAX_FILE {
-        return Err(GenesisFileError::TooLong { path: path.to_owned(), bytes: about.len() });
+        return Err(GenesisFileError::TooLong {
+            path: path.to_owned(),
+            bytes: about.len(),
+        });
     }
     if !about.is_file() {
-        return Err(DiskError::new("read", path, std::io::Error::other("not a regular file")).into());
+        return Err(
+            DiskError::new("read", path, std::io::Error::other("not a regular file")).into(),
+        );
     }
     parse(&std::fs::read(path).map_err(on)?, path)
 }
 
 /// Parses a genesis file's bytes; `path` is for messages only.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Genesis, GenesisFileError> {
-    let malformed = |line, problem: String| GenesisFileError::Malformed { path: path.to_owned(), line, problem };
-    let text = std::str::from_utf8(bytes).map_err(|_| malformed(1, "not a text file".to_owned()))?;
+    let malformed = |line, problem: String| GenesisFileError::Malformed {
+        path: path.to_owned(),
+        line,
+        problem,
+    };
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| malformed(1, "not a text file".to_owned()))?;
     let genesis: Genesis = toml::from_str(text).map_err(|e| {
         let start = e.span().map_or(0, |s| s.start);
         let line = 1 + text.bytes().take(start).filter(|b| *b == b'\n').count();
         malformed(line, e.message().lines().collect::<Vec<_>>().join(", "))
     })?;
-    genesis.check().map_err(|source| GenesisFileError::Refused { path: path.to_owned(), source })?;
+    genesis
+        .check()
+        .map_err(|source| GenesisFileError::Refused {
+            path: path.to_owned(),
+            source,
+        })?;
     Ok(genesis)
 }
 

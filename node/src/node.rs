@@ -14,7 +14,9 @@ use starling_protocol::{Bundle, Genesis, JobId, Peer, PeerKey, Receipt, SwarmId,
 use tokio::sync::{mpsc, oneshot};
 
 use crate::blobs::{BlobError, BlobStore};
-use crate::compute::{Backend, Capability, Compute, DeviceChoice, DeviceError, Usage, open as open_device};
+use crate::compute::{
+    Backend, Capability, Compute, DeviceChoice, DeviceError, Usage, open as open_device,
+};
 use crate::driver::{CAPACITY_TOPIC, Command, Driven, Driver, Parts};
 use crate::home::{Home, HomeError, config::Limits};
 use crate::key::{KeyError, Seed};
@@ -54,7 +56,10 @@ pub struct NodeOptions {
 
 /// Why a peer does not start.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each names the part that failed, whose own text is shown")]
+#[expect(
+    missing_docs,
+    reason = "each names the part that failed, whose own text is shown"
+)]
 pub enum NodeError {
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -93,7 +98,9 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError`], with the fix in its text. Nothing is left running.
-    pub async fn start(options: NodeOptions) -> Result<(Self, mpsc::Receiver<Happening>), NodeError> {
+    pub async fn start(
+        options: NodeOptions,
+    ) -> Result<(Self, mpsc::Receiver<Happening>), NodeError> {
         Self::start_with(options, |peer| peer).await
     }
 
@@ -118,10 +125,17 @@ impl Node {
         net.subscribe(CAPACITY_TOPIC).await?;
         let mut rng_seed = [0; 32];
         getrandom::fill(&mut rng_seed).map_err(|e| NodeError::Exe(e.into()))?;
-        let setup = Setup { genesis: options.genesis.clone(), rng_seed };
+        let setup = Setup {
+            genesis: options.genesis.clone(),
+            rng_seed,
+        };
         let core = wrap(Peer::new(setup, Box::new(signer)));
 
-        let (compute, finished) = Compute::start(if options.lies { backend.lying() } else { backend });
+        let (compute, finished) = Compute::start(if options.lies {
+            backend.lying()
+        } else {
+            backend
+        });
         let (commands, received) = mpsc::channel(64);
         let (happenings, happened) = mpsc::channel(1024);
         let driver = Driver::new(Parts {
@@ -161,9 +175,18 @@ impl Node {
 
     async fn device(options: &NodeOptions) -> Result<(Backend, Capability), NodeError> {
         let exe = std::env::current_exe().map_err(NodeError::Exe)?;
-        let runner = RunnerCommand { exe, args: vec!["__runner".into()] };
+        let runner = RunnerCommand {
+            exe,
+            args: vec!["__runner".into()],
+        };
+        if options.limits.threads > 0 {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(options.limits.threads as usize);
+            // A process has one pool: a second peer in it shares the first one's.
+            let _ = pool.build_global();
+        }
         let (choice, require_gpu) = (options.device.clone(), options.require_gpu);
-        let opened = tokio::task::spawn_blocking(move || open_device(&choice, require_gpu, &runner));
+        let opened =
+            tokio::task::spawn_blocking(move || open_device(&choice, require_gpu, &runner));
         Ok(opened.await.map_err(|_| NodeError::Interrupted)??)
     }
 
@@ -189,7 +212,10 @@ impl Node {
 
     /// Submits a job; answered by `Event::Submitted` or `Event::SubmitRefused`.
     pub async fn submit(&self, submission: Submission) {
-        let _ = self.commands.send(Command::Submit(Box::new(submission))).await;
+        let _ = self
+            .commands
+            .send(Command::Submit(Box::new(submission)))
+            .await;
     }
 
     /// Cancels a job of this peer.
@@ -206,15 +232,21 @@ impl Node {
     pub async fn bundle(&self, job: JobId) -> Option<Bundle> {
         let record = self.ask(|answer| Command::Record(job, answer)).await??;
         let receipts = self.receipts(&job);
-        Some(Bundle { genesis: self.genesis.clone(), record, receipts })
+        Some(Bundle {
+            genesis: self.genesis.clone(),
+            record,
+            receipts,
+        })
     }
 
     fn receipts(&self, job: &JobId) -> Vec<Receipt> {
         let mut receipts = Vec::new();
-        let scanned = self.store.scan(Space::Receipts, job.as_bytes(), |_, value| {
-            receipts.extend(codec::decode::<Receipt>(value, config::RECEIPT_MAX));
-            ControlFlow::Continue(())
-        });
+        let scanned = self
+            .store
+            .scan(Space::Receipts, job.as_bytes(), |_, value| {
+                receipts.extend(codec::decode::<Receipt>(value, config::RECEIPT_MAX));
+                ControlFlow::Continue(())
+            });
         if let Err(error) = scanned {
             tracing::warn!(%error, "receipts could not be read");
         }
@@ -255,7 +287,10 @@ impl Disk {
         let (mut log, recovery) = Log::open(&home.log(), swarm.as_bytes(), |_, bytes| {
             match codec::decode::<Record>(bytes, RECORD_MAX) {
                 // What the core must not forget; receipts and jobs are for the index.
-                Ok(r @ (Record::Committed { .. } | Record::Locked { .. } | Record::Revealed { .. })) => restored.push(r),
+                Ok(
+                    r
+                    @ (Record::Committed { .. } | Record::Locked { .. } | Record::Revealed { .. }),
+                ) => restored.push(r),
                 Ok(Record::Submitted { .. } | Record::Receipted { .. }) => {}
                 Err(error) => tracing::warn!(%error, "a record of the log is not understood"),
             }
@@ -271,16 +306,29 @@ impl Disk {
         let max_bytes = u64::from(options.limits.blobs_gib) << 30;
         let blobs = BlobStore::open(home.blobs(), max_bytes)?;
         let log = LogWriter::spawn(log, LOG_QUEUE)?;
-        Ok(Self { home, seed, log, logged, store: Arc::new(store), blobs, restored })
+        Ok(Self {
+            home,
+            seed,
+            log,
+            logged,
+            store: Arc::new(store),
+            blobs,
+            restored,
+        })
     }
 }
 
 /// The index entries that follow from one record of the log.
 pub(crate) fn index(_seq: u64, bytes: &[u8], batch: &mut Batch) {
-    let Ok(record) = codec::decode::<Record>(bytes, RECORD_MAX) else { return };
+    let Ok(record) = codec::decode::<Record>(bytes, RECORD_MAX) else {
+        return;
+    };
     match record {
         Record::Receipted { job, receipt } => {
-            let (slice, root) = (receipt.lease.body.slice.to_be_bytes(), receipt.commitment.body.root);
+            let (slice, root) = (
+                receipt.lease.body.slice.to_be_bytes(),
+                receipt.commitment.body.root,
+            );
             let key = [job.as_bytes(), &slice[..], root.as_bytes()].concat();
             batch.put(Space::Receipts, &key, &codec::encode(&*receipt));
         }
@@ -288,8 +336,12 @@ pub(crate) fn index(_seq: u64, bytes: &[u8], batch: &mut Batch) {
             let job = record.appointment.body.job;
             batch.put(Space::Jobs, job.as_bytes(), &codec::encode(&*record));
         }
-        Record::Committed { lease, root } => batch.put(Space::Commitments, lease.as_bytes(), root.as_bytes()),
-        Record::Locked { lease, root, .. } => batch.put(Space::Locks, lease.as_bytes(), root.as_bytes()),
+        Record::Committed { lease, root } => {
+            batch.put(Space::Commitments, lease.as_bytes(), root.as_bytes())
+        }
+        Record::Locked { lease, root, .. } => {
+            batch.put(Space::Locks, lease.as_bytes(), root.as_bytes())
+        }
         Record::Revealed { .. } => {}
     }
 }
@@ -308,7 +360,11 @@ fn net_config(options: &NodeOptions, swarm: SwarmId, keypair_secret: [u8; 32]) -
         listen: options.listen.clone(),
         bootstrap: options.bootstrap.clone(),
         topics: vec!["capacity/".into()],
-        limits: NetLimits { established_in: half, established_out: half, ..NetLimits::default() },
+        limits: NetLimits {
+            established_in: half,
+            established_out: half,
+            ..NetLimits::default()
+        },
         admission: None,
         agent: concat!("starling/", env!("CARGO_PKG_VERSION")).into(),
     }

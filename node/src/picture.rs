@@ -29,10 +29,14 @@ pub enum PictureError {
     #[error("a fractal has no radiance to store as EXR; ask for a PNG")]
     NoRadiance,
     /// No number of passes gives so many samples.
-    #[error("{0} samples for each pixel are out of reach at this size; ask for fewer, or a multiple of 64")]
+    #[error(
+        "{0} samples for each pixel are out of reach at this size; ask for fewer, or a multiple of 64"
+    )]
     Samples(u32),
     /// Neighbouring pixels would be the same number, or out of reach.
-    #[error("zoom {0:e} is out of the fractal's 28-bit reach; choose one between 0.5 and a million, by the size")]
+    #[error(
+        "zoom {0:e} is out of the fractal's 28-bit reach; choose one between 0.5 and a million, by the size"
+    )]
     Zoom(f64),
     /// Not a coordinate of the plane.
     #[error("{0} is no coordinate of the plane; choose between -4 and 4")]
@@ -60,8 +64,16 @@ pub struct Picture {
 
 #[derive(Debug)]
 enum Canvas {
-    Film { params: RenderParams, film: Box<Film> },
-    Counts { params: fractal::Params, bytes: Vec<u8>, seen: Vec<bool>, left: u32 },
+    Film {
+        params: RenderParams,
+        film: Box<Film>,
+    },
+    Counts {
+        params: fractal::Params,
+        bytes: Vec<u8>,
+        seen: Vec<bool>,
+        left: u32,
+    },
 }
 
 impl Picture {
@@ -69,7 +81,11 @@ impl Picture {
     pub fn render(scene: &Scene, params: RenderParams) -> Result<Self, PictureError> {
         params.validate()?;
         let inputs = vec![Arc::from(scene.to_bytes())];
-        let spec = JobSpec { kernel: Render.id(), params: params.to_bytes(), inputs };
+        let spec = JobSpec {
+            kernel: Render.id(),
+            params: params.to_bytes(),
+            inputs,
+        };
         let shape = spec.shape()?;
         Ok(Self {
             spec,
@@ -77,13 +93,20 @@ impl Picture {
             shape,
             size: (params.width, params.height),
             samples_per_tile: u64::from(render::TILE * render::TILE * params.spp_per_pass),
-            canvas: Canvas::Film { film: Box::new(Film::new(&params)), params },
+            canvas: Canvas::Film {
+                film: Box::new(Film::new(&params)),
+                params,
+            },
         })
     }
 
     /// A fractal, by escape times.
     pub fn fractal(params: fractal::Params) -> Result<Self, PictureError> {
-        let spec = JobSpec { kernel: Fractal.id(), params: params.encode(), inputs: Vec::new() };
+        let spec = JobSpec {
+            kernel: Fractal.id(),
+            params: params.encode(),
+            inputs: Vec::new(),
+        };
         let shape = spec.shape()?;
         let len = u64::from(shape.tiles) * u64::from(shape.tile_bytes);
         if len > MAX_COUNTS {
@@ -96,7 +119,12 @@ impl Picture {
             shape,
             size: (params.width, params.height),
             samples_per_tile: u64::from(fractal::TILE * fractal::TILE),
-            canvas: Canvas::Counts { params, bytes, seen: vec![false; shape.tiles as usize], left: shape.tiles },
+            canvas: Canvas::Counts {
+                params,
+                bytes,
+                seen: vec![false; shape.tiles as usize],
+                left: shape.tiles,
+            },
         })
     }
 
@@ -104,9 +132,13 @@ impl Picture {
     pub fn add_tile(&mut self, index: u32, tile: &[u8]) -> Result<(), PictureError> {
         match &mut self.canvas {
             Canvas::Film { film, .. } => Ok(film.add_tile(index, tile)?),
-            Canvas::Counts { bytes, seen, left, .. } => {
+            Canvas::Counts {
+                bytes, seen, left, ..
+            } => {
                 let len = self.shape.tile_bytes as usize;
-                let fresh = seen.get_mut(index as usize).filter(|seen| !**seen && tile.len() == len);
+                let fresh = seen
+                    .get_mut(index as usize)
+                    .filter(|seen| !**seen && tile.len() == len);
                 *fresh.ok_or(PictureError::Tile(index))? = true;
                 bytes[index as usize * len..][..len].copy_from_slice(tile);
                 *left -= 1;
@@ -118,14 +150,18 @@ impl Picture {
     /// Adds consecutive tiles from `first` on, whose bytes stand one after the other.
     pub fn add_tiles(&mut self, first: u32, bytes: &[u8]) -> Result<(), PictureError> {
         let len = self.shape.tile_bytes as usize;
-        (first..).zip(bytes.chunks(len)).try_for_each(|(index, tile)| self.add_tile(index, tile))
+        (first..)
+            .zip(bytes.chunks(len))
+            .try_for_each(|(index, tile)| self.add_tile(index, tile))
     }
 
     /// Takes all tiles out again.
     pub fn clear(&mut self) {
         match &mut self.canvas {
             Canvas::Film { params, film } => **film = Film::new(params),
-            Canvas::Counts { bytes, seen, left, .. } => {
+            Canvas::Counts {
+                bytes, seen, left, ..
+            } => {
                 bytes.fill(0);
                 seen.fill(false);
                 *left = self.shape.tiles;
@@ -163,9 +199,13 @@ impl Picture {
 pub fn passes(width: u32, height: u32, spp: u32) -> Result<(u32, u32), PictureError> {
     let edge = |pixels: u32| u64::from(pixels.div_ceil(render::TILE));
     let per_pass = edge(width) * edge(height);
-    let fits = |each: &u32| spp.is_multiple_of(*each) && per_pass * u64::from(spp / each) <= u64::from(MAX_TILES);
+    let fits = |each: &u32| {
+        spp.is_multiple_of(*each) && per_pass * u64::from(spp / each) <= u64::from(MAX_TILES)
+    };
     let small = (1..=4).rev().find(fits);
-    let each = small.or_else(|| (5..=render::MAX_SPP_PER_PASS).find(fits)).ok_or(PictureError::Samples(spp))?;
+    let each = small
+        .or_else(|| (5..=render::MAX_SPP_PER_PASS).find(fits))
+        .ok_or(PictureError::Samples(spp))?;
     Ok((spp / each, each))
 }
 
@@ -201,8 +241,16 @@ mod tests {
         let mut picture = fractal();
         let tile = vec![0; picture.shape.tile_bytes as usize];
         picture.add_tile(1, &tile).unwrap();
-        for (index, bytes) in [(1, &tile[..]), (6, &tile), (2, &tile[1..]), (u32::MAX, &tile)] {
-            assert!(matches!(picture.add_tile(index, bytes), Err(PictureError::Tile(_))), "{index}");
+        for (index, bytes) in [
+            (1, &tile[..]),
+            (6, &tile),
+            (2, &tile[1..]),
+            (u32::MAX, &tile),
+        ] {
+            assert!(
+                matches!(picture.add_tile(index, bytes), Err(PictureError::Tile(_))),
+                "{index}"
+            );
         }
     }
 
@@ -213,6 +261,9 @@ mod tests {
         assert_eq!(passes(640, 360, 97).unwrap(), (97, 1));
         // 65,536 tiles a pass: no more than 256 passes.
         assert_eq!(passes(4096, 4096, 4096).unwrap(), (256, 16));
-        assert!(matches!(passes(4096, 4096, 1 << 20), Err(PictureError::Samples(_))));
+        assert!(matches!(
+            passes(4096, 4096, 1 << 20),
+            Err(PictureError::Samples(_))
+        ));
     }
 }

@@ -83,7 +83,10 @@ impl Advert {
         self.devices.len() <= 8
             && self.devices.iter().all(|d| d.name.len() <= 64)
             && self.kernels.len() <= 16
-            && self.kernels.iter().all(|k| !k.class.is_empty() && k.class.len() <= 16)
+            && self
+                .kernels
+                .iter()
+                .all(|k| !k.class.is_empty() && k.class.len() <= 16)
             && self.region.len() <= 16
             && self.software.len() <= 32
     }

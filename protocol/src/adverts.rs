@@ -39,7 +39,8 @@ impl Adverts {
     pub(crate) fn start(&mut self, ctx: &mut Context) {
         // Numbers grow over restarts without touching the disk: no peer publishes 2^20 adverts a second.
         self.number = ctx.unix_s() << 20;
-        ctx.timers.set(Timer::Sweep, ctx.now.after(ctx.advert_interval()));
+        ctx.timers
+            .set(Timer::Sweep, ctx.now.after(ctx.advert_interval()));
     }
 
     pub(crate) fn set_capacity(&mut self, ctx: &mut Context, capacity: Capacity) {
@@ -54,13 +55,16 @@ impl Adverts {
     /// Somebody has joined who has not heard the own advert: publish soon, but never faster than the spacing.
     pub(crate) fn hasten(&mut self, ctx: &mut Context) {
         let soon = ctx.now.after(Duration::from_millis(200));
-        let spaced = self.published.map_or(soon, |p| p.after(config::ADVERT_SPACING));
+        let spaced = self
+            .published
+            .map_or(soon, |p| p.after(config::ADVERT_SPACING));
         ctx.timers.set_by(Timer::Advert, soon.max(spaced));
     }
 
     pub(crate) fn publish(&mut self, ctx: &mut Context) {
         self.send_advert(ctx, false);
-        ctx.timers.set(Timer::Advert, ctx.now.after(ctx.advert_interval()));
+        ctx.timers
+            .set(Timer::Advert, ctx.now.after(ctx.advert_interval()));
     }
 
     pub(crate) fn goodbye(&mut self, ctx: &mut Context) {
@@ -69,7 +73,9 @@ impl Adverts {
     }
 
     fn send_advert(&mut self, ctx: &mut Context, goodbye: bool) {
-        let Some(capacity) = self.capacity.clone() else { return };
+        let Some(capacity) = self.capacity.clone() else {
+            return;
+        };
         self.number += 1;
         self.published = Some(ctx.now);
         let advert = ctx.sign(Advert {
@@ -83,7 +89,9 @@ impl Adverts {
             region: capacity.region,
             software: capacity.software,
         });
-        ctx.out.push(Output::Publish { data: codec::encode(&advert) });
+        ctx.out.push(Output::Publish {
+            data: codec::encode(&advert),
+        });
     }
 
     /// Judges a gossiped advert; cheap checks first.
@@ -104,7 +112,8 @@ impl Adverts {
         }
         if let Some(known) = known {
             // Half the spacing: adverts sent one spacing apart may arrive closer together.
-            let too_soon = !advert.goodbye && ctx.now.since(known.heard) < config::ADVERT_SPACING / 2;
+            let too_soon =
+                !advert.goodbye && ctx.now.since(known.heard) < config::ADVERT_SPACING / 2;
             if advert.number <= known.advert.number || too_soon {
                 return Verdict::Ignore;
             }
@@ -118,7 +127,14 @@ impl Adverts {
 
     fn accept(&mut self, ctx: &mut Context, advert: Advert) {
         let (peer, gone) = (advert.peer, advert.goodbye);
-        let before = self.table.insert(peer, Known { advert, heard: ctx.now, gone });
+        let before = self.table.insert(
+            peer,
+            Known {
+                advert,
+                heard: ctx.now,
+                gone,
+            },
+        );
         let was_here = before.is_some_and(|k| !k.gone);
         match (was_here, gone) {
             (false, false) => ctx.notify(Event::PeerSeen { peer }),
@@ -136,13 +152,18 @@ impl Adverts {
                 ctx.notify(Event::PeerGone { peer: *peer });
             }
         }
-        self.table.retain(|_, known| !known.gone || known.advert.timely(now_s));
-        ctx.timers.set(Timer::Sweep, now.after(ctx.advert_interval() / 2));
+        self.table
+            .retain(|_, known| !known.gone || known.advert.timely(now_s));
+        ctx.timers
+            .set(Timer::Sweep, now.after(ctx.advert_interval() / 2));
     }
 
     /// Peers that are here, ascending by key.
     pub(crate) fn here(&self) -> impl Iterator<Item = (&Advert, Time)> {
-        self.table.values().filter(|k| !k.gone).map(|k| (&k.advert, k.heard))
+        self.table
+            .values()
+            .filter(|k| !k.gone)
+            .map(|k| (&k.advert, k.heard))
     }
 
     pub(crate) fn is_here(&self, peer: &PeerKey) -> bool {

@@ -67,7 +67,11 @@ impl Auditor {
             }
             return false;
         }
-        let of_collector = self.audits.values().filter(|a| a.call.lease.body.steward == from).count();
+        let of_collector = self
+            .audits
+            .values()
+            .filter(|a| a.call.lease.body.steward == from)
+            .count();
         if self.audits.len() >= config::AUDITS_MAX
             || of_collector >= config::AUDITS_PER_COLLECTOR
             || from != lease.steward
@@ -75,7 +79,9 @@ impl Auditor {
         {
             return false;
         }
-        let Some(seed) = Self::check(ctx, record, &call) else { return false };
+        let Some(seed) = Self::check(ctx, record, &call) else {
+            return false;
+        };
         let n = call.commitment.body.tiles;
         let tiles = draw::tiles(&seed, &ctx.me, u32::from(lease.intensity.s), n);
         let nonce = ctx.nonce();
@@ -91,16 +97,19 @@ impl Auditor {
             call,
         };
         self.audits.insert(id, audit);
-        ctx.timers.set(Timer::Audit(id), ctx.now.after(config::LINGER));
+        ctx.timers
+            .set(Timer::Audit(id), ctx.now.after(config::LINGER));
         true
     }
 
     /// The seed, if it draws this peer and everything before it holds.
     fn check(ctx: &Context, record: &JobRecord, call: &AuditCall) -> Option<Hash> {
-        let (lease, commitment, set) = (&call.lease.body, &call.commitment.body, &call.lock_set.body);
+        let (lease, commitment, set) =
+            (&call.lease.body, &call.commitment.body, &call.lock_set.body);
         let id = lease.id(&ctx.swarm);
         rules::check_lease(record, lease, &ctx.swarm).ok()?;
-        if commitment.lease != id || commitment.tiles != record.manifest.body.tiles_in(lease.slice) {
+        if commitment.lease != id || commitment.tiles != record.manifest.body.tiles_in(lease.slice)
+        {
             return None;
         }
         let witnesses = rules::check_lock_set(record, lease, id, set).ok()?;
@@ -110,13 +119,24 @@ impl Auditor {
         let signed = ctx.verify(&call.lease, &lease.steward)
             && ctx.verify(&call.commitment, &lease.worker)
             && ctx.verify(&call.lock_set, &lease.steward)
-            && rules::check_locks(&witnesses, set, commitment.root, &ctx.swarm, ctx.signer.verifier()).is_ok();
+            && rules::check_locks(
+                &witnesses,
+                set,
+                commitment.root,
+                &ctx.swarm,
+                ctx.signer.verifier(),
+            )
+            .is_ok();
         (drawn && signed).then_some(seed)
     }
 
     /// The job is prepared: recompute.
     pub(crate) fn compute(&mut self, ctx: &mut Context, id: LeaseId) {
-        let Some(audit) = self.audits.get_mut(&id).filter(|a| a.task.is_none() && a.results.is_none()) else {
+        let Some(audit) = self
+            .audits
+            .get_mut(&id)
+            .filter(|a| a.task.is_none() && a.results.is_none())
+        else {
             return;
         };
         let lease = &audit.call.lease.body;
@@ -127,11 +147,22 @@ impl Auditor {
 
     /// The audits that wait for a job to be prepared.
     pub(crate) fn of_job(&self, job: &crate::JobId) -> Vec<LeaseId> {
-        self.audits.iter().filter(|(_, a)| a.call.lease.body.job == *job).map(|(id, _)| *id).collect()
+        self.audits
+            .iter()
+            .filter(|(_, a)| a.call.lease.body.job == *job)
+            .map(|(id, _)| *id)
+            .collect()
     }
 
-    pub(crate) fn on_computed(&mut self, ctx: &mut Context, id: LeaseId, result: Result<Computed, Reason>) {
-        let Some(audit) = self.audits.get_mut(&id) else { return };
+    pub(crate) fn on_computed(
+        &mut self,
+        ctx: &mut Context,
+        id: LeaseId,
+        result: Result<Computed, Reason>,
+    ) {
+        let Some(audit) = self.audits.get_mut(&id) else {
+            return;
+        };
         audit.task = None;
         let Ok(computed) = result else {
             self.forget(ctx, id);
@@ -149,14 +180,26 @@ impl Auditor {
     }
 
     fn send_seal(ctx: &mut Context, id: LeaseId, audit: &Audit) {
-        let Some(results) = &audit.results else { return };
+        let Some(results) = &audit.results else {
+            return;
+        };
         let digest = seal_digest(&ctx.me, &audit.nonce, &audit.seed, results);
-        ctx.send(audit.call.lease.body.steward, &Message::Seal { lease: id, digest });
+        ctx.send(
+            audit.call.lease.body.steward,
+            &Message::Seal { lease: id, digest },
+        );
     }
 
-    pub(crate) fn on_seal_list(&mut self, ctx: &mut Context, from: PeerKey, list: &Signed<SealList>) {
+    pub(crate) fn on_seal_list(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        list: &Signed<SealList>,
+    ) {
         let id = list.body.lease;
-        let Some(audit) = self.audits.get_mut(&id).filter(|a| a.list.is_none()) else { return };
+        let Some(audit) = self.audits.get_mut(&id).filter(|a| a.list.is_none()) else {
+            return;
+        };
         let lease = &audit.call.lease.body;
         let valid = from == lease.steward
             && rules::check_seal_list(&audit.record, lease, id, &list.body, &audit.seed).is_ok()
@@ -164,9 +207,17 @@ impl Auditor {
         if !valid {
             return;
         }
-        let mine = audit.results.as_ref().map(|r| seal_digest(&ctx.me, &audit.nonce, &audit.seed, r));
+        let mine = audit
+            .results
+            .as_ref()
+            .map(|r| seal_digest(&ctx.me, &audit.nonce, &audit.seed, r));
         let index = audit.record.roster.index(&ctx.me);
-        if list.body.seals.iter().any(|s| Some(s.auditor) == index && Some(s.digest) == mine) {
+        if list
+            .body
+            .seals
+            .iter()
+            .any(|s| Some(s.auditor) == index && Some(s.digest) == mine)
+        {
             audit.list = Some(list.clone());
             self.compare(ctx, id);
         } else {
@@ -176,9 +227,16 @@ impl Auditor {
     }
 
     /// From the collector, or from the worker itself when the collector does not answer it.
-    pub(crate) fn on_opening(&mut self, ctx: &mut Context, from: PeerKey, opening: &Signed<Opening>) {
+    pub(crate) fn on_opening(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        opening: &Signed<Opening>,
+    ) {
         let id = opening.body.lease;
-        let Some(audit) = self.audits.get_mut(&id) else { return };
+        let Some(audit) = self.audits.get_mut(&id) else {
+            return;
+        };
         let lease = &audit.call.lease.body;
         if from != lease.steward && from != lease.worker {
             return;
@@ -191,8 +249,14 @@ impl Auditor {
 
     /// The collector has not got the opening: maybe the worker sent it here.
     pub(crate) fn on_opening_request(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId) {
-        let Some(audit) = self.audits.get(&id) else { return };
-        if let Some(opening) = audit.opening.as_ref().filter(|_| from == audit.call.lease.body.steward) {
+        let Some(audit) = self.audits.get(&id) else {
+            return;
+        };
+        if let Some(opening) = audit
+            .opening
+            .as_ref()
+            .filter(|_| from == audit.call.lease.body.steward)
+        {
             ctx.send(from, &Message::Opening(Box::new(opening.clone())));
         }
     }
@@ -201,11 +265,25 @@ impl Auditor {
         let Some(audit) = self.audits.get_mut(&id).filter(|a| a.task.is_none()) else {
             return;
         };
-        let (Some(results), Some(list), Some(opening)) = (&audit.results, &audit.list, &audit.opening) else { return };
+        let (Some(results), Some(list), Some(opening)) =
+            (&audit.results, &audit.list, &audit.opening)
+        else {
+            return;
+        };
         let (lease, manifest) = (&audit.call.lease.body, &audit.record.manifest.body);
         let commitment = &audit.call.commitment.body;
-        let due = list.body.tiles(&audit.seed, &lease.intensity, commitment.tiles, manifest, &audit.record.roster);
-        if !due.is_some_and(|due| opening.body.answers(commitment, &list.digest(&ctx.swarm), &due)) {
+        let due = list.body.tiles(
+            &audit.seed,
+            &lease.intensity,
+            commitment.tiles,
+            manifest,
+            &audit.record.roster,
+        );
+        if !due.is_some_and(|due| {
+            opening
+                .body
+                .answers(commitment, &list.digest(&ctx.swarm), &due)
+        }) {
             // Not an answer to this list: the worker may still send the right one.
             audit.opening = None;
             return;
@@ -214,20 +292,43 @@ impl Auditor {
         if opened == *results {
             self.attest(ctx, id, None);
         } else {
-            let differs = audit.tiles.iter().zip(results).zip(&opened).find(|((_, mine), theirs)| mine != theirs);
-            let Some(((tile, _), _)) = differs else { return };
+            let differs = audit
+                .tiles
+                .iter()
+                .zip(results)
+                .zip(&opened)
+                .find(|((_, mine), theirs)| mine != theirs);
+            let Some(((tile, _), _)) = differs else {
+                return;
+            };
             let tile = manifest.tiles_of(lease.slice).start + tile;
-            audit.task = Some(ctx.compute(Waiting::Auditor(id), lease.job, alloc::vec![tile], Purpose::Judge));
+            audit.task = Some(ctx.compute(
+                Waiting::Auditor(id),
+                lease.job,
+                alloc::vec![tile],
+                Purpose::Judge,
+            ));
         }
     }
 
     /// The CPU reference has recomputed the first tile that differed.
     fn on_judged(&mut self, ctx: &mut Context, id: LeaseId, reference: Option<Hash>) {
-        let Some(audit) = self.audits.get(&id) else { return };
-        let (Some(results), Some(opening)) = (&audit.results, &audit.opening) else { return };
+        let Some(audit) = self.audits.get(&id) else {
+            return;
+        };
+        let (Some(results), Some(opening)) = (&audit.results, &audit.opening) else {
+            return;
+        };
         let opened = opening.body.hashes(&audit.tiles).unwrap_or_default();
-        let differs = audit.tiles.iter().zip(results).zip(&opened).find(|((_, mine), theirs)| mine != theirs);
-        let Some(((tile, _), _)) = differs else { return };
+        let differs = audit
+            .tiles
+            .iter()
+            .zip(results)
+            .zip(&opened)
+            .find(|((_, mine), theirs)| mine != theirs);
+        let Some(((tile, _), _)) = differs else {
+            return;
+        };
         match opening.body.tile(*tile) {
             Some(entry) if reference.is_some_and(|r| r != entry.hash) => {
                 let entry = entry.clone();
@@ -239,8 +340,12 @@ impl Auditor {
 
     /// Agrees, or dissents over `wrong`.
     fn attest(&mut self, ctx: &mut Context, id: LeaseId, wrong: Option<OpenedTile>) {
-        let Some(audit) = self.audits.get(&id) else { return };
-        let Some(opening) = &audit.opening else { return };
+        let Some(audit) = self.audits.get(&id) else {
+            return;
+        };
+        let Some(opening) = &audit.opening else {
+            return;
+        };
         let attestation = ctx.sign(Attestation {
             lease: id,
             seed: audit.seed,
@@ -250,13 +355,27 @@ impl Auditor {
             nonce: audit.nonce,
         });
         let proof = wrong.and_then(|entry| {
-            let opened: Vec<_> = opening.body.tiles.iter().map(|t| (t.tile, merkle::leaf(&t.salt, &t.hash))).collect();
+            let opened: Vec<_> = opening
+                .body
+                .tiles
+                .iter()
+                .map(|t| (t.tile, merkle::leaf(&t.salt, &t.hash)))
+                .collect();
             let n = audit.call.commitment.body.tiles;
             let path = merkle::path(n, &opened, &opening.body.proof, entry.tile)?;
             let (lease, commitment) = (audit.call.lease.clone(), audit.call.commitment.clone());
-            Some(Box::new(ctx.sign(FraudClaim { accuser: ctx.me, lease, commitment, entry, path })))
+            Some(Box::new(ctx.sign(FraudClaim {
+                accuser: ctx.me,
+                lease,
+                commitment,
+                entry,
+                path,
+            })))
         });
-        let verdict = Message::Attest { attestation: Box::new(attestation), proof };
+        let verdict = Message::Attest {
+            attestation: Box::new(attestation),
+            proof,
+        };
         ctx.send(audit.call.lease.body.steward, &verdict);
         self.forget(ctx, id);
     }
@@ -270,7 +389,11 @@ impl Auditor {
 
     /// The collector ends a lease without a verdict.
     pub(crate) fn on_lease_ended(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId) {
-        if self.audits.get(&id).is_some_and(|a| a.call.lease.body.steward == from) {
+        if self
+            .audits
+            .get(&id)
+            .is_some_and(|a| a.call.lease.body.steward == from)
+        {
             self.forget(ctx, id);
         }
     }

@@ -56,14 +56,23 @@ impl Book {
             return None;
         }
         self.make_room(&manifest.requester);
-        self.jobs.insert(job, Entry { record: Arc::new(record), prepared: Prepared::No, ended: false });
+        self.jobs.insert(
+            job,
+            Entry {
+                record: Arc::new(record),
+                prepared: Prepared::No,
+                ended: false,
+            },
+        );
         Some(job)
     }
 
     /// Whether a job of `requester` fits, if need be in the place of one that has ended.
     fn has_room(&self, requester: &PeerKey) -> bool {
         let running = self.jobs.values().filter(|e| !e.ended);
-        let of_requester = running.clone().filter(|e| e.record.manifest.body.requester == *requester);
+        let of_requester = running
+            .clone()
+            .filter(|e| e.record.manifest.body.requester == *requester);
         running.count() < config::BOOK_JOBS_MAX && of_requester.count() < config::OWN_JOBS_MAX
     }
 
@@ -76,7 +85,12 @@ impl Book {
             let ended = || self.jobs.iter().filter(|(_, e)| e.ended);
             let oldest = |entry: &(&JobId, &Entry)| entry.1.record.manifest.body.deadline_s;
             let own = ended().filter(|(_, e)| of_requester(e)).min_by_key(oldest);
-            let Some(job) = own.or_else(|| ended().min_by_key(oldest)).map(|(job, _)| *job) else { return };
+            let Some(job) = own
+                .or_else(|| ended().min_by_key(oldest))
+                .map(|(job, _)| *job)
+            else {
+                return;
+            };
             self.jobs.remove(&job);
         }
     }
@@ -100,28 +114,54 @@ impl Book {
     }
 
     /// Makes the shell fetch the inputs and look at the job, once. Tells how far that is.
-    pub(crate) fn prepare(&mut self, ctx: &mut Context, job: &JobId, sources: &[PeerKey]) -> Prepared {
-        let Some(entry) = self.jobs.get_mut(job) else { return Prepared::Failed };
+    pub(crate) fn prepare(
+        &mut self,
+        ctx: &mut Context,
+        job: &JobId,
+        sources: &[PeerKey],
+    ) -> Prepared {
+        let Some(entry) = self.jobs.get_mut(job) else {
+            return Prepared::Failed;
+        };
         if entry.prepared == Prepared::No {
             entry.prepared = Prepared::Asked;
             let (record, sources) = (entry.record.clone(), sources.to_vec());
-            ctx.out.push(Output::Prepare { job: *job, record, sources });
+            ctx.out.push(Output::Prepare {
+                job: *job,
+                record,
+                sources,
+            });
         }
         entry.prepared
     }
 
     /// The shell's answer: good only if the kernel sees the shape that the manifest states.
     pub(crate) fn set_prepared(&mut self, job: &JobId, shape: Result<Shape, Reason>) -> Prepared {
-        let Some(entry) = self.jobs.get_mut(job) else { return Prepared::Failed };
+        let Some(entry) = self.jobs.get_mut(job) else {
+            return Prepared::Failed;
+        };
         let m = &entry.record.manifest.body;
-        let stated = Shape { tiles: m.tiles, tile_bytes: m.tile_bytes, units_per_tile: m.units_per_tile, tier: m.tier };
-        entry.prepared = if shape == Ok(stated) { Prepared::Yes } else { Prepared::Failed };
+        let stated = Shape {
+            tiles: m.tiles,
+            tile_bytes: m.tile_bytes,
+            units_per_tile: m.units_per_tile,
+            tier: m.tier,
+        };
+        entry.prepared = if shape == Ok(stated) {
+            Prepared::Yes
+        } else {
+            Prepared::Failed
+        };
         entry.prepared
     }
 
     /// A failed fetch may be tried again with the next message that needs it.
     pub(crate) fn forget_failure(&mut self, job: &JobId) {
-        if let Some(entry) = self.jobs.get_mut(job).filter(|e| e.prepared == Prepared::Failed) {
+        if let Some(entry) = self
+            .jobs
+            .get_mut(job)
+            .filter(|e| e.prepared == Prepared::Failed)
+        {
             entry.prepared = Prepared::No;
         }
     }
@@ -139,12 +179,20 @@ impl Book {
 
     /// Jobs that are over and that the shell still holds in memory.
     pub(crate) fn ended(&self) -> Vec<JobId> {
-        self.jobs.iter().filter(|(_, e)| e.ended && e.prepared != Prepared::No).map(|(job, _)| *job).collect()
+        self.jobs
+            .iter()
+            .filter(|(_, e)| e.ended && e.prepared != Prepared::No)
+            .map(|(job, _)| *job)
+            .collect()
     }
 
     /// Nothing more is computed for the job: the shell's memory of it may go.
     pub(crate) fn release(&mut self, ctx: &mut Context, job: &JobId) {
-        if let Some(entry) = self.jobs.get_mut(job).filter(|e| e.prepared != Prepared::No) {
+        if let Some(entry) = self
+            .jobs
+            .get_mut(job)
+            .filter(|e| e.prepared != Prepared::No)
+        {
             entry.prepared = Prepared::No;
             ctx.out.push(Output::Release { job: *job });
         }
@@ -156,7 +204,14 @@ impl Book {
         let over: Vec<_> = self
             .jobs
             .iter()
-            .filter(|(_, e)| e.record.manifest.body.deadline_s.saturating_add(config::CLOCK_SKEW_S) < now_s)
+            .filter(|(_, e)| {
+                e.record
+                    .manifest
+                    .body
+                    .deadline_s
+                    .saturating_add(config::CLOCK_SKEW_S)
+                    < now_s
+            })
             .map(|(job, _)| *job)
             .collect();
         for job in over {

@@ -63,14 +63,21 @@ impl Bundle {
     ///
     /// # Errors
     /// [`BundleError`] when genesis or record do not hold, so that no receipt can be judged.
-    pub fn verify(&self, verifier: &dyn Verifier) -> Result<Vec<Result<Verified, ReceiptError>>, BundleError> {
+    pub fn verify(
+        &self,
+        verifier: &dyn Verifier,
+    ) -> Result<Vec<Result<Verified, ReceiptError>>, BundleError> {
         self.genesis.check()?;
         let swarm = self.genesis.swarm_id();
         self.record.check(&swarm, verifier)?;
         let mut seen = BTreeSet::new();
         let verify = |receipt: &Receipt| {
             let fresh = seen.insert(receipt.id(&swarm));
-            if fresh { receipt.verify(&self.record, &swarm, verifier) } else { Err(ReceiptError::Twice) }
+            if fresh {
+                receipt.verify(&self.record, &swarm, verifier)
+            } else {
+                Err(ReceiptError::Twice)
+            }
         };
         Ok(self.receipts.iter().map(verify).collect())
     }

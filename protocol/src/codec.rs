@@ -47,9 +47,15 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 ///
 /// # Errors
 /// [`CodecError`] when the input is too long, malformed or not canonical.
-pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, CodecError> {
+pub fn decode<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    limit: usize,
+) -> Result<T, CodecError> {
     if bytes.len() > limit {
-        return Err(CodecError::TooLong { len: bytes.len(), limit });
+        return Err(CodecError::TooLong {
+            len: bytes.len(),
+            limit,
+        });
     }
     let (value, read): (T, usize) =
         bincode::serde::decode_from_slice(bytes, CONFIG).map_err(|_| CodecError::Malformed)?;

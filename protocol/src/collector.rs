@@ -49,7 +49,11 @@ pub(crate) enum Outcome {
     /// Receipt complete, but the bytes never came.
     NotStored,
     /// Over without a receipt. `blame` excludes the worker from the job.
-    Ended { reason: Reason, blame: bool, by: Option<PeerKey> },
+    Ended {
+        reason: Reason,
+        blame: bool,
+        by: Option<PeerKey>,
+    },
     /// An accuser was wrong; the lease goes on.
     FalseAccusation { accuser: PeerKey },
 }
@@ -115,17 +119,22 @@ impl Case {
     /// Witnesses of the lock set in its order: rank order.
     fn witnesses(&self) -> Vec<PeerKey> {
         let set = self.lock_set.iter().flat_map(|s| &s.body.locks);
-        set.filter_map(|l| self.record.roster.peer(l.witness)).collect()
+        set.filter_map(|l| self.record.roster.peer(l.witness))
+            .collect()
     }
 
     /// Auditors of the seal list in its order: rank order.
     fn listed(&self) -> Vec<PeerKey> {
         let list = self.seal_list.iter().flat_map(|l| &l.body.seals);
-        list.filter_map(|s| self.record.roster.peer(s.auditor)).collect()
+        list.filter_map(|s| self.record.roster.peer(s.auditor))
+            .collect()
     }
 
     fn nonce_list(&self) -> Vec<Option<Hash>> {
-        self.witnesses().iter().map(|w| self.nonces.get(w).copied()).collect()
+        self.witnesses()
+            .iter()
+            .map(|w| self.nonces.get(w).copied())
+            .collect()
     }
 }
 
@@ -177,7 +186,10 @@ impl Collector {
 
     /// A granted lease that its worker has not committed to yet.
     pub(crate) fn uncommitted(&self, id: &LeaseId) -> Option<&Signed<Lease>> {
-        self.cases.get(id).filter(|c| c.step == Step::Computing).map(|c| &c.lease)
+        self.cases
+            .get(id)
+            .filter(|c| c.step == Step::Computing)
+            .map(|c| &c.lease)
     }
 
     pub(crate) fn take_outcomes(&mut self) -> Vec<(LeaseId, Outcome)> {
@@ -192,7 +204,9 @@ impl Collector {
         commitment: Signed<Commitment>,
     ) {
         let id = commitment.body.lease;
-        let Some(case) = self.cases.get_mut(&id).filter(|c| c.worker() == from) else { return };
+        let Some(case) = self.cases.get_mut(&id).filter(|c| c.worker() == from) else {
+            return;
+        };
         if let Some(first) = &case.commitment {
             // The first root stands. Its repetition means that the acknowledgement got lost.
             if first.body == commitment.body {
@@ -201,7 +215,8 @@ impl Collector {
             return;
         }
         let device_named = commitment.body.device.name.len() <= 64;
-        if commitment.body.tiles != case.tiles() || !device_named || !ctx.verify(&commitment, &from) {
+        if commitment.body.tiles != case.tiles() || !device_named || !ctx.verify(&commitment, &from)
+        {
             return;
         }
         case.commitment = Some(commitment);
@@ -211,7 +226,9 @@ impl Collector {
     }
 
     pub(crate) fn on_timer(&mut self, ctx: &mut Context, adverts: &Adverts, id: LeaseId) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
         match case.step.clone() {
             Step::Computing => self.end(ctx, id, Reason::LeaseExpired, false, None),
             Step::Locking => {
@@ -233,15 +250,24 @@ impl Collector {
             }
             // The shell always answers a computation.
             Step::Judging { .. } => {}
-            Step::Delivering { tries } | Step::Fetching { tries, .. } => self.retry_delivery(ctx, id, tries),
+            Step::Delivering { tries } | Step::Fetching { tries, .. } => {
+                self.retry_delivery(ctx, id, tries)
+            }
         }
     }
 
     /// A message to `peer` could not be delivered: whoever waits for it need not.
     pub(crate) fn on_undelivered(&mut self, ctx: &mut Context, peer: &PeerKey) {
-        let waiting: Vec<_> = self.cases.iter().filter(|(_, c)| c.round.waiting().any(|p| p == peer)).collect();
-        let alone: Vec<_> =
-            waiting.iter().filter(|(_, c)| c.round.waiting().count() == 1).map(|(id, _)| **id).collect();
+        let waiting: Vec<_> = self
+            .cases
+            .iter()
+            .filter(|(_, c)| c.round.waiting().any(|p| p == peer))
+            .collect();
+        let alone: Vec<_> = waiting
+            .iter()
+            .filter(|(_, c)| c.round.waiting().count() == 1)
+            .map(|(id, _)| **id)
+            .collect();
         self.silences.missed(*peer);
         for id in alone {
             ctx.timers.set_by(Timer::Case(id), ctx.now);
@@ -251,20 +277,38 @@ impl Collector {
     /// Waits for the rest of the current round.
     fn rearm(&mut self, ctx: &mut Context, id: LeaseId) {
         if let Some(case) = self.cases.get(&id) {
-            ctx.timers.set(Timer::Case(id), case.round.deadline(&self.silences).max(ctx.now));
+            ctx.timers.set(
+                Timer::Case(id),
+                case.round.deadline(&self.silences).max(ctx.now),
+            );
         }
     }
 
     /// The worker gives its lease back before it has committed.
-    pub(crate) fn on_give_up(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId, reason: Reason) {
-        if self.cases.get(&id).is_some_and(|c| c.worker() == from && c.step == Step::Computing) {
+    pub(crate) fn on_give_up(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        id: LeaseId,
+        reason: Reason,
+    ) {
+        if self
+            .cases
+            .get(&id)
+            .is_some_and(|c| c.worker() == from && c.step == Step::Computing)
+        {
             self.end(ctx, id, reason, false, None);
         }
     }
 
     /// The job is over for other reasons.
     pub(crate) fn cancel(&mut self, ctx: &mut Context, job: &crate::JobId, reason: Reason) {
-        let of_job: Vec<_> = self.cases.iter().filter(|(_, c)| c.lease.body.job == *job).map(|(id, _)| *id).collect();
+        let of_job: Vec<_> = self
+            .cases
+            .iter()
+            .filter(|(_, c)| c.lease.body.job == *job)
+            .map(|(id, _)| *id)
+            .collect();
         for id in of_job {
             self.end(ctx, id, reason, false, None);
         }
@@ -272,8 +316,17 @@ impl Collector {
     }
 
     /// Ends a lease without a receipt and tells those who wait.
-    fn end(&mut self, ctx: &mut Context, id: LeaseId, reason: Reason, blame: bool, by: Option<PeerKey>) {
-        let Some(case) = self.remove(ctx, id) else { return };
+    fn end(
+        &mut self,
+        ctx: &mut Context,
+        id: LeaseId,
+        reason: Reason,
+        blame: bool,
+        by: Option<PeerKey>,
+    ) {
+        let Some(case) = self.remove(ctx, id) else {
+            return;
+        };
         let mut told = case.listed();
         told.extend(case.round.waiting());
         told.push(case.worker());
@@ -282,7 +335,8 @@ impl Collector {
         for peer in told {
             ctx.send(peer, &Message::LeaseEnded { lease: id, reason });
         }
-        self.outcomes.push((id, Outcome::Ended { reason, blame, by }));
+        self.outcomes
+            .push((id, Outcome::Ended { reason, blame, by }));
     }
 
     fn remove(&mut self, ctx: &mut Context, id: LeaseId) -> Option<Case> {
@@ -293,12 +347,23 @@ impl Collector {
     }
 
     /// A computation or a fetch that this collector asked for.
-    pub(crate) fn on_result(&mut self, ctx: &mut Context, id: LeaseId, result: Result<Computed, Reason>) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
+    pub(crate) fn on_result(
+        &mut self,
+        ctx: &mut Context,
+        id: LeaseId,
+        result: Result<Computed, Reason>,
+    ) {
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
         case.task = None;
         match case.step.clone() {
             Step::Judging { accuser } => self.on_judged(ctx, id, accuser, result),
-            Step::Fetching { tries, blob, secret } => self.on_fetched(ctx, id, tries, blob, secret, result),
+            Step::Fetching {
+                tries,
+                blob,
+                secret,
+            } => self.on_fetched(ctx, id, tries, blob, secret, result),
             Step::Computing
             | Step::Locking
             | Step::Revealing

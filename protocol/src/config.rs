@@ -105,7 +105,11 @@ pub const CONCLUDED_MAX: usize = 256;
 /// Peers that were silent twice in a row are waited for only this long: their rank is still asked.
 pub const SILENT_WAIT: Duration = Duration::from_millis(500);
 /// Waits between the tries of an unacknowledged message.
-pub const RETRY: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+pub const RETRY: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
 /// An idle worker asks again for a lease after this.
 pub const LEASE_RETRY: Duration = Duration::from_millis(500);
 /// The least and the most time that a lease leaves for computing.

@@ -64,7 +64,9 @@ impl Context {
 
     /// Unix seconds, carried forward from the last time that the shell told them.
     pub(crate) fn unix_s(&self) -> u64 {
-        self.unix.1.saturating_add(self.now.since(self.unix.0).as_secs())
+        self.unix
+            .1
+            .saturating_add(self.now.since(self.unix.0).as_secs())
     }
 
     pub(crate) fn set_unix(&mut self, unix_s: u64) {
@@ -95,18 +97,29 @@ impl Context {
     }
 
     pub(crate) fn send(&mut self, to: PeerKey, message: &Message) {
-        self.out.push(Output::Send { to, bytes: message.to_bytes(), after: None });
+        self.out.push(Output::Send {
+            to,
+            bytes: message.to_bytes(),
+            after: None,
+        });
     }
 
     /// Sends once the record is durable.
     pub(crate) fn send_after(&mut self, seq: PersistSeq, to: PeerKey, message: &Message) {
-        self.out.push(Output::Send { to, bytes: message.to_bytes(), after: Some(seq) });
+        self.out.push(Output::Send {
+            to,
+            bytes: message.to_bytes(),
+            after: Some(seq),
+        });
     }
 
     pub(crate) fn persist(&mut self, record: Record) -> PersistSeq {
         self.last_seq += 1;
         let seq = PersistSeq(self.last_seq);
-        self.out.push(Output::Persist { seq, record: Box::new(record) });
+        self.out.push(Output::Persist {
+            seq,
+            record: Box::new(record),
+        });
         seq
     }
 
@@ -115,15 +128,39 @@ impl Context {
     }
 
     /// `tiles` count within the job.
-    pub(crate) fn compute(&mut self, waiting: Waiting, job: JobId, tiles: Vec<u32>, purpose: Purpose) -> TaskId {
+    pub(crate) fn compute(
+        &mut self,
+        waiting: Waiting,
+        job: JobId,
+        tiles: Vec<u32>,
+        purpose: Purpose,
+    ) -> TaskId {
         let task = self.task(waiting);
-        self.out.push(Output::Compute { task, job, tiles, purpose });
+        self.out.push(Output::Compute {
+            task,
+            job,
+            tiles,
+            purpose,
+        });
         task
     }
 
-    pub(crate) fn fetch(&mut self, waiting: Waiting, blob: BlobId, len: u64, tile_bytes: u32, from: PeerKey) -> TaskId {
+    pub(crate) fn fetch(
+        &mut self,
+        waiting: Waiting,
+        blob: BlobId,
+        len: u64,
+        tile_bytes: u32,
+        from: PeerKey,
+    ) -> TaskId {
         let task = self.task(waiting);
-        self.out.push(Output::Fetch { task, blob, len, tile_bytes, from });
+        self.out.push(Output::Fetch {
+            task,
+            blob,
+            len,
+            tile_bytes,
+            from,
+        });
         task
     }
 
@@ -147,6 +184,7 @@ impl Context {
 
     /// The wait before try number `tries` + 1.
     pub(crate) fn retry_at(&self, tries: usize) -> Time {
-        self.now.after(config::RETRY[tries.min(config::RETRY.len() - 1)])
+        self.now
+            .after(config::RETRY[tries.min(config::RETRY.len() - 1)])
     }
 }

@@ -61,7 +61,8 @@ pub struct Ed25519Verifier;
 impl Verifier for Ed25519Verifier {
     fn verify(&self, key: &PeerKey, digest: &Hash, signature: &Signature) -> bool {
         let signature = ed25519_dalek::Signature::from_bytes(&signature.to_bytes());
-        VerifyingKey::from_bytes(key.as_bytes()).is_ok_and(|k| k.verify_strict(&digest.0, &signature).is_ok())
+        VerifyingKey::from_bytes(key.as_bytes())
+            .is_ok_and(|k| k.verify_strict(&digest.0, &signature).is_ok())
     }
 }
 

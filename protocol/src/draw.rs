@@ -8,7 +8,11 @@ use alloc::vec::Vec;
 /// `peers` but `worker`, by XOR distance of their positions to `target`.
 #[must_use]
 pub fn ranks(peers: &[PeerKey], worker: &PeerKey, target: &Hash) -> Vec<PeerKey> {
-    let mut ranked: Vec<_> = peers.iter().filter(|p| *p != worker).map(|p| (p.position().xor(target), *p)).collect();
+    let mut ranked: Vec<_> = peers
+        .iter()
+        .filter(|p| *p != worker)
+        .map(|p| (p.position().xor(target), *p))
+        .collect();
     ranked.sort_unstable();
     ranked.into_iter().map(|(_, peer)| peer).collect()
 }
@@ -16,7 +20,10 @@ pub fn ranks(peers: &[PeerKey], worker: &PeerKey, target: &Hash) -> Vec<PeerKey>
 /// Where the witnesses of a slice are looked for: fixed before the worker computes, so it cannot be ground later.
 #[must_use]
 pub fn witness_target(job: &JobId, slice: u32, worker: &PeerKey) -> Hash {
-    Hash::derive("starling 2026-11 witness target v1", &[job.as_bytes(), &slice.to_le_bytes(), worker.as_bytes()])
+    Hash::derive(
+        "starling 2026-11 witness target v1",
+        &[job.as_bytes(), &slice.to_le_bytes(), worker.as_bytes()],
+    )
 }
 
 /// The seed of a slice's audit. Nobody knew it when the root was locked: each nonce was bound by its digest
@@ -27,7 +34,10 @@ pub fn seed(lease: &LeaseId, root: &Hash, nonces: &[Option<Hash>], steward_nonce
     for nonce in nonces {
         bytes.extend_from_slice(nonce.unwrap_or_default().as_bytes());
     }
-    Hash::derive("starling 2026-11 audit seed v1", &[lease.as_bytes(), &root.0, &steward_nonce.0, &bytes])
+    Hash::derive(
+        "starling 2026-11 audit seed v1",
+        &[lease.as_bytes(), &root.0, &steward_nonce.0, &bytes],
+    )
 }
 
 /// Where the auditors of a slice are looked for.
@@ -39,7 +49,10 @@ pub fn auditor_target(seed: &Hash) -> Hash {
 /// The tiles, ascending and counted within the slice, that `auditor` recomputes: min(s, n) distinct ones of n.
 #[must_use]
 pub fn tiles(seed: &Hash, auditor: &PeerKey, s: u32, n: u32) -> Vec<u32> {
-    let mut stream = Stream::new("starling 2026-11 tile draw v1", &[&seed.0, auditor.as_bytes()]);
+    let mut stream = Stream::new(
+        "starling 2026-11 tile draw v1",
+        &[&seed.0, auditor.as_bytes()],
+    );
     let take = s.min(n);
     // Floyd's sampling: each subset of the size is equally likely, in exactly `take` draws.
     let mut chosen = BTreeSet::new();
@@ -55,7 +68,10 @@ pub fn tiles(seed: &Hash, auditor: &PeerKey, s: u32, n: u32) -> Vec<u32> {
 /// The order in which `steward` hands out slices: highest random weight, so two stewards rarely pick the same one.
 #[must_use]
 pub fn rendezvous(steward: &PeerKey, job: &JobId, slice: u32) -> Hash {
-    Hash::derive("starling 2026-11 rendezvous v1", &[steward.as_bytes(), job.as_bytes(), &slice.to_le_bytes()])
+    Hash::derive(
+        "starling 2026-11 rendezvous v1",
+        &[steward.as_bytes(), job.as_bytes(), &slice.to_le_bytes()],
+    )
 }
 
 /// What binds a nonce before it is revealed.

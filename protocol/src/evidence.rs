@@ -143,10 +143,20 @@ impl SealList {
     ) -> Option<Vec<u32>> {
         let mut tiles = Vec::new();
         for seal in &self.seals {
-            tiles.extend(draw::tiles(seed, &roster.peer(seal.auditor)?, u32::from(intensity.s), n));
+            tiles.extend(draw::tiles(
+                seed,
+                &roster.peer(seal.auditor)?,
+                u32::from(intensity.s),
+                n,
+            ));
         }
         if self.requester_draw {
-            tiles.extend(draw::tiles(seed, &manifest.requester, config::SELF_CHECK_TILES, n));
+            tiles.extend(draw::tiles(
+                seed,
+                &manifest.requester,
+                config::SELF_CHECK_TILES,
+                n,
+            ));
         }
         tiles.sort_unstable();
         tiles.dedup();
@@ -158,7 +168,10 @@ impl SealList {
 #[must_use]
 pub fn seal_digest(auditor: &PeerKey, nonce: &Hash, seed: &Hash, tile_hashes: &[Hash]) -> Hash {
     let bytes: Vec<u8> = tile_hashes.iter().flat_map(|h| h.0).collect();
-    Hash::derive("starling 2026-11 seal v1", &[auditor.as_bytes(), &nonce.0, &seed.0, &bytes])
+    Hash::derive(
+        "starling 2026-11 seal v1",
+        &[auditor.as_bytes(), &nonce.0, &seed.0, &bytes],
+    )
 }
 
 /// One opened tile.
@@ -196,25 +209,41 @@ impl Opening {
     /// Whether it opens exactly `tiles` under the commitment and answers the list.
     #[must_use]
     pub fn answers(&self, commitment: &Commitment, seal_list: &Hash, tiles: &[u32]) -> bool {
-        let leaves: Vec<_> = self.tiles.iter().map(|t| (t.tile, merkle::leaf(&t.salt, &t.hash))).collect();
+        let leaves: Vec<_> = self
+            .tiles
+            .iter()
+            .map(|t| (t.tile, merkle::leaf(&t.salt, &t.hash)))
+            .collect();
         self.lease == commitment.lease
             && self.root == commitment.root
             && self.seal_list == *seal_list
             && leaves.iter().map(|(t, _)| *t).eq(tiles.iter().copied())
             && codec::encode(self).len() <= config::OPENING_MAX
-            && merkle::verify(&self.lease, &self.root, commitment.tiles, &leaves, &self.proof)
+            && merkle::verify(
+                &self.lease,
+                &self.root,
+                commitment.tiles,
+                &leaves,
+                &self.proof,
+            )
     }
 
     /// The opened hashes of `tiles` (ascending), as an auditor seals them. `None` when one is not open.
     #[must_use]
     pub fn hashes(&self, tiles: &[u32]) -> Option<Vec<Hash>> {
-        tiles.iter().map(|t| self.tile(*t).map(|o| o.hash)).collect()
+        tiles
+            .iter()
+            .map(|t| self.tile(*t).map(|o| o.hash))
+            .collect()
     }
 
     /// One opened tile.
     #[must_use]
     pub fn tile(&self, tile: u32) -> Option<&OpenedTile> {
-        self.tiles.binary_search_by_key(&tile, |o| o.tile).ok().map(|i| &self.tiles[i])
+        self.tiles
+            .binary_search_by_key(&tile, |o| o.tile)
+            .ok()
+            .map(|i| &self.tiles[i])
     }
 }
 

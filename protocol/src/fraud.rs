@@ -36,11 +36,23 @@ impl FraudProof {
     /// is for whoever recomputes the tile.
     #[must_use]
     pub fn is_well_founded(&self, swarm: &SwarmId, verifier: &dyn Verifier) -> bool {
-        let FraudClaim { accuser, lease, commitment, entry, path } = &self.body;
+        let FraudClaim {
+            accuser,
+            lease,
+            commitment,
+            entry,
+            path,
+        } = &self.body;
         let leaf = (entry.tile, merkle::leaf(&entry.salt, &entry.hash));
         codec::encode(self).len() <= config::FRAUD_PROOF_MAX
             && commitment.body.lease == lease.body.id(swarm)
-            && merkle::verify(&commitment.body.lease, &commitment.body.root, commitment.body.tiles, &[leaf], path)
+            && merkle::verify(
+                &commitment.body.lease,
+                &commitment.body.root,
+                commitment.body.tiles,
+                &[leaf],
+                path,
+            )
             && lease.verify(swarm, verifier, &lease.body.steward)
             && commitment.verify(swarm, verifier, &lease.body.worker)
             && self.verify(swarm, verifier, accuser)

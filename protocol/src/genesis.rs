@@ -55,7 +55,14 @@ impl Genesis {
     #[must_use]
     pub fn new(name: impl Into<String>, scope: Scope, salt: Hash) -> Self {
         let slice_ms = if scope == Scope::Local { 1_000 } else { 20_000 };
-        Self { version: config::RULES_VERSION, name: name.into(), scope, slice_ms, advert_ms: 10_000, salt }
+        Self {
+            version: config::RULES_VERSION,
+            name: name.into(),
+            scope,
+            slice_ms,
+            advert_ms: 10_000,
+            salt,
+        }
     }
 
     /// Checks every field's range.
@@ -63,7 +70,13 @@ impl Genesis {
     /// # Errors
     /// [`GenesisError`] naming the field.
     pub fn check(&self) -> Result<(), GenesisError> {
-        let in_range = |ok, field| if ok { Ok(()) } else { Err(GenesisError::Range(field)) };
+        let in_range = |ok, field| {
+            if ok {
+                Ok(())
+            } else {
+                Err(GenesisError::Range(field))
+            }
+        };
         if self.version != config::RULES_VERSION {
             return Err(GenesisError::Version(self.version));
         }
@@ -76,7 +89,10 @@ impl Genesis {
     /// The swarm's name in every protocol.
     #[must_use]
     pub fn swarm_id(&self) -> SwarmId {
-        SwarmId(Hash::derive("starling 2026-11 genesis v1", &[&codec::encode(self)]))
+        SwarmId(Hash::derive(
+            "starling 2026-11 genesis v1",
+            &[&codec::encode(self)],
+        ))
     }
 
     /// Canonical bytes.

@@ -62,7 +62,11 @@ impl Intensity {
     pub fn newcomer(e: usize) -> Self {
         let k = e.min(16);
         let s = if k == 0 { 0 } else { 32_usize.div_ceil(k) };
-        Self { k: k as u8, s: s as u16, p_full: 0 }
+        Self {
+            k: k as u8,
+            s: s as u16,
+            p_full: 0,
+        }
     }
 
     /// Attestations that make a quorum: ceil(2k / 3).
@@ -80,7 +84,10 @@ impl Intensity {
     /// Whether it is at least as strict as `floor`, and possible among `e` peers.
     #[must_use]
     pub fn meets(&self, floor: &Self, e: usize) -> bool {
-        self.k >= floor.k && self.s >= floor.s && self.p_full >= floor.p_full && usize::from(self.k) <= e
+        self.k >= floor.k
+            && self.s >= floor.s
+            && self.p_full >= floor.p_full
+            && usize::from(self.k) <= e
     }
 }
 
@@ -179,21 +186,39 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), RecordError> {
-        let in_range = |ok, field| if ok { Ok(()) } else { Err(RecordError::Range(field)) };
+        let in_range = |ok, field| {
+            if ok {
+                Ok(())
+            } else {
+                Err(RecordError::Range(field))
+            }
+        };
         if self.version != config::RULES_VERSION {
             return Err(RecordError::Version(self.version));
         }
         in_range((1..=16).contains(&self.class.len()), "class")?;
         in_range(self.params.len() <= config::PARAMS_MAX, "params")?;
         in_range(self.inputs.len() <= config::INPUTS_MAX, "inputs")?;
-        in_range(self.inputs.iter().all(|i| i.len <= config::INPUT_LEN_MAX), "inputs")?;
+        in_range(
+            self.inputs.iter().all(|i| i.len <= config::INPUT_LEN_MAX),
+            "inputs",
+        )?;
         in_range(self.tier != Tier::Tolerance, "tier")?;
         in_range(self.context == ContextRule::None, "context")?;
-        in_range((1..=config::TILE_MAX).contains(&self.tile_bytes), "tile_bytes")?;
-        in_range(self.units_per_tile > 0 && self.units_per_tile < 1 << 48, "units_per_tile")?;
+        in_range(
+            (1..=config::TILE_MAX).contains(&self.tile_bytes),
+            "tile_bytes",
+        )?;
+        in_range(
+            self.units_per_tile > 0 && self.units_per_tile < 1 << 48,
+            "units_per_tile",
+        )?;
         in_range(self.tiles > 0, "tiles")?;
         let least = config::SLICE_TILES_MIN.min(self.tiles);
-        in_range((least..=config::SLICE_TILES_MAX).contains(&self.slice_tiles), "slice_tiles")?;
+        in_range(
+            (least..=config::SLICE_TILES_MAX).contains(&self.slice_tiles),
+            "slice_tiles",
+        )?;
         in_range(self.slices() <= config::SLICES_MAX, "tiles")?;
         in_range(codec::encode(self).len() <= config::MANIFEST_MAX, "params")
     }
@@ -309,13 +334,18 @@ impl JobRecord {
         {
             return Err(RecordError::Mismatch("roster"));
         }
-        if !(1..=config::STEWARDS_MAX).contains(&appointment.stewards.len()) || appointment.job != self.id(swarm) {
+        if !(1..=config::STEWARDS_MAX).contains(&appointment.stewards.len())
+            || appointment.job != self.id(swarm)
+        {
             return Err(RecordError::Mismatch("appointment"));
         }
         if !self.manifest.verify(swarm, verifier, &manifest.requester) {
             return Err(RecordError::Signature("manifest"));
         }
-        if !self.appointment.verify(swarm, verifier, &manifest.requester) {
+        if !self
+            .appointment
+            .verify(swarm, verifier, &manifest.requester)
+        {
             return Err(RecordError::Signature("appointment"));
         }
         Ok(())

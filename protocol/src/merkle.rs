@@ -30,11 +30,23 @@ fn node(left: &Hash, right: &Hash) -> Hash {
 /// All leaves of a slice.
 #[must_use]
 pub fn leaves(secret: &Hash, tile_hashes: &[Hash]) -> Vec<Hash> {
-    (0_u32..).zip(tile_hashes).map(|(t, hash)| leaf(&salt(secret, t), hash)).collect()
+    (0_u32..)
+        .zip(tile_hashes)
+        .map(|(t, hash)| leaf(&salt(secret, t), hash))
+        .collect()
 }
 
 fn parents(level: &[Hash]) -> Vec<Hash> {
-    level.chunks(2).map(|pair| if let [l, r] = pair { node(l, r) } else { pair[0] }).collect()
+    level
+        .chunks(2)
+        .map(|pair| {
+            if let [l, r] = pair {
+                node(l, r)
+            } else {
+                pair[0]
+            }
+        })
+        .collect()
 }
 
 /// The root that a commitment signs: bound to lease and number of tiles. `None` without leaves.
@@ -48,7 +60,10 @@ pub fn root(lease: &LeaseId, leaves: &[Hash]) -> Option<Hash> {
 }
 
 fn seal_root(lease: &LeaseId, n: usize, top: &Hash) -> Hash {
-    Hash::derive("starling 2026-11 merkle root v1", &[lease.as_bytes(), &(n as u64).to_le_bytes(), &top.0])
+    Hash::derive(
+        "starling 2026-11 merkle root v1",
+        &[lease.as_bytes(), &(n as u64).to_le_bytes(), &top.0],
+    )
 }
 
 /// The multiproof for the ascending, distinct `tiles`.
@@ -73,8 +88,15 @@ pub fn prove(leaves: &[Hash], tiles: &[u32]) -> Vec<Hash> {
 /// Whether the ascending, distinct `(tile, leaf)` are leaves of the tree of `n` leaves under `expected`.
 /// Every hash of `proof` must be used.
 #[must_use]
-pub fn verify(lease: &LeaseId, expected: &Hash, n: u32, opened: &[(u32, Hash)], proof: &[Hash]) -> bool {
-    climb(n, opened, proof, None).is_some_and(|(top, _)| seal_root(lease, n as usize, &top) == *expected)
+pub fn verify(
+    lease: &LeaseId,
+    expected: &Hash,
+    n: u32,
+    opened: &[(u32, Hash)],
+    proof: &[Hash],
+) -> bool {
+    climb(n, opened, proof, None)
+        .is_some_and(|(top, _)| seal_root(lease, n as usize, &top) == *expected)
 }
 
 /// The proof for `tile` alone, taken out of a multiproof that opens it. `None` if the multiproof does not hold together.
@@ -85,7 +107,12 @@ pub fn path(n: u32, opened: &[(u32, Hash)], proof: &[Hash], tile: u32) -> Option
 }
 
 /// From the opened leaves to the top. Collects the siblings of `watched` and its ancestors on the way.
-fn climb(n: u32, opened: &[(u32, Hash)], proof: &[Hash], watched: Option<u32>) -> Option<(Hash, Vec<Hash>)> {
+fn climb(
+    n: u32,
+    opened: &[(u32, Hash)],
+    proof: &[Hash],
+    watched: Option<u32>,
+) -> Option<(Hash, Vec<Hash>)> {
     let ascending = opened.windows(2).all(|w| w[0].0 < w[1].0);
     if opened.is_empty() || !ascending || opened.iter().any(|(t, _)| *t >= n) {
         return None;

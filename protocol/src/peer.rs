@@ -103,13 +103,16 @@ impl Peer {
             }
             Input::Capacity(capacity) => self.adverts.set_capacity(&mut self.ctx, capacity),
             Input::Submit(submission) => {
-                self.requester.submit(&mut self.ctx, &self.adverts, &mut self.book, *submission);
+                self.requester
+                    .submit(&mut self.ctx, &self.adverts, &mut self.book, *submission);
             }
             Input::Cancel { job } => {
-                self.requester.cancel(&mut self.ctx, &mut self.book, &mut self.collector, job);
+                self.requester
+                    .cancel(&mut self.ctx, &mut self.book, &mut self.collector, job);
             }
             Input::Leave => {
-                self.requester.cancel_all(&mut self.ctx, &mut self.book, &mut self.collector);
+                self.requester
+                    .cancel_all(&mut self.ctx, &mut self.book, &mut self.collector);
                 self.worker.leave(&mut self.ctx);
                 self.adverts.goodbye(&mut self.ctx);
             }
@@ -142,7 +145,9 @@ impl Peer {
             self.worker.restore(record);
         }
         self.adverts.start(&mut self.ctx);
-        self.ctx.timers.set(Timer::Boards, self.ctx.now.after(Duration::from_secs(1)));
+        self.ctx
+            .timers
+            .set(Timer::Boards, self.ctx.now.after(Duration::from_secs(1)));
     }
 
     fn on_timers(&mut self) {
@@ -157,7 +162,12 @@ impl Peer {
                 }
                 Timer::Boards => self.look_boards_up(),
                 Timer::Job(job) => {
-                    self.requester.on_timer(&mut self.ctx, &mut self.book, &mut self.collector, job);
+                    self.requester.on_timer(
+                        &mut self.ctx,
+                        &mut self.book,
+                        &mut self.collector,
+                        job,
+                    );
                 }
                 Timer::Case(id) => self.collector.on_timer(&mut self.ctx, &self.adverts, id),
                 Timer::Ask(job) => {
@@ -173,8 +183,16 @@ impl Peer {
 
     /// An idle worker looks for jobs that nobody offered it.
     fn look_boards_up(&mut self) {
-        self.ctx.timers.set(Timer::Boards, self.ctx.now.after(config::BOARD_LOOKUP));
-        let Some(capacity) = self.adverts.capacity().filter(|c| c.slots > 0 && self.worker.idle()) else { return };
+        self.ctx
+            .timers
+            .set(Timer::Boards, self.ctx.now.after(config::BOARD_LOOKUP));
+        let Some(capacity) = self
+            .adverts
+            .capacity()
+            .filter(|c| c.slots > 0 && self.worker.idle())
+        else {
+            return;
+        };
         for kernel in &capacity.kernels {
             let board = board::key(&self.ctx.swarm, &kernel.class, 0);
             self.ctx.out.push(Output::FindProviders { board });
@@ -182,10 +200,19 @@ impl Peer {
     }
 
     fn on_providers(&mut self, board: Hash, peers: &[PeerKey]) {
-        let Some(capacity) = self.adverts.capacity() else { return };
+        let Some(capacity) = self.adverts.capacity() else {
+            return;
+        };
         let class = capacity.kernels.iter().map(|k| &k.class);
-        let Some(class) = class.into_iter().find(|c| board::key(&self.ctx.swarm, c, 0) == board) else { return };
-        let query = Message::BoardQuery { class: String::clone(class) };
+        let Some(class) = class
+            .into_iter()
+            .find(|c| board::key(&self.ctx.swarm, c, 0) == board)
+        else {
+            return;
+        };
+        let query = Message::BoardQuery {
+            class: String::clone(class),
+        };
         let me = self.ctx.me;
         for peer in peers.iter().filter(|p| **p != me).take(16) {
             self.ctx.send(*peer, &query);
@@ -193,9 +220,12 @@ impl Peer {
     }
 
     fn ask(&mut self, job: JobId) {
-        let Some(capacity) = self.adverts.capacity() else { return };
+        let Some(capacity) = self.adverts.capacity() else {
+            return;
+        };
         let adverts = &self.adverts;
-        self.worker.ask(&mut self.ctx, job, capacity, &|peer| adverts.is_here(peer));
+        self.worker
+            .ask(&mut self.ctx, job, capacity, &|peer| adverts.is_here(peer));
     }
 
     fn on_prepared(&mut self, job: JobId, shape: Result<Shape, Reason>) {
@@ -216,14 +246,22 @@ impl Peer {
     fn on_result(&mut self, task: TaskId, result: Result<Computed, Reason>) {
         match self.ctx.take_task(task) {
             Some(Waiting::Worker(id)) => {
-                let Some(capacity) = self.adverts.capacity() else { return };
+                let Some(capacity) = self.adverts.capacity() else {
+                    return;
+                };
                 self.worker.on_computed(&mut self.ctx, id, result, capacity);
             }
             Some(Waiting::Auditor(id)) => self.auditor.on_computed(&mut self.ctx, id, result),
             Some(Waiting::Collector(id)) => self.collector.on_result(&mut self.ctx, id, result),
             Some(Waiting::Requester(job, slice)) => {
                 let slice = (job, slice);
-                self.requester.on_computed(&mut self.ctx, &mut self.book, &mut self.collector, slice, result);
+                self.requester.on_computed(
+                    &mut self.ctx,
+                    &mut self.book,
+                    &mut self.collector,
+                    slice,
+                    result,
+                );
             }
             None => {}
         }
@@ -237,7 +275,13 @@ impl Peer {
                 return;
             }
             for (id, outcome) in outcomes {
-                self.requester.on_outcome(&mut self.ctx, &mut self.book, &mut self.collector, id, outcome);
+                self.requester.on_outcome(
+                    &mut self.ctx,
+                    &mut self.book,
+                    &mut self.collector,
+                    id,
+                    outcome,
+                );
             }
         }
     }
@@ -254,7 +298,14 @@ impl Peer {
     fn on_record(&mut self, from: PeerKey, record: JobRecord) {
         let job = record.id(&self.ctx.swarm);
         let fresh = self.book.learn(&self.ctx, record).is_some();
-        let Some(record) = self.book.get(&job).filter(|_| fresh || !self.book.is_ended(&job)).cloned() else { return };
+        let Some(record) = self
+            .book
+            .get(&job)
+            .filter(|_| fresh || !self.book.is_ended(&job))
+            .cloned()
+        else {
+            return;
+        };
         let capacity = self.adverts.capacity();
         if capacity.is_some_and(|c| self.worker.consider(&self.ctx, job, &record, c)) {
             // Also a second time: what could not be fetched before may be there now.
@@ -271,7 +322,12 @@ impl Peer {
     }
 
     /// The record of a message's job. Without it the message waits and the sender is asked for it.
-    fn record_for(&mut self, from: PeerKey, job: JobId, message: &dyn Fn() -> Message) -> Option<Arc<JobRecord>> {
+    fn record_for(
+        &mut self,
+        from: PeerKey,
+        job: JobId,
+        message: &dyn Fn() -> Message,
+    ) -> Option<Arc<JobRecord>> {
         let record = self.book.get(&job).cloned();
         if record.is_none() && self.book.park(job, from, message()) {
             self.ctx.send(from, &Message::RecordRequest { job });
@@ -285,22 +341,37 @@ impl Peer {
             Message::BoardQuery { class } => self.requester.on_board_query(ctx, from, &class),
             Message::Record(record) => self.on_record(from, *record),
             Message::RecordRequest { job } => {
-                let record = self.book.get(&job).filter(|r| r.roster.index(&from).is_some());
+                let record = self
+                    .book
+                    .get(&job)
+                    .filter(|r| r.roster.index(&from).is_some());
                 if let Some(record) = record {
                     ctx.send(from, &Message::Record(Box::new((**record).clone())));
                 }
             }
             Message::LeaseRequest { job } => {
-                self.requester.on_lease_request(ctx, &self.adverts, &mut self.collector, from, job);
+                self.requester
+                    .on_lease_request(ctx, &self.adverts, &mut self.collector, from, job);
             }
             Message::LeaseGrant(lease) => self.worker.on_grant(ctx, from, *lease),
-            Message::LeaseRefusal { job, reason: _, retry_ms } => self.worker.on_refusal(ctx, from, job, retry_ms),
-            Message::Commit(commitment) => self.collector.on_commit(ctx, &self.adverts, from, *commitment),
+            Message::LeaseRefusal {
+                job,
+                reason: _,
+                retry_ms,
+            } => self.worker.on_refusal(ctx, from, job, retry_ms),
+            Message::Commit(commitment) => {
+                self.collector
+                    .on_commit(ctx, &self.adverts, from, *commitment)
+            }
             Message::CommitAck { lease } => self.worker.on_commit_ack(ctx, from, lease),
             Message::LockRequest { lease, commitment } => {
-                let again = || Message::LockRequest { lease: lease.clone(), commitment: commitment.clone() };
+                let again = || Message::LockRequest {
+                    lease: lease.clone(),
+                    commitment: commitment.clone(),
+                };
                 if let Some(record) = self.record_for(from, lease.body.job, &again) {
-                    self.witness.on_lock_request(&mut self.ctx, from, &record, &lease, &commitment);
+                    self.witness
+                        .on_lock_request(&mut self.ctx, from, &record, &lease, &commitment);
                 }
             }
             Message::Locked(lock) => self.collector.on_locked(ctx, &self.adverts, from, lock),
@@ -308,17 +379,29 @@ impl Peer {
                 self.witness.on_lock_set(ctx, from, &set);
                 self.worker.on_lock_set(ctx, from, *set);
             }
-            Message::Reveal { lease, nonce } => self.collector.on_reveal(ctx, &self.adverts, from, lease, nonce),
+            Message::Reveal { lease, nonce } => {
+                self.collector
+                    .on_reveal(ctx, &self.adverts, from, lease, nonce)
+            }
             Message::AuditCall(call) => {
                 let job = call.lease.body.job;
-                if let Some(record) = self.record_for(from, job, &|| Message::AuditCall(call.clone())) {
+                if let Some(record) =
+                    self.record_for(from, job, &|| Message::AuditCall(call.clone()))
+                {
                     self.on_audit_call(from, &record, *call);
                 }
             }
-            Message::Seed { lease, nonces, steward_nonce } => {
+            Message::Seed {
+                lease,
+                nonces,
+                steward_nonce,
+            } => {
                 self.worker.on_seed(ctx, from, lease, nonces, steward_nonce);
             }
-            Message::Seal { lease, digest } => self.collector.on_seal(ctx, &self.adverts, from, lease, digest),
+            Message::Seal { lease, digest } => {
+                self.collector
+                    .on_seal(ctx, &self.adverts, from, lease, digest)
+            }
             Message::SealList(list) => {
                 self.auditor.on_seal_list(ctx, from, &list);
                 self.worker.on_seal_list(ctx, from, *list);
@@ -329,9 +412,15 @@ impl Peer {
             }
             Message::OpeningAck { lease } => self.worker.on_opening_ack(ctx, from, lease),
             Message::OpeningRequest { lease } => self.auditor.on_opening_request(ctx, from, lease),
-            Message::Attest { attestation, proof } => self.collector.on_attest(ctx, from, &attestation, proof),
+            Message::Attest { attestation, proof } => {
+                self.collector.on_attest(ctx, from, &attestation, proof)
+            }
             Message::Audited { lease } => self.worker.on_audited(ctx, from, lease),
-            Message::Output { lease, blob, secret } => self.collector.on_output(ctx, from, lease, blob, secret),
+            Message::Output {
+                lease,
+                blob,
+                secret,
+            } => self.collector.on_output(ctx, from, lease, blob, secret),
             Message::Stored(stored) => self.worker.on_stored(ctx, from, &stored),
             Message::Receipt(receipt) => self.worker.on_receipt(ctx, from, receipt),
             Message::LeaseEnded { lease, reason } => {
@@ -349,13 +438,20 @@ impl Peer {
         }
     }
 
-    fn on_audit_call(&mut self, from: PeerKey, record: &Arc<JobRecord>, call: crate::message::AuditCall) {
+    fn on_audit_call(
+        &mut self,
+        from: PeerKey,
+        record: &Arc<JobRecord>,
+        call: crate::message::AuditCall,
+    ) {
         let id = call.lease.body.id(&self.ctx.swarm);
         let (job, worker) = (call.lease.body.job, call.lease.body.worker);
         if !self.auditor.on_call(&mut self.ctx, from, record, call) {
             return;
         }
-        let sources: Vec<_> = [from, worker, record.manifest.body.requester].into_iter().collect();
+        let sources: Vec<_> = [from, worker, record.manifest.body.requester]
+            .into_iter()
+            .collect();
         match self.book.prepare(&mut self.ctx, &job, &sources) {
             Prepared::Yes => self.auditor.compute(&mut self.ctx, id),
             Prepared::No | Prepared::Asked => {}

@@ -107,7 +107,9 @@ impl Reason {
             Self::NoOpening => "check the worker's connection",
             Self::DeviceFailed => "run `starling doctor` on the worker",
             Self::BadJob => "change the size or the number of samples of the job",
-            Self::NoQuorum | Self::NotDelivered | Self::WorkerLeft => "nothing to do: the slice is leased again",
+            Self::NoQuorum | Self::NotDelivered | Self::WorkerLeft => {
+                "nothing to do: the slice is leased again"
+            }
             Self::FetchFailed => "check the connection to the peers that hold the data",
             Self::StorageFull => "free disk space, or raise `limits.blobs_gib` in config.toml",
         }

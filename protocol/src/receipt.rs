@@ -169,19 +169,40 @@ impl Receipt {
 
         ensure(codec::encode(self).len() <= config::RECEIPT_MAX, TooLong)?;
         rules::check_lease(record, lease, swarm)?;
-        ensure(commitment.lease == id && commitment.tiles == n, Mismatch("commitment"))?;
+        ensure(
+            commitment.lease == id && commitment.tiles == n,
+            Mismatch("commitment"),
+        )?;
         let witnesses = rules::check_lock_set(record, lease, id, &self.lock_set.body)?;
-        rules::check_nonces(lease, &self.lock_set.body, &self.nonces, &self.steward_nonce)?;
+        rules::check_nonces(
+            lease,
+            &self.lock_set.body,
+            &self.nonces,
+            &self.steward_nonce,
+        )?;
         let seed = draw::seed(&id, &commitment.root, &self.nonces, &self.steward_nonce);
         let auditors = rules::check_seal_list(record, lease, id, &self.seal_list.body, &seed)?;
-        let (mut committee, audited_tiles) = self.check_quorum(record, seed, n, &auditors, swarm, verifier)?;
+        let (mut committee, audited_tiles) =
+            self.check_quorum(record, seed, n, &auditors, swarm, verifier)?;
         committee.extend(witnesses.iter().copied());
 
-        rules::check_locks(&witnesses, &self.lock_set.body, commitment.root, swarm, verifier)?;
+        rules::check_locks(
+            &witnesses,
+            &self.lock_set.body,
+            commitment.root,
+            swarm,
+            verifier,
+        )?;
         self.check_signatures(swarm, verifier)?;
         if let Some(storer) = &self.stored {
-            ensure(record.is_steward(&storer.peer) || storer.peer == manifest.requester, Mismatch("storer"))?;
-            let stored = Stored { lease: id, root: commitment.root };
+            ensure(
+                record.is_steward(&storer.peer) || storer.peer == manifest.requester,
+                Mismatch("storer"),
+            )?;
+            let stored = Stored {
+                lease: id,
+                root: commitment.root,
+            };
             let ok = verifier.verify(&storer.peer, &stored.digest(swarm), &storer.signature);
             ensure(ok, ReceiptError::Signature("storer"))?;
         }
@@ -219,26 +240,46 @@ impl Receipt {
         let lease = &self.lease.body;
         let attested = |peer: &PeerKey, tiles: u16, nonce: Hash, signature: &Signature| {
             let (lease, opening) = (self.commitment.body.lease, self.opening);
-            let attestation = Attestation { lease, seed, opening, agree: true, tiles, nonce };
+            let attestation = Attestation {
+                lease,
+                seed,
+                opening,
+                agree: true,
+                tiles,
+                nonce,
+            };
             verifier.verify(peer, &attestation.digest(swarm), signature)
         };
         match &self.quorum {
             Quorum::Auditors(agreements) => {
                 let need = lease.intensity.quorum();
-                ensure(need > 0 && agreements.len() == need, BelowQuorum { got: agreements.len(), need })?;
+                ensure(
+                    need > 0 && agreements.len() == need,
+                    BelowQuorum {
+                        got: agreements.len(),
+                        need,
+                    },
+                )?;
                 let drawn = u32::from(lease.intensity.s).min(n);
                 let peers = rules::drawn(record, auditors, agreements.iter().map(|a| a.auditor));
                 let peers = peers.ok_or(NotDrawn("attesting auditor"))?;
                 for (peer, a) in peers.iter().zip(agreements) {
                     ensure(u32::from(a.tiles) == drawn, Mismatch("attestation"))?;
-                    ensure(attested(peer, a.tiles, a.nonce, &a.signature), ReceiptError::Signature("auditor"))?;
+                    ensure(
+                        attested(peer, a.tiles, a.nonce, &a.signature),
+                        ReceiptError::Signature("auditor"),
+                    )?;
                 }
                 Ok((peers.into_iter().collect(), u64::from(drawn) * need as u64))
             }
             Quorum::SelfChecked { tiles, signature } => {
                 let requester = &record.manifest.body.requester;
-                let enough = u32::from(*tiles) >= config::SELF_CHECK_TILES.min(n) && u32::from(*tiles) <= n;
-                ensure(self.seal_list.body.requester_draw && enough, Mismatch("self-check"))?;
+                let enough =
+                    u32::from(*tiles) >= config::SELF_CHECK_TILES.min(n) && u32::from(*tiles) <= n;
+                ensure(
+                    self.seal_list.body.requester_draw && enough,
+                    Mismatch("self-check"),
+                )?;
                 let ok = attested(requester, *tiles, Hash::default(), signature);
                 ensure(ok, ReceiptError::Signature("requester"))?;
                 Ok((BTreeSet::from([*requester]), u64::from(*tiles)))
@@ -246,11 +287,18 @@ impl Receipt {
         }
     }
 
-    fn check_signatures(&self, swarm: &SwarmId, verifier: &dyn Verifier) -> Result<(), ReceiptError> {
+    fn check_signatures(
+        &self,
+        swarm: &SwarmId,
+        verifier: &dyn Verifier,
+    ) -> Result<(), ReceiptError> {
         let (steward, worker) = (&self.lease.body.steward, &self.lease.body.worker);
         let signed = |ok, who| ensure(ok, ReceiptError::Signature(who));
         signed(self.lease.verify(swarm, verifier, steward), "lease")?;
-        signed(self.commitment.verify(swarm, verifier, worker), "commitment")?;
+        signed(
+            self.commitment.verify(swarm, verifier, worker),
+            "commitment",
+        )?;
         signed(self.lock_set.verify(swarm, verifier, steward), "lock set")?;
         signed(self.seal_list.verify(swarm, verifier, steward), "seal list")
     }

@@ -47,9 +47,17 @@ pub(crate) struct Requester {
 }
 
 impl Requester {
-    pub(crate) fn submit(&mut self, ctx: &mut Context, adverts: &Adverts, book: &mut Book, submission: Submission) {
+    pub(crate) fn submit(
+        &mut self,
+        ctx: &mut Context,
+        adverts: &Adverts,
+        book: &mut Book,
+        submission: Submission,
+    ) {
         if self.jobs.len() >= config::OWN_JOBS_MAX {
-            ctx.notify(Event::SubmitRefused { reason: Reason::Busy });
+            ctx.notify(Event::SubmitRefused {
+                reason: Reason::Busy,
+            });
             return;
         }
         let mut able: Vec<(u64, PeerKey)> = adverts
@@ -61,37 +69,78 @@ impl Requester {
         able.sort_unstable_by(|a, b| b.cmp(a));
         able.truncate(config::ROSTER_MAX);
         if able.is_empty() {
-            ctx.notify(Event::SubmitRefused { reason: Reason::NoEligiblePeer });
+            ctx.notify(Event::SubmitRefused {
+                reason: Reason::NoEligiblePeer,
+            });
             return;
         }
         let median = able[able.len() / 2].0;
-        let record = self.draw_up(ctx, submission, able.iter().map(|(_, peer)| *peer).collect(), median);
+        let record = self.draw_up(
+            ctx,
+            submission,
+            able.iter().map(|(_, peer)| *peer).collect(),
+            median,
+        );
         let (slices, tiles) = (record.manifest.body.slices(), record.manifest.body.tiles);
-        let (roster, class) = (record.roster.peers().len(), record.manifest.body.class.clone());
+        let (roster, class) = (
+            record.roster.peers().len(),
+            record.manifest.body.class.clone(),
+        );
         let Some(job) = book.learn(ctx, record.clone()) else {
-            ctx.notify(Event::SubmitRefused { reason: Reason::BadJob });
+            ctx.notify(Event::SubmitRefused {
+                reason: Reason::BadJob,
+            });
             return;
         };
         let record = Arc::new(record);
         let table = Table::new(record.clone(), job, &ctx.me);
-        let involved = able.iter().take(OFFERS_MAX).map(|(_, peer)| *peer).collect();
-        let entry = Job { table, involved, starved: 0, own_failures: 0, leases: BTreeMap::new() };
+        let involved = able
+            .iter()
+            .take(OFFERS_MAX)
+            .map(|(_, peer)| *peer)
+            .collect();
+        let entry = Job {
+            table,
+            involved,
+            starved: 0,
+            own_failures: 0,
+            leases: BTreeMap::new(),
+        };
         self.jobs.insert(job, entry);
-        ctx.persist(Record::Submitted { record: Box::new((*record).clone()) });
-        ctx.notify(Event::Submitted { job, slices, tiles, roster });
-        ctx.out.push(Output::Provide { board: board::key(&ctx.swarm, &class, 0) });
+        ctx.persist(Record::Submitted {
+            record: Box::new((*record).clone()),
+        });
+        ctx.notify(Event::Submitted {
+            job,
+            slices,
+            tiles,
+            roster,
+        });
+        ctx.out.push(Output::Provide {
+            board: board::key(&ctx.swarm, &class, 0),
+        });
         book.prepare(ctx, &job, &[]);
         self.offer(ctx, &job);
-        ctx.timers.set(Timer::Job(job), ctx.now.after(config::STARVED_WAIT));
+        ctx.timers
+            .set(Timer::Job(job), ctx.now.after(config::STARVED_WAIT));
     }
 
-    fn draw_up(&self, ctx: &mut Context, submission: Submission, peers: Vec<PeerKey>, rate: u64) -> JobRecord {
+    fn draw_up(
+        &self,
+        ctx: &mut Context,
+        submission: Submission,
+        peers: Vec<PeerKey>,
+        rate: u64,
+    ) -> JobRecord {
         let shape = submission.shape;
         let roster = Roster::new(peers);
-        let per_slice = u64::from(ctx.genesis.slice_ms).saturating_mul(rate) / 1000 / shape.units_per_tile.max(1);
+        let per_slice = u64::from(ctx.genesis.slice_ms).saturating_mul(rate)
+            / 1000
+            / shape.units_per_tile.max(1);
         let least = config::SLICE_TILES_MIN.min(shape.tiles);
         let slice_tiles = submission.slice_tiles.map_or(per_slice, u64::from);
-        let slice_tiles = slice_tiles.clamp(u64::from(least), u64::from(config::SLICE_TILES_MAX)) as u32;
+        let slice_tiles =
+            slice_tiles.clamp(u64::from(least), u64::from(config::SLICE_TILES_MAX)) as u32;
         let salt = ctx.nonce();
         let deadline_s = ctx.unix_s().saturating_add(submission.deadline_in_s);
         let manifest = ctx.sign(Manifest {
@@ -115,13 +164,24 @@ impl Requester {
             salt,
         });
         let job = manifest.body.id(&ctx.swarm);
-        let appointment = ctx.sign(Appointment { job, stewards: alloc::vec![ctx.me], until_s: deadline_s, number: 0 });
-        JobRecord { manifest, appointment, roster }
+        let appointment = ctx.sign(Appointment {
+            job,
+            stewards: alloc::vec![ctx.me],
+            until_s: deadline_s,
+            number: 0,
+        });
+        JobRecord {
+            manifest,
+            appointment,
+            roster,
+        }
     }
 
     /// Offers the job to those who may take it.
     fn offer(&self, ctx: &mut Context, job: &JobId) {
-        let Some(entry) = self.jobs.get(job) else { return };
+        let Some(entry) = self.jobs.get(job) else {
+            return;
+        };
         let message = Message::Record(Box::new((*entry.table.record).clone()));
         for peer in entry.involved.iter().filter(|p| entry.table.accepts(p)) {
             ctx.send(*peer, &message);
@@ -131,7 +191,9 @@ impl Requester {
     /// The open jobs of a class that name `peer` in their roster.
     pub(crate) fn on_board_query(&self, ctx: &mut Context, from: PeerKey, class: &str) {
         let open = self.jobs.values().map(|j| &j.table).filter(|t| {
-            t.record.manifest.body.class == class && t.record.roster.index(&from).is_some() && t.next_open().is_some()
+            t.record.manifest.body.class == class
+                && t.record.roster.index(&from).is_some()
+                && t.next_open().is_some()
         });
         for table in open.take(4) {
             ctx.send(from, &Message::Record(Box::new((*table.record).clone())));
@@ -147,7 +209,14 @@ impl Requester {
         job: JobId,
     ) {
         let refuse = |ctx: &mut Context, reason, retry_ms| {
-            ctx.send(from, &Message::LeaseRefusal { job, reason, retry_ms });
+            ctx.send(
+                from,
+                &Message::LeaseRefusal {
+                    job,
+                    reason,
+                    retry_ms,
+                },
+            );
         };
         let Some(entry) = self.jobs.get_mut(&job) else {
             refuse(ctx, Reason::JobDone, 0);
@@ -171,11 +240,14 @@ impl Requester {
             Grant::Slice(slice) => {
                 let record = entry.table.record.clone();
                 let manifest = &record.manifest.body;
-                let units = u64::from(manifest.tiles_in(slice)).saturating_mul(manifest.units_per_tile);
+                let units =
+                    u64::from(manifest.tiles_in(slice)).saturating_mul(manifest.units_per_tile);
                 let rate = adverts.rate(&from, &manifest.kernel).unwrap_or(1);
                 // Four times what it claims to need, and its queue before that.
                 let claimed = Duration::from_millis(units.saturating_mul(4_000) / rate);
-                let ttl = claimed.saturating_add(config::LEASE_TTL_MIN).min(config::LEASE_TTL_MAX);
+                let ttl = claimed
+                    .saturating_add(config::LEASE_TTL_MIN)
+                    .min(config::LEASE_TTL_MAX);
                 let nonce = ctx.nonce();
                 let lease = ctx.sign(Lease {
                     job,
@@ -192,7 +264,11 @@ impl Requester {
                 entry.leases.insert(id, (slice, from));
                 entry.starved = 0;
                 ctx.send(from, &Message::LeaseGrant(Box::new(lease.clone())));
-                ctx.notify(Event::Leased { job, slice, worker: from });
+                ctx.notify(Event::Leased {
+                    job,
+                    slice,
+                    worker: from,
+                });
                 collector.begin(ctx, &record, lease, nonce);
             }
         }
@@ -207,39 +283,80 @@ impl Requester {
         id: LeaseId,
         outcome: Outcome,
     ) {
-        let found = self.jobs.iter_mut().find_map(|(job, e)| e.leases.get(&id).copied().map(|l| (*job, e, l)));
-        let Some((job, entry, (slice, worker))) = found else { return };
+        let found = self
+            .jobs
+            .iter_mut()
+            .find_map(|(job, e)| e.leases.get(&id).copied().map(|l| (*job, e, l)));
+        let Some((job, entry, (slice, worker))) = found else {
+            return;
+        };
         match outcome {
             Outcome::Committed => {
                 entry.table.committed(slice, &worker, id);
                 ctx.notify(Event::Committed { job, slice, worker });
             }
-            Outcome::Auditing(auditors) => ctx.notify(Event::Auditing { job, slice, auditors }),
+            Outcome::Auditing(auditors) => ctx.notify(Event::Auditing {
+                job,
+                slice,
+                auditors,
+            }),
             Outcome::FalseAccusation { accuser } => {
-                ctx.notify(Event::FalseAccusation { job, slice, accuser, worker });
+                ctx.notify(Event::FalseAccusation {
+                    job,
+                    slice,
+                    accuser,
+                    worker,
+                });
             }
             Outcome::Done { blob, receipt } => {
                 entry.leases.remove(&id);
                 entry.table.ended(slice, &worker, id, true);
-                ctx.notify(Event::SliceDone { job, slice, worker, blob, receipt: Some(receipt) });
+                ctx.notify(Event::SliceDone {
+                    job,
+                    slice,
+                    worker,
+                    blob,
+                    receipt: Some(receipt),
+                });
                 self.finish_if_done(ctx, book, collector, job);
             }
             Outcome::NotStored => self.reopen(ctx, job, id, slice, worker, Reason::NotDelivered),
             Outcome::Ended { reason, blame, by } => {
                 if blame {
                     entry.table.exclude(worker);
-                    ctx.notify(Event::CheatCaught { job, slice, worker, by, reason });
+                    ctx.notify(Event::CheatCaught {
+                        job,
+                        slice,
+                        worker,
+                        by,
+                        reason,
+                    });
                 }
                 self.reopen(ctx, job, id, slice, worker, reason);
             }
         }
     }
 
-    fn reopen(&mut self, ctx: &mut Context, job: JobId, id: LeaseId, slice: u32, worker: PeerKey, reason: Reason) {
-        let Some(entry) = self.jobs.get_mut(&job) else { return };
+    fn reopen(
+        &mut self,
+        ctx: &mut Context,
+        job: JobId,
+        id: LeaseId,
+        slice: u32,
+        worker: PeerKey,
+        reason: Reason,
+    ) {
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
         entry.leases.remove(&id);
         entry.table.ended(slice, &worker, id, false);
-        ctx.notify(Event::SliceReopened { job, slice, worker, reason });
+        ctx.notify(Event::SliceReopened {
+            job,
+            slice,
+            worker,
+            reason,
+        });
         if !entry.involved.iter().any(|p| entry.table.accepts(p)) {
             // Nobody is left to wait for.
             entry.starved = config::STARVED_MAX;
@@ -248,13 +365,22 @@ impl Requester {
     }
 
     /// The `Job` timer: is anybody computing?
-    pub(crate) fn on_timer(&mut self, ctx: &mut Context, book: &mut Book, collector: &mut Collector, job: JobId) {
-        let Some(entry) = self.jobs.get_mut(&job) else { return };
+    pub(crate) fn on_timer(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        collector: &mut Collector,
+        job: JobId,
+    ) {
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
         if entry.table.record.manifest.body.deadline_s <= ctx.unix_s() {
             self.end(ctx, book, collector, job, Reason::DeadlinePassed);
             return;
         }
-        ctx.timers.set(Timer::Job(job), ctx.now.after(config::STARVED_WAIT));
+        ctx.timers
+            .set(Timer::Job(job), ctx.now.after(config::STARVED_WAIT));
         if !entry.table.is_starved() {
             return;
         }
@@ -268,8 +394,12 @@ impl Requester {
 
     /// Nobody else does it.
     fn compute_own(&mut self, ctx: &mut Context, job: JobId) {
-        let Some(entry) = self.jobs.get_mut(&job) else { return };
-        let Some(slice) = entry.table.next_open() else { return };
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        let Some(slice) = entry.table.next_open() else {
+            return;
+        };
         let tiles = entry.table.record.manifest.body.tiles_of(slice).collect();
         let task = ctx.compute(Waiting::Requester(job, slice), job, tiles, Purpose::Own);
         entry.table.own(slice, task);
@@ -283,11 +413,21 @@ impl Requester {
         (job, slice): (JobId, u32),
         result: Result<Computed, Reason>,
     ) {
-        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
         match result {
-            Ok(Computed { blob: Some(blob), .. }) => {
+            Ok(Computed {
+                blob: Some(blob), ..
+            }) => {
                 entry.table.finish(slice);
-                ctx.notify(Event::SliceDone { job, slice, worker: ctx.me, blob, receipt: None });
+                ctx.notify(Event::SliceDone {
+                    job,
+                    slice,
+                    worker: ctx.me,
+                    blob,
+                    receipt: None,
+                });
                 if entry.table.is_starved() {
                     self.compute_own(ctx, job);
                 }
@@ -303,37 +443,77 @@ impl Requester {
         }
     }
 
-    fn finish_if_done(&mut self, ctx: &mut Context, book: &mut Book, collector: &mut Collector, job: JobId) {
+    fn finish_if_done(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        collector: &mut Collector,
+        job: JobId,
+    ) {
         if self.jobs.get(&job).is_some_and(|e| e.table.is_done()) {
             self.end(ctx, book, collector, job, Reason::JobDone);
         }
     }
 
-    pub(crate) fn cancel(&mut self, ctx: &mut Context, book: &mut Book, collector: &mut Collector, job: JobId) {
+    pub(crate) fn cancel(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        collector: &mut Collector,
+        job: JobId,
+    ) {
         self.end(ctx, book, collector, job, Reason::Cancelled);
     }
 
-    pub(crate) fn cancel_all(&mut self, ctx: &mut Context, book: &mut Book, collector: &mut Collector) {
+    pub(crate) fn cancel_all(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        collector: &mut Collector,
+    ) {
         let jobs: Vec<_> = self.jobs.keys().copied().collect();
         for job in jobs {
             self.cancel(ctx, book, collector, job);
         }
     }
 
-    fn end(&mut self, ctx: &mut Context, book: &mut Book, collector: &mut Collector, job: JobId, reason: Reason) {
-        let Some(entry) = self.jobs.remove(&job) else { return };
+    fn end(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        collector: &mut Collector,
+        job: JobId,
+        reason: Reason,
+    ) {
+        let Some(entry) = self.jobs.remove(&job) else {
+            return;
+        };
         ctx.timers.clear(Timer::Job(job));
         collector.cancel(ctx, &job, reason);
-        entry.table.own_tasks().into_iter().for_each(|task| ctx.abort(Some(task)));
+        entry
+            .table
+            .own_tasks()
+            .into_iter()
+            .for_each(|task| ctx.abort(Some(task)));
         for peer in &entry.involved {
             ctx.send(*peer, &Message::JobEnded { job, reason });
         }
         let class = &entry.table.record.manifest.body.class;
-        if !self.jobs.values().any(|j| j.table.record.manifest.body.class == *class) {
-            ctx.out.push(Output::StopProviding { board: board::key(&ctx.swarm, class, 0) });
+        if !self
+            .jobs
+            .values()
+            .any(|j| j.table.record.manifest.body.class == *class)
+        {
+            ctx.out.push(Output::StopProviding {
+                board: board::key(&ctx.swarm, class, 0),
+            });
         }
         book.end(&job);
         book.release(ctx, &job);
-        ctx.notify(if reason == Reason::JobDone { Event::JobDone { job } } else { Event::JobFailed { job, reason } });
+        ctx.notify(if reason == Reason::JobDone {
+            Event::JobDone { job }
+        } else {
+            Event::JobFailed { job, reason }
+        });
     }
 }

@@ -41,8 +41,16 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    pub(crate) fn new(now: Time, asked: impl IntoIterator<Item = PeerKey>, patience: Duration) -> Self {
-        Self { asked_at: now, waiting: asked.into_iter().collect(), patience }
+    pub(crate) fn new(
+        now: Time,
+        asked: impl IntoIterator<Item = PeerKey>,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            asked_at: now,
+            waiting: asked.into_iter().collect(),
+            patience,
+        }
     }
 
     /// Whether `peer`'s answer was still awaited; it is not any more.
@@ -61,7 +69,11 @@ impl Round {
     /// When those still waited for count as silent.
     pub(crate) fn deadline(&self, silences: &Silences) -> Time {
         let all_silent = self.waiting.iter().all(|p| silences.often(p));
-        self.asked_at.after(if all_silent { config::SILENT_WAIT.min(self.patience) } else { self.patience })
+        self.asked_at.after(if all_silent {
+            config::SILENT_WAIT.min(self.patience)
+        } else {
+            self.patience
+        })
     }
 
     /// Gives up on everybody who has not answered.

@@ -22,7 +22,11 @@ fn in_rank_order(ranks: &[PeerKey], members: &[PeerKey]) -> bool {
 }
 
 /// The peers behind roster indices, if they stand in rank order.
-pub(crate) fn drawn(record: &JobRecord, ranks: &[PeerKey], indices: impl Iterator<Item = u16>) -> Option<Vec<PeerKey>> {
+pub(crate) fn drawn(
+    record: &JobRecord,
+    ranks: &[PeerKey],
+    indices: impl Iterator<Item = u16>,
+) -> Option<Vec<PeerKey>> {
     let peers: Option<Vec<_>> = indices.map(|i| record.roster.peer(i)).collect();
     peers.filter(|p| in_rank_order(ranks, p))
 }
@@ -37,20 +41,40 @@ pub(crate) fn witness_ranks(record: &JobRecord, lease: &Lease) -> Vec<PeerKey> {
 
 /// The peers that may audit under `seed`, in rank order.
 pub(crate) fn auditor_ranks(record: &JobRecord, lease: &Lease, seed: &Hash) -> Vec<PeerKey> {
-    let mut ranks = record.roster.ranks(&lease.worker, &draw::auditor_target(seed));
+    let mut ranks = record
+        .roster
+        .ranks(&lease.worker, &draw::auditor_target(seed));
     ranks.truncate(lease.intensity.ranks(ranks.len()));
     ranks
 }
 
 /// What makes a lease one of the record's: its job, slice, steward, worker, appointment and intensity.
-pub(crate) fn check_lease(record: &JobRecord, lease: &Lease, swarm: &SwarmId) -> Result<(), ReceiptError> {
+pub(crate) fn check_lease(
+    record: &JobRecord,
+    lease: &Lease,
+    swarm: &SwarmId,
+) -> Result<(), ReceiptError> {
     let manifest = &record.manifest.body;
     let mismatch = ReceiptError::Mismatch;
-    ensure(lease.job == record.id(swarm) && lease.slice < manifest.slices(), mismatch("lease"))?;
-    ensure(lease.appointment == record.appointment.digest(swarm), mismatch("appointment"))?;
+    ensure(
+        lease.job == record.id(swarm) && lease.slice < manifest.slices(),
+        mismatch("lease"),
+    )?;
+    ensure(
+        lease.appointment == record.appointment.digest(swarm),
+        mismatch("appointment"),
+    )?;
     ensure(record.is_steward(&lease.steward), mismatch("steward"))?;
-    ensure(record.roster.index(&lease.worker).is_some(), mismatch("worker"))?;
-    ensure(lease.intensity.meets(&manifest.floor, record.roster.eligible(&lease.worker)), mismatch("intensity"))
+    ensure(
+        record.roster.index(&lease.worker).is_some(),
+        mismatch("worker"),
+    )?;
+    ensure(
+        lease
+            .intensity
+            .meets(&manifest.floor, record.roster.eligible(&lease.worker)),
+        mismatch("intensity"),
+    )
 }
 
 /// Witnesses in rank order, if the set is made of drawn ones.
@@ -61,13 +85,19 @@ pub(crate) fn check_lock_set(
     set: &LockSet,
 ) -> Result<Vec<PeerKey>, ReceiptError> {
     let full = config::WITNESSES.min(record.roster.eligible(&lease.worker));
-    ensure(set.lease == id && set.locks.len() <= full, ReceiptError::Mismatch("lock set"))?;
+    ensure(
+        set.lease == id && set.locks.len() <= full,
+        ReceiptError::Mismatch("lock set"),
+    )?;
     let ranks = witness_ranks(record, lease);
     let witnesses = drawn(record, &ranks, set.locks.iter().map(|l| l.witness));
     let witnesses = witnesses.ok_or(ReceiptError::NotDrawn("witness"))?;
     let skipped = drawn(record, &ranks, set.skipped.iter().copied());
     let skipped = skipped.ok_or(ReceiptError::NotDrawn("skipped witness"))?;
-    ensure(accounted(&ranks, &witnesses, &skipped, full), ReceiptError::Mismatch("lock set"))?;
+    ensure(
+        accounted(&ranks, &witnesses, &skipped, full),
+        ReceiptError::Mismatch("lock set"),
+    )?;
     Ok(witnesses)
 }
 
@@ -75,7 +105,9 @@ pub(crate) fn check_lock_set(
 /// that no collector picks its friends in silence.
 fn accounted(ranks: &[PeerKey], present: &[PeerKey], skipped: &[PeerKey], full: usize) -> bool {
     let asked = present.len() + skipped.len();
-    let gapless = ranks.get(..asked).is_some_and(|r| r.iter().all(|p| present.contains(p) || skipped.contains(p)));
+    let gapless = ranks
+        .get(..asked)
+        .is_some_and(|r| r.iter().all(|p| present.contains(p) || skipped.contains(p)));
     gapless && (present.len() == full || asked == ranks.len())
 }
 
@@ -88,7 +120,11 @@ pub(crate) fn check_locks(
     verifier: &dyn Verifier,
 ) -> Result<(), ReceiptError> {
     for (witness, entry) in witnesses.iter().zip(&set.locks) {
-        let lock = Lock { lease: set.lease, root, nonce_digest: entry.nonce_digest };
+        let lock = Lock {
+            lease: set.lease,
+            root,
+            nonce_digest: entry.nonce_digest,
+        };
         let ok = verifier.verify(witness, &lock.digest(swarm), &entry.signature);
         ensure(ok, ReceiptError::Signature("lock"))?;
     }
@@ -102,13 +138,22 @@ pub(crate) fn check_nonces(
     nonces: &[Option<Hash>],
     steward_nonce: &Hash,
 ) -> Result<(), ReceiptError> {
-    ensure(nonces.len() == set.locks.len(), ReceiptError::Mismatch("nonces"))?;
+    ensure(
+        nonces.len() == set.locks.len(),
+        ReceiptError::Mismatch("nonces"),
+    )?;
     for (lock, nonce) in set.locks.iter().zip(nonces) {
         let opens = nonce.is_none_or(|n| draw::nonce_digest(&n) == lock.nonce_digest);
         ensure(opens, ReceiptError::Nonce("witness"))?;
     }
-    ensure(nonces.iter().filter(|n| n.is_none()).count() < 2, ReceiptError::NoncesMissing)?;
-    ensure(draw::nonce_digest(steward_nonce) == lease.nonce_digest, ReceiptError::Nonce("steward"))
+    ensure(
+        nonces.iter().filter(|n| n.is_none()).count() < 2,
+        ReceiptError::NoncesMissing,
+    )?;
+    ensure(
+        draw::nonce_digest(steward_nonce) == lease.nonce_digest,
+        ReceiptError::Nonce("steward"),
+    )
 }
 
 /// Listed auditors in rank order, if all named peers were drawn.
@@ -129,6 +174,9 @@ pub(crate) fn check_seal_list(
     let skipped = drawn(record, &ranks, list.skipped.iter().copied());
     let skipped = skipped.ok_or(ReceiptError::NotDrawn("skipped auditor"))?;
     let full = usize::from(lease.intensity.k);
-    ensure(accounted(&ranks, &auditors, &skipped, full), ReceiptError::Mismatch("seal list"))?;
+    ensure(
+        accounted(&ranks, &auditors, &skipped, full),
+        ReceiptError::Mismatch("seal list"),
+    )?;
     Ok(auditors)
 }

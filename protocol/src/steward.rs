@@ -71,7 +71,9 @@ pub(crate) enum Grant {
 impl Table {
     pub(crate) fn new(record: Arc<JobRecord>, job: JobId, steward: &PeerKey) -> Self {
         let count = record.manifest.body.slices();
-        let keys: Vec<_> = (0..count).map(|s| draw::rendezvous(steward, &job, s)).collect();
+        let keys: Vec<_> = (0..count)
+            .map(|s| draw::rendezvous(steward, &job, s))
+            .collect();
         Self {
             slices: alloc::vec![SliceState::Open; count as usize],
             open: keys.iter().copied().zip(0..count).collect(),
@@ -102,7 +104,11 @@ impl Table {
         if standing.unreceipted.len() >= config::UNRECEIPTED_MAX {
             return Grant::Refused(Reason::TooManyUnreceipted, retry_ms);
         }
-        match self.open.iter().find(|(_, slice)| !standing.barred.contains(slice)) {
+        match self
+            .open
+            .iter()
+            .find(|(_, slice)| !standing.barred.contains(slice))
+        {
             Some((_, slice)) => Grant::Slice(*slice),
             None => Grant::Refused(Reason::NothingOpen, retry_ms),
         }
@@ -187,11 +193,23 @@ impl Table {
 
     /// The tasks of own computations.
     pub(crate) fn own_tasks(&self) -> Vec<TaskId> {
-        self.slices.iter().filter_map(|s| if let SliceState::Own(task) = s { Some(*task) } else { None }).collect()
+        self.slices
+            .iter()
+            .filter_map(|s| {
+                if let SliceState::Own(task) = s {
+                    Some(*task)
+                } else {
+                    None
+                }
+            })
+            .collect()
     }
 
     /// Whether `worker` may still get a lease, as far as this job is concerned.
     pub(crate) fn accepts(&self, worker: &PeerKey) -> bool {
-        !self.workers.get(worker).is_some_and(|s| s.excluded || s.lapsed >= config::FAILURES_MAX)
+        !self
+            .workers
+            .get(worker)
+            .is_some_and(|s| s.excluded || s.lapsed >= config::FAILURES_MAX)
     }
 }

@@ -77,6 +77,9 @@ impl Timers {
     }
 
     pub(crate) fn next(&self) -> Option<Deadline> {
-        self.queue.first().map(|(at, timer)| Deadline { at: *at, reason: timer.reason() })
+        self.queue.first().map(|(at, timer)| Deadline {
+            at: *at,
+            reason: timer.reason(),
+        })
     }
 }

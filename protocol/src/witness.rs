@@ -46,10 +46,25 @@ impl Witness {
     /// Takes back what the log holds.
     pub(crate) fn restore(&mut self, record: &Record) {
         match record {
-            Record::Locked { job, slice, worker, collector, lease, root, nonce, until_s } => {
+            Record::Locked {
+                job,
+                slice,
+                worker,
+                collector,
+                lease,
+                root,
+                nonce,
+                until_s,
+            } => {
                 let slice = (*job, *slice, *worker);
                 let (collector, until_s) = (*collector, *until_s);
-                let state = LockState { slice, collector, root: *root, nonce: *nonce, until_s };
+                let state = LockState {
+                    slice,
+                    collector,
+                    root: *root,
+                    nonce: *nonce,
+                    until_s,
+                };
                 self.locks.insert(*lease, state);
             }
             Record::Revealed { lease, lock_set } => {
@@ -93,20 +108,44 @@ impl Witness {
         let (job, slice, worker) = (lease.body.job, lease.body.slice, lease.body.worker);
         let (root, nonce) = (commitment.body.root, ctx.nonce());
         let until_s = record.manifest.body.deadline_s.saturating_add(DAY_S);
-        self.locks.insert(id, LockState { slice: (job, slice, worker), collector: from, root, nonce, until_s });
+        self.locks.insert(
+            id,
+            LockState {
+                slice: (job, slice, worker),
+                collector: from,
+                root,
+                nonce,
+                until_s,
+            },
+        );
         let collector = from;
-        let seq = ctx.persist(Record::Locked { job, slice, worker, collector, lease: id, root, nonce, until_s });
+        let seq = ctx.persist(Record::Locked {
+            job,
+            slice,
+            worker,
+            collector,
+            lease: id,
+            root,
+            nonce,
+            until_s,
+        });
         let lock = Self::lock(ctx, id, root, &nonce);
         ctx.send_after(seq, from, &Message::Locked(lock));
     }
 
     fn lock(ctx: &Context, lease: LeaseId, root: Hash, nonce: &Hash) -> Signed<Lock> {
-        ctx.sign(Lock { lease, root, nonce_digest: draw::nonce_digest(nonce) })
+        ctx.sign(Lock {
+            lease,
+            root,
+            nonce_digest: draw::nonce_digest(nonce),
+        })
     }
 
     pub(crate) fn on_lock_set(&mut self, ctx: &mut Context, from: PeerKey, set: &Signed<LockSet>) {
         let lease = set.body.lease;
-        let Some(state) = self.locks.get(&lease) else { return };
+        let Some(state) = self.locks.get(&lease) else {
+            return;
+        };
         let mine = draw::nonce_digest(&state.nonce);
         if from != state.collector
             || set.body.locks.len() > config::WITNESSES
@@ -117,20 +156,31 @@ impl Witness {
         }
         // Against a second set of locks a steward could learn nonces one by one, and choose among seeds.
         let this = (lease, set.body.digest(&ctx.swarm));
-        let reveal = Message::Reveal { lease, nonce: state.nonce };
+        let reveal = Message::Reveal {
+            lease,
+            nonce: state.nonce,
+        };
         match self.revealed.get(&state.slice) {
             Some(other) if *other != this => {}
             Some(_) => ctx.send(from, &reveal),
             None => {
                 self.revealed.insert(state.slice, this);
-                let seq = ctx.persist(Record::Revealed { lease, lock_set: this.1 });
+                let seq = ctx.persist(Record::Revealed {
+                    lease,
+                    lock_set: this.1,
+                });
                 ctx.send_after(seq, from, &reveal);
             }
         }
     }
 
     pub(crate) fn sweep(&mut self, now_s: u64) {
-        let over: Vec<_> = self.locks.iter().filter(|(_, s)| s.until_s < now_s).map(|(l, s)| (*l, s.slice)).collect();
+        let over: Vec<_> = self
+            .locks
+            .iter()
+            .filter(|(_, s)| s.until_s < now_s)
+            .map(|(l, s)| (*l, s.slice))
+            .collect();
         for (lease, slice) in over {
             self.locks.remove(&lease);
             self.revealed.remove(&slice);

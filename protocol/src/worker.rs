@@ -74,7 +74,10 @@ impl Work {
     }
 
     fn before_commitment(&self) -> bool {
-        matches!(self.stage, Stage::Computing | Stage::Checking { .. } | Stage::Committing { .. })
+        matches!(
+            self.stage,
+            Stage::Computing | Stage::Checking { .. } | Stage::Committing { .. }
+        )
     }
 }
 
@@ -98,15 +101,30 @@ impl Worker {
     }
 
     /// A job's record came. True if this peer wants to work for it.
-    pub(crate) fn consider(&mut self, ctx: &Context, job: JobId, record: &Arc<JobRecord>, capacity: &Capacity) -> bool {
+    pub(crate) fn consider(
+        &mut self,
+        ctx: &Context,
+        job: JobId,
+        record: &Arc<JobRecord>,
+        capacity: &Capacity,
+    ) -> bool {
         let manifest = &record.manifest.body;
-        let able = capacity.slots > 0 && capacity.kernels.iter().any(|k| k.kernel == manifest.kernel);
+        let able =
+            capacity.slots > 0 && capacity.kernels.iter().any(|k| k.kernel == manifest.kernel);
         let wanted = able
             && record.roster.index(&ctx.me).is_some()
             && self.jobs.len() < config::WORKER_JOBS_MAX
             && !self.jobs.contains_key(&job);
         if wanted {
-            self.jobs.insert(job, Engagement { record: record.clone(), prepared: false, asking: false, failures: 0 });
+            self.jobs.insert(
+                job,
+                Engagement {
+                    record: record.clone(),
+                    prepared: false,
+                    asking: false,
+                    failures: 0,
+                },
+            );
         }
         wanted
     }
@@ -130,13 +148,29 @@ impl Worker {
     }
 
     /// Asks for a lease of `job`, if there is room for one. `knows` tells whether a roster member is known.
-    pub(crate) fn ask(&mut self, ctx: &mut Context, job: JobId, capacity: &Capacity, knows: &dyn Fn(&PeerKey) -> bool) {
-        let busy = self.works.values().filter(|w| w.before_commitment()).count()
+    pub(crate) fn ask(
+        &mut self,
+        ctx: &mut Context,
+        job: JobId,
+        capacity: &Capacity,
+        knows: &dyn Fn(&PeerKey) -> bool,
+    ) {
+        let busy = self
+            .works
+            .values()
+            .filter(|w| w.before_commitment())
+            .count()
             + self.jobs.values().filter(|j| j.asking).count();
-        let Some(engagement) = self.jobs.get_mut(&job).filter(|e| e.prepared) else { return };
+        let Some(engagement) = self.jobs.get_mut(&job).filter(|e| e.prepared) else {
+            return;
+        };
         let record = &engagement.record;
         let requester = record.manifest.body.requester;
-        let unreceipted = self.works.values().filter(|w| w.record.manifest.body.requester == requester).count();
+        let unreceipted = self
+            .works
+            .values()
+            .filter(|w| w.record.manifest.body.requester == requester)
+            .count();
         let roster = record.roster.peers();
         let known = roster.iter().filter(|p| **p == ctx.me || knows(p)).count();
         if record.manifest.body.deadline_s <= ctx.unix_s() {
@@ -144,14 +178,19 @@ impl Worker {
             return;
         }
         // Whoever offers a roster of strangers could have made them up; whoever is busy asks when it is not.
-        if engagement.asking || unreceipted >= config::UNRECEIPTED_MAX || known * 3 < roster.len() * 2 {
-            ctx.timers.set(Timer::Ask(job), ctx.now.after(config::LEASE_RETRY));
+        if engagement.asking
+            || unreceipted >= config::UNRECEIPTED_MAX
+            || known * 3 < roster.len() * 2
+        {
+            ctx.timers
+                .set(Timer::Ask(job), ctx.now.after(config::LEASE_RETRY));
         } else if busy < usize::from(capacity.slots) {
             let steward = record.appointment.body.stewards[0];
             engagement.asking = true;
             ctx.send(steward, &Message::LeaseRequest { job });
             // An answer that never comes must not hold the slot for ever.
-            ctx.timers.set(Timer::Ask(job), ctx.now.after(config::LOCK_WAIT));
+            ctx.timers
+                .set(Timer::Ask(job), ctx.now.after(config::LOCK_WAIT));
         }
     }
 
@@ -164,13 +203,30 @@ impl Worker {
 
     /// A slot or a receipt is free: every job may ask again.
     fn ask_soon(&self, ctx: &mut Context) {
-        for job in self.jobs.iter().filter(|(_, e)| !e.asking).map(|(job, _)| *job) {
+        for job in self
+            .jobs
+            .iter()
+            .filter(|(_, e)| !e.asking)
+            .map(|(job, _)| *job)
+        {
             ctx.timers.set_by(Timer::Ask(job), ctx.now);
         }
     }
 
-    pub(crate) fn on_refusal(&mut self, ctx: &mut Context, from: PeerKey, job: JobId, retry_ms: u32) {
-        let Some(engagement) = self.jobs.get_mut(&job).filter(|e| e.record.is_steward(&from)) else { return };
+    pub(crate) fn on_refusal(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        job: JobId,
+        retry_ms: u32,
+    ) {
+        let Some(engagement) = self
+            .jobs
+            .get_mut(&job)
+            .filter(|e| e.record.is_steward(&from))
+        else {
+            return;
+        };
         engagement.asking = false;
         if retry_ms == 0 {
             self.end_job(ctx, &job);
@@ -183,14 +239,18 @@ impl Worker {
     pub(crate) fn on_grant(&mut self, ctx: &mut Context, from: PeerKey, lease: Signed<Lease>) {
         let body = &lease.body;
         let id = body.id(&ctx.swarm);
-        let Some(engagement) = self.jobs.get_mut(&body.job).filter(|e| e.asking) else { return };
+        let Some(engagement) = self.jobs.get_mut(&body.job).filter(|e| e.asking) else {
+            return;
+        };
         let record = engagement.record.clone();
         let newcomer = Intensity::newcomer(record.roster.eligible(&ctx.me));
         let good = body.worker == ctx.me
             && body.steward == from
             && !self.works.contains_key(&id)
             && !self.bound.contains(&id)
-            && body.intensity.meets(&newcomer, record.roster.eligible(&ctx.me))
+            && body
+                .intensity
+                .meets(&newcomer, record.roster.eligible(&ctx.me))
             && rules::check_lease(&record, body, &ctx.swarm).is_ok()
             && ctx.verify(&lease, &from);
         if !good {
@@ -201,7 +261,10 @@ impl Worker {
         let (job, slice) = (body.job, body.slice);
         let tiles = record.manifest.body.tiles_of(slice).collect();
         let task = Some(ctx.compute(Waiting::Worker(id), job, tiles, Purpose::Work));
-        ctx.timers.set(Timer::Work(id), ctx.now.after(Duration::from_millis(u64::from(body.ttl_ms))));
+        ctx.timers.set(
+            Timer::Work(id),
+            ctx.now.after(Duration::from_millis(u64::from(body.ttl_ms))),
+        );
         ctx.notify(Event::Working { job, slice });
         let work = Work {
             lease,
@@ -227,21 +290,28 @@ impl Worker {
         result: Result<Computed, Reason>,
         capacity: &Capacity,
     ) {
-        let Some(work) = self.works.get_mut(&id) else { return };
+        let Some(work) = self.works.get_mut(&id) else {
+            return;
+        };
         work.task = None;
         let lease = &work.lease.body;
         let manifest = &work.record.manifest.body;
         match (work.stage, result) {
-            (Stage::Computing, Ok(computed)) if computed.tiles.len() == manifest.tiles_in(lease.slice) as usize => {
+            (Stage::Computing, Ok(computed))
+                if computed.tiles.len() == manifest.tiles_in(lease.slice) as usize =>
+            {
                 let tile = ctx.below(computed.tiles.len() as u32);
                 work.tiles = computed.tiles;
                 work.blob = computed.blob;
                 work.stage = Stage::Checking { tile };
                 let tile = manifest.tiles_of(lease.slice).start + tile;
                 let tiles = alloc::vec![tile];
-                work.task = Some(ctx.compute(Waiting::Worker(id), lease.job, tiles, Purpose::SelfCheck));
+                work.task =
+                    Some(ctx.compute(Waiting::Worker(id), lease.job, tiles, Purpose::SelfCheck));
             }
-            (Stage::Checking { tile }, Ok(computed)) if computed.tiles.first() == work.tiles.get(tile as usize) => {
+            (Stage::Checking { tile }, Ok(computed))
+                if computed.tiles.first() == work.tiles.get(tile as usize) =>
+            {
                 self.commit(ctx, id, capacity);
             }
             (Stage::Checking { .. }, Ok(_)) => self.give_up(ctx, id, Reason::SelfCheckFailed),
@@ -251,14 +321,29 @@ impl Worker {
     }
 
     fn commit(&mut self, ctx: &mut Context, id: LeaseId, capacity: &Capacity) {
-        let Some(work) = self.works.get_mut(&id) else { return };
+        let Some(work) = self.works.get_mut(&id) else {
+            return;
+        };
         let secret = ctx.signer.prf(merkle::SECRET_CONTEXT, id.as_bytes());
-        let Some(root) = merkle::root(&id, &merkle::leaves(&secret, &work.tiles)) else { return };
-        let Some(device) = capacity.devices.first().cloned() else { return };
-        let commitment = ctx.sign(Commitment { lease: id, root, tiles: work.tiles.len() as u32, device });
+        let Some(root) = merkle::root(&id, &merkle::leaves(&secret, &work.tiles)) else {
+            return;
+        };
+        let Some(device) = capacity.devices.first().cloned() else {
+            return;
+        };
+        let commitment = ctx.sign(Commitment {
+            lease: id,
+            root,
+            tiles: work.tiles.len() as u32,
+            device,
+        });
         let seq = ctx.persist(Record::Committed { lease: id, root });
         self.bound.insert(id);
-        ctx.send_after(seq, work.steward(), &Message::Commit(Box::new(commitment.clone())));
+        ctx.send_after(
+            seq,
+            work.steward(),
+            &Message::Commit(Box::new(commitment.clone())),
+        );
         work.commitment = Some(commitment);
         work.stage = Stage::Committing { tries: 1 };
         ctx.timers.set(Timer::Work(id), ctx.retry_at(0));
@@ -267,7 +352,9 @@ impl Worker {
     /// The lease cannot be fulfilled: tell the steward, so that it need not wait for the lease to lapse. A device that
     /// fails again and again leaves the job to others.
     fn give_up(&mut self, ctx: &mut Context, id: LeaseId, reason: Reason) {
-        let Some(work) = self.works.get(&id) else { return };
+        let Some(work) = self.works.get(&id) else {
+            return;
+        };
         let job = work.lease.body.job;
         ctx.send(work.steward(), &Message::LeaseEnded { lease: id, reason });
         self.lose(ctx, id, reason);
@@ -281,7 +368,11 @@ impl Worker {
 
     fn lose(&mut self, ctx: &mut Context, id: LeaseId, reason: Reason) {
         if let Some(work) = self.remove(ctx, id) {
-            ctx.notify(Event::Lost { job: work.lease.body.job, slice: work.lease.body.slice, reason });
+            ctx.notify(Event::Lost {
+                job: work.lease.body.job,
+                slice: work.lease.body.slice,
+                reason,
+            });
             self.ask_soon(ctx);
         }
     }
@@ -304,28 +395,41 @@ impl Worker {
     }
 
     pub(crate) fn on_commit_ack(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId) {
-        let Some(work) = self.work_from(from, id) else { return };
+        let Some(work) = self.work_from(from, id) else {
+            return;
+        };
         if matches!(work.stage, Stage::Committing { .. }) {
             work.stage = Stage::Committed;
             // The collector ends what fails; this only bounds how long a dead collector is remembered.
-            ctx.timers.set(Timer::Work(id), ctx.now.after(config::LINGER));
+            ctx.timers
+                .set(Timer::Work(id), ctx.now.after(config::LINGER));
             self.ask_soon(ctx);
         }
     }
 
-    pub(crate) fn on_lease_ended(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId, reason: Reason) {
+    pub(crate) fn on_lease_ended(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        id: LeaseId,
+        reason: Reason,
+    ) {
         if self.work_from(from, id).is_some() {
             self.lose(ctx, id, reason);
         }
     }
 
     pub(crate) fn on_timer(&mut self, ctx: &mut Context, id: LeaseId) {
-        let Some(work) = self.works.get_mut(&id) else { return };
+        let Some(work) = self.works.get_mut(&id) else {
+            return;
+        };
         let steward = work.steward();
         match work.stage {
             Stage::Committing { tries } if tries < config::RETRY.len() => {
                 work.stage = Stage::Committing { tries: tries + 1 };
-                let Some(commitment) = work.commitment.clone() else { return };
+                let Some(commitment) = work.commitment.clone() else {
+                    return;
+                };
                 ctx.send(steward, &Message::Commit(Box::new(commitment)));
                 ctx.timers.set(Timer::Work(id), ctx.retry_at(tries));
             }
@@ -335,13 +439,16 @@ impl Worker {
                     self.lose(ctx, id, Reason::NoOpening);
                     return;
                 }
-                let Some(opening) = work.opening.clone() else { return };
+                let Some(opening) = work.opening.clone() else {
+                    return;
+                };
                 let mut to = alloc::vec![steward];
                 if tries == config::RETRY.len() {
                     // The collector does not acknowledge: the auditors carry the opening to it.
                     let seals = work.list.iter().flat_map(|l| &l.body.seals);
                     to.extend(seals.filter_map(|s| work.record.roster.peer(s.auditor)));
-                    ctx.timers.set(Timer::Work(id), ctx.now.after(config::LINGER));
+                    ctx.timers
+                        .set(Timer::Work(id), ctx.now.after(config::LINGER));
                 } else {
                     ctx.timers.set(Timer::Work(id), ctx.retry_at(tries));
                 }
@@ -352,7 +459,9 @@ impl Worker {
                 work.stage = Stage::Delivering { tries: tries + 1 };
                 self.deliver(ctx, id);
             }
-            Stage::Computing | Stage::Checking { .. } => self.give_up(ctx, id, Reason::LeaseExpired),
+            Stage::Computing | Stage::Checking { .. } => {
+                self.give_up(ctx, id, Reason::LeaseExpired)
+            }
             Stage::Committing { .. } | Stage::Committed | Stage::Delivering { .. } => {
                 self.lose(ctx, id, Reason::LeaseExpired);
             }
@@ -377,7 +486,11 @@ impl Worker {
     /// This peer leaves: nobody needs to wait for what it has not finished.
     pub(crate) fn leave(&mut self, ctx: &mut Context) {
         self.jobs.clear();
-        let unfinished = self.works.iter().filter(|(_, w)| w.before_commitment()).map(|(id, _)| *id);
+        let unfinished = self
+            .works
+            .iter()
+            .filter(|(_, w)| w.before_commitment())
+            .map(|(id, _)| *id);
         for id in unfinished.collect::<Vec<_>>() {
             self.give_up(ctx, id, Reason::WorkerLeft);
         }

@@ -20,7 +20,11 @@ impl Backend for Honest {
     fn tile(&self, manifest: &Manifest, tile: u32, _: Purpose) -> Hash {
         Hash::derive(
             "starling-sim 2026-11 tile v1",
-            &[manifest.kernel.as_bytes(), &tile.to_le_bytes(), &manifest.params],
+            &[
+                manifest.kernel.as_bytes(),
+                &tile.to_le_bytes(),
+                &manifest.params,
+            ],
         )
     }
 }
@@ -34,7 +38,9 @@ impl<B: Backend> Backend for Lying<B> {
     fn tile(&self, manifest: &Manifest, tile: u32, purpose: Purpose) -> Hash {
         let truth = self.0.tile(manifest, tile, purpose);
         match purpose {
-            Purpose::Work | Purpose::SelfCheck => Hash::derive("starling-sim 2026-11 lie v1", &[&truth.0]),
+            Purpose::Work | Purpose::SelfCheck => {
+                Hash::derive("starling-sim 2026-11 lie v1", &[&truth.0])
+            }
             Purpose::Audit | Purpose::Judge | Purpose::Own => truth,
         }
     }
@@ -50,13 +56,19 @@ pub struct Silent<C> {
 impl<C: Core> Silent<C> {
     /// Gags `core`.
     pub fn new(core: C) -> Self {
-        Self { core, outputs: Vec::new() }
+        Self {
+            core,
+            outputs: Vec::new(),
+        }
     }
 }
 
 impl<C: Core> Core for Silent<C> {
     fn handle(&mut self, now: Time, input: Input) -> Outputs<'_> {
-        let spoken = self.core.handle(now, input).filter(|output| !matches!(output, Output::Send { .. }));
+        let spoken = self
+            .core
+            .handle(now, input)
+            .filter(|output| !matches!(output, Output::Send { .. }));
         self.outputs.extend(spoken);
         Outputs::from(&mut self.outputs)
     }

@@ -124,21 +124,38 @@ pub fn check(history: &History, verifier: &dyn Verifier) -> Vec<Violation> {
     let mut found = receipts(history, verifier);
     found.extend(blame(history));
     found.extend(slices(history));
-    found.extend(equivocators(&history.locks).into_iter().map(Violation::TwoLocks));
-    found.extend(equivocators(&history.roots).into_iter().map(Violation::TwoRoots));
+    found.extend(
+        equivocators(&history.locks)
+            .into_iter()
+            .map(Violation::TwoLocks),
+    );
+    found.extend(
+        equivocators(&history.roots)
+            .into_iter()
+            .map(Violation::TwoRoots),
+    );
     let unprepared = history.unprepared.iter();
-    found.extend(unprepared.map(|(peer, purpose)| Violation::Unprepared { peer: *peer, purpose: *purpose }));
+    found.extend(unprepared.map(|(peer, purpose)| Violation::Unprepared {
+        peer: *peer,
+        purpose: *purpose,
+    }));
     found
 }
 
 fn receipts(history: &History, verifier: &dyn Verifier) -> Vec<Violation> {
     let sound = |record: &&JobRecord| record.check(&history.swarm, verifier).is_ok();
-    let records: BTreeMap<_, _> = history.records.iter().filter(|(_, record)| sound(record)).collect();
+    let records: BTreeMap<_, _> = history
+        .records
+        .iter()
+        .filter(|(_, record)| sound(record))
+        .collect();
     let judge = |held: &Held| match records.get(&held.job) {
         None => Some(Violation::ReceiptWithoutJob { by: held.by }),
         Some(record) => {
             let verified = held.receipt.verify(record, &history.swarm, verifier);
-            verified.err().map(|error| Violation::Receipt { by: held.by, error })
+            verified
+                .err()
+                .map(|error| Violation::Receipt { by: held.by, error })
         }
     };
     history.receipts.iter().filter_map(judge).collect()
@@ -147,9 +164,14 @@ fn receipts(history: &History, verifier: &dyn Verifier) -> Vec<Violation> {
 fn blame(history: &History) -> Vec<Violation> {
     let honest = |peer: &PeerKey| !history.dishonest.contains(peer);
     let blamed = history.blamed.iter().filter(|(worker, _)| honest(worker));
-    let blamed = blamed.map(|(worker, reason)| Violation::HonestBlamed { worker: *worker, reason: *reason });
+    let blamed = blamed.map(|(worker, reason)| Violation::HonestBlamed {
+        worker: *worker,
+        reason: *reason,
+    });
     let accusers = history.false_accusers.iter().filter(|a| honest(a));
-    blamed.chain(accusers.map(|a| Violation::HonestAccuser(*a))).collect()
+    blamed
+        .chain(accusers.map(|a| Violation::HonestAccuser(*a)))
+        .collect()
 }
 
 fn slices(history: &History) -> Vec<Violation> {
@@ -157,11 +179,22 @@ fn slices(history: &History) -> Vec<Violation> {
     for (job, record) in &history.records {
         let manifest = &record.manifest.body;
         for slice in 0..manifest.slices() {
-            let done: Vec<_> = history.done.iter().filter(|d| d.job == *job && d.slice == slice).collect();
+            let done: Vec<_> = history
+                .done
+                .iter()
+                .filter(|d| d.job == *job && d.slice == slice)
+                .collect();
             if done.len() > 1 || (done.is_empty() && history.complete.contains(job)) {
-                found.push(Violation::Slice { slice, times: done.len() });
+                found.push(Violation::Slice {
+                    slice,
+                    times: done.len(),
+                });
             }
-            let truth = || manifest.tiles_of(slice).map(|t| Honest.tile(manifest, t, Purpose::Own));
+            let truth = || {
+                manifest
+                    .tiles_of(slice)
+                    .map(|t| Honest.tile(manifest, t, Purpose::Own))
+            };
             if done.iter().any(|d| !truth().eq(d.output.iter().copied())) {
                 found.push(Violation::WrongOutput { slice });
             }
@@ -173,7 +206,12 @@ fn slices(history: &History) -> Vec<Violation> {
 /// Peers that signed two different hashes for one lease.
 fn equivocators(signed: &[(PeerKey, LeaseId, Hash)]) -> BTreeSet<PeerKey> {
     let mut first = BTreeMap::new();
-    let twice =
-        |(peer, lease, root): &&(PeerKey, LeaseId, Hash)| *first.entry((*peer, *lease)).or_insert(*root) != *root;
-    signed.iter().filter(twice).map(|(peer, ..)| *peer).collect()
+    let twice = |(peer, lease, root): &&(PeerKey, LeaseId, Hash)| {
+        *first.entry((*peer, *lease)).or_insert(*root) != *root
+    };
+    signed
+        .iter()
+        .filter(twice)
+        .map(|(peer, ..)| *peer)
+        .collect()
 }

@@ -32,7 +32,11 @@ impl Device {
     /// An idle device.
     #[must_use]
     pub fn new(units_per_s: u64) -> Self {
-        Self { units_per_s: units_per_s.max(1), queue: BTreeMap::new(), settled: Time::default() }
+        Self {
+            units_per_s: units_per_s.max(1),
+            queue: BTreeMap::new(),
+            settled: Time::default(),
+        }
     }
 
     /// Queues a task of `units` work units. Tasks of equal urgency run in the order of their ids, which ascend.
@@ -52,13 +56,19 @@ impl Device {
     /// When the running task is finished, if nothing is queued before it.
     #[must_use]
     pub fn due(&self) -> Option<Time> {
-        self.queue.values().next().map(|needs| self.settled.after(*needs))
+        self.queue
+            .values()
+            .next()
+            .map(|needs| self.settled.after(*needs))
     }
 
     /// The running task, if it is finished; the next one then runs.
     pub fn finish(&mut self, now: Time) -> Option<TaskId> {
         self.settle(now);
-        let first = self.queue.first_entry().filter(|first| first.get().is_zero())?;
+        let first = self
+            .queue
+            .first_entry()
+            .filter(|first| first.get().is_zero())?;
         Some(first.remove_entry().0.1)
     }
 
@@ -84,7 +94,10 @@ mod tests {
         device.push(Time(400_000), TaskId(2), Purpose::Audit, 100);
         assert_eq!(device.due(), Some(Time(500_000)));
         assert_eq!(device.finish(Time(500_000)), Some(TaskId(2)));
-        assert_eq!((device.finish(Time(500_000)), device.due()), (None, Some(Time(1_100_000))));
+        assert_eq!(
+            (device.finish(Time(500_000)), device.due()),
+            (None, Some(Time(1_100_000)))
+        );
         assert_eq!(device.finish(Time(1_100_000)), Some(TaskId(1)));
         assert_eq!(device.due(), None);
     }

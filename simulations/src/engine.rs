@@ -45,7 +45,11 @@ pub struct Engine<E> {
 
 impl<E> Default for Engine<E> {
     fn default() -> Self {
-        Self { now: Time::default(), scheduled: 0, queue: BinaryHeap::new() }
+        Self {
+            now: Time::default(),
+            scheduled: 0,
+            queue: BinaryHeap::new(),
+        }
     }
 }
 
@@ -58,7 +62,11 @@ impl<E> Engine<E> {
 
     /// Schedules `event` for `at`, or for now if that has passed.
     pub fn at(&mut self, at: Time, event: E) {
-        self.queue.push(Reverse(Scheduled { at: at.max(self.now), order: self.scheduled, event }));
+        self.queue.push(Reverse(Scheduled {
+            at: at.max(self.now),
+            order: self.scheduled,
+            event,
+        }));
         self.scheduled += 1;
     }
 
@@ -105,7 +113,10 @@ impl Streams {
     /// All streams of `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self(blake3::derive_key("starling-sim 2026-11 run seed v1", &seed.to_le_bytes()))
+        Self(blake3::derive_key(
+            "starling-sim 2026-11 run seed v1",
+            &seed.to_le_bytes(),
+        ))
     }
 
     /// 32 bytes for `(purpose, a, b)`: of a peer `(peer, 0)`, of a pair both its ends.
@@ -151,7 +162,10 @@ mod tests {
         // The past cannot be scheduled.
         engine.at(Time(3), 'd');
         assert_eq!((engine.next(Time(30)), engine.now()), (Some('d'), Time(10)));
-        assert_eq!((engine.next(Time(30)), engine.next(Time(30))), (Some('c'), None));
+        assert_eq!(
+            (engine.next(Time(30)), engine.next(Time(30))),
+            (Some('c'), None)
+        );
     }
 
     #[test]
@@ -160,9 +174,18 @@ mod tests {
         let one = draw(1, Purpose::Link, 7);
         assert_eq!(one, draw(1, Purpose::Link, 7));
         assert!(
-            [draw(2, Purpose::Link, 7), draw(1, Purpose::Core, 7), draw(1, Purpose::Link, 8)].iter().all(|d| *d != one)
+            [
+                draw(2, Purpose::Link, 7),
+                draw(1, Purpose::Core, 7),
+                draw(1, Purpose::Link, 8)
+            ]
+            .iter()
+            .all(|d| *d != one)
         );
         let streams = Streams::new(1);
-        assert_eq!(streams.of_pair(Purpose::Pair, 3, 9), streams.of_pair(Purpose::Pair, 9, 3));
+        assert_eq!(
+            streams.of_pair(Purpose::Pair, 3, 9),
+            streams.of_pair(Purpose::Pair, 9, 3)
+        );
     }
 }

@@ -71,14 +71,20 @@ impl What {
         match self {
             Self::Start(capacity) => to(format!("start {}", capacity.slots).as_bytes()),
             Self::Submit(submission) => to(format!("submit {}", submission.shape.tiles).as_bytes()),
-            Self::Connected(peer) => [b"connected", &peer.as_bytes()[..]].iter().for_each(|b| to(b)),
-            Self::Message(from, bytes) => [b"message", &from.as_bytes()[..], bytes].iter().for_each(|b| to(b)),
+            Self::Connected(peer) => [b"connected", &peer.as_bytes()[..]]
+                .iter()
+                .for_each(|b| to(b)),
+            Self::Message(from, bytes) => [b"message", &from.as_bytes()[..], bytes]
+                .iter()
+                .for_each(|b| to(b)),
             Self::Gossip(flood) => [b"gossip", &flood.data[..]].iter().for_each(|b| to(b)),
-            Self::Provided(board, provides) => {
-                [b"provided", &board.0[..], &[u8::from(*provides)]].iter().for_each(|b| to(b))
-            }
+            Self::Provided(board, provides) => [b"provided", &board.0[..], &[u8::from(*provides)]]
+                .iter()
+                .for_each(|b| to(b)),
             Self::Providers(board) => [b"providers", &board.0[..]].iter().for_each(|b| to(b)),
-            Self::Prepared(job, _) => [b"prepared", &job.as_bytes()[..]].iter().for_each(|b| to(b)),
+            Self::Prepared(job, _) => [b"prepared", &job.as_bytes()[..]]
+                .iter()
+                .for_each(|b| to(b)),
             Self::Failed(task) => to(format!("failed {task:?}").as_bytes()),
             Self::Device => to(b"device"),
             Self::FetchRequest(fetch) => to(format!("fetch {fetch:?}").as_bytes()),
@@ -183,10 +189,22 @@ impl Host {
         match what {
             What::Start(capacity) => {
                 self.up = true;
-                self.tell(around, Input::Started { unix_s, restored: Vec::new() });
+                self.tell(
+                    around,
+                    Input::Started {
+                        unix_s,
+                        restored: Vec::new(),
+                    },
+                );
                 self.tell(around, Input::Capacity(*capacity));
                 for &neighbour in around.network.neighbours(self.index) {
-                    around.engine.at(now, Event { peer: neighbour, what: What::Connected(self.key) });
+                    around.engine.at(
+                        now,
+                        Event {
+                            peer: neighbour,
+                            what: What::Connected(self.key),
+                        },
+                    );
                 }
             }
             // Nobody is at home yet.
@@ -209,14 +227,30 @@ impl Host {
             }
             What::Prepared(job, record) => {
                 let m = &record.manifest.body;
-                let (tiles, tile_bytes, units_per_tile, tier) = (m.tiles, m.tile_bytes, m.units_per_tile, m.tier);
+                let (tiles, tile_bytes, units_per_tile, tier) =
+                    (m.tiles, m.tile_bytes, m.units_per_tile, m.tier);
                 self.prepared.insert(job, record);
-                let shape = Ok(Shape { tiles, tile_bytes, units_per_tile, tier });
+                let shape = Ok(Shape {
+                    tiles,
+                    tile_bytes,
+                    units_per_tile,
+                    tier,
+                });
                 self.tell(around, Input::Prepared { job, shape });
             }
-            What::Failed(task) => self.tell(around, Input::Computed { task, result: Err(Reason::UnknownJob) }),
+            What::Failed(task) => self.tell(
+                around,
+                Input::Computed {
+                    task,
+                    result: Err(Reason::UnknownJob),
+                },
+            ),
             What::Device => {
-                while let Some(task) = self.device.finish(now).or_else(|| self.reference.finish(now)) {
+                while let Some(task) = self
+                    .device
+                    .finish(now)
+                    .or_else(|| self.reference.finish(now))
+                {
                     self.computed(around, task);
                 }
                 self.await_devices(around);
@@ -224,21 +258,36 @@ impl Host {
             What::FetchRequest(fetch) => {
                 let tiles = self.blobs.get(&fetch.blob).cloned();
                 let delay = around.network.transfer(self.index, fetch.by, fetch.len);
-                around.engine.after(delay, Event { peer: fetch.by, what: What::Fetched(fetch, tiles) });
+                around.engine.after(
+                    delay,
+                    Event {
+                        peer: fetch.by,
+                        what: What::Fetched(fetch, tiles),
+                    },
+                );
             }
             What::Fetched(fetch, tiles) => {
-                let result = tiles.filter(|t| t.len() == fetch.tiles).ok_or(Reason::FetchFailed);
+                let result = tiles
+                    .filter(|t| t.len() == fetch.tiles)
+                    .ok_or(Reason::FetchFailed);
                 if let Ok(tiles) = &result {
                     self.blobs.insert(fetch.blob, tiles.clone());
                 }
-                self.tell(around, Input::Fetched { task: fetch.task, result });
+                self.tell(
+                    around,
+                    Input::Fetched {
+                        task: fetch.task,
+                        result,
+                    },
+                );
             }
             What::Durable(seq) => {
                 self.durable = self.durable.max(seq);
                 let waiting = core::mem::take(&mut self.held).into_iter();
                 let (free, held): (Vec<_>, Vec<_>) = waiting.partition(|(after, ..)| *after <= seq);
                 self.held = held;
-                free.into_iter().for_each(|(_, to, bytes)| self.send(around, to, bytes));
+                free.into_iter()
+                    .for_each(|(_, to, bytes)| self.send(around, to, bytes));
             }
             What::Wake => {
                 if self.wake == Some(now) {
@@ -253,12 +302,20 @@ impl Host {
     fn tell(&mut self, around: &mut Surroundings<'_>, input: Input) {
         let now = around.engine.now();
         let outputs: Vec<_> = self.core.handle(now, input).collect();
-        outputs.into_iter().for_each(|output| self.perform(around, output));
+        outputs
+            .into_iter()
+            .for_each(|output| self.perform(around, output));
         if let Some(due) = self.core.next_deadline().map(|d| d.at.max(now)) {
             // An earlier wake-up that is no longer wanted finds `wake` changed and does nothing.
             if self.wake != Some(due) {
                 self.wake = Some(due);
-                around.engine.at(due, Event { peer: self.index, what: What::Wake });
+                around.engine.at(
+                    due,
+                    Event {
+                        peer: self.index,
+                        what: What::Wake,
+                    },
+                );
             }
         } else {
             self.wake = None;
@@ -266,15 +323,24 @@ impl Host {
     }
 
     fn perform(&mut self, around: &mut Surroundings<'_>, output: Output) {
-        let mine = |what| Event { peer: self.index, what };
-        around.observer.asked(self.index, around.engine.now(), &output);
+        let mine = |what| Event {
+            peer: self.index,
+            what,
+        };
+        around
+            .observer
+            .asked(self.index, around.engine.now(), &output);
         match output {
             Output::Publish { data } => {
                 let flood = Rc::new(Flood::new(self.index, data));
                 self.forward(around, &flood);
             }
             Output::Verdict { id, verdict } => {
-                if let Some(flood) = self.floods.remove(&id).filter(|_| verdict == Verdict::Accept) {
+                if let Some(flood) = self
+                    .floods
+                    .remove(&id)
+                    .filter(|_| verdict == Verdict::Accept)
+                {
                     self.forward(around, &flood);
                 }
             }
@@ -285,20 +351,36 @@ impl Host {
             Output::Provide { board } | Output::StopProviding { board } => {
                 let provides = matches!(output, Output::Provide { .. });
                 let delay = around.network.kademlia(self.index);
-                around.engine.after(delay, mine(What::Provided(board, provides)));
+                around
+                    .engine
+                    .after(delay, mine(What::Provided(board, provides)));
             }
             Output::FindProviders { board } => {
                 let delay = around.network.kademlia(self.index);
                 around.engine.after(delay, mine(What::Providers(board)));
             }
-            Output::Prepare { job, record, sources } => {
+            Output::Prepare {
+                job,
+                record,
+                sources,
+            } => {
                 let len: u64 = record.manifest.body.inputs.iter().map(|i| i.len).sum();
                 let source = sources.first().and_then(|s| around.keys.get(s));
-                let transfer = source.filter(|_| len > 0).map(|s| around.network.transfer(*s, self.index, len));
-                let delay = transfer.unwrap_or_default() + Duration::from_millis(around.devices.prepare_ms);
-                around.engine.after(delay, mine(What::Prepared(job, record)));
+                let transfer = source
+                    .filter(|_| len > 0)
+                    .map(|s| around.network.transfer(*s, self.index, len));
+                let delay =
+                    transfer.unwrap_or_default() + Duration::from_millis(around.devices.prepare_ms);
+                around
+                    .engine
+                    .after(delay, mine(What::Prepared(job, record)));
             }
-            Output::Compute { task, job, tiles, purpose } => self.compute(around, task, job, tiles, purpose),
+            Output::Compute {
+                task,
+                job,
+                tiles,
+                purpose,
+            } => self.compute(around, task, job, tiles, purpose),
             Output::Abort { task } => {
                 let now = around.engine.now();
                 if self.tasks.remove(&task).is_some() {
@@ -307,15 +389,35 @@ impl Host {
                     self.await_devices(around);
                 }
             }
-            Output::Fetch { task, blob, len, tile_bytes, from } => {
+            Output::Fetch {
+                task,
+                blob,
+                len,
+                tile_bytes,
+                from,
+            } => {
                 let tiles = (len / u64::from(tile_bytes.max(1))) as usize;
-                let fetch = Fetch { by: self.index, task, blob, len, tiles };
+                let fetch = Fetch {
+                    by: self.index,
+                    task,
+                    blob,
+                    len,
+                    tiles,
+                };
                 match around.keys.get(&from) {
                     Some(&holder) => {
                         let delay = around.network.latency(self.index, holder);
-                        around.engine.after(delay, Event { peer: holder, what: What::FetchRequest(fetch) });
+                        around.engine.after(
+                            delay,
+                            Event {
+                                peer: holder,
+                                what: What::FetchRequest(fetch),
+                            },
+                        );
                     }
-                    None => around.engine.after(Duration::ZERO, mine(What::Fetched(fetch, None))),
+                    None => around
+                        .engine
+                        .after(Duration::ZERO, mine(What::Fetched(fetch, None))),
                 }
             }
             Output::Persist { seq, .. } => {
@@ -330,17 +432,33 @@ impl Host {
             }
             Output::Notify(event) => {
                 let blobs = &self.blobs;
-                around.observer.notified(self.key, &event, |blob| blobs.get(blob).cloned());
+                around
+                    .observer
+                    .notified(self.key, &event, |blob| blobs.get(blob).cloned());
             }
         }
     }
 
     fn send(&self, around: &mut Surroundings<'_>, to: PeerKey, bytes: Vec<u8>) {
-        let Some(&receiver) = around.keys.get(&to) else { return };
+        let Some(&receiver) = around.keys.get(&to) else {
+            return;
+        };
         let delay = around.network.control(self.index, receiver);
-        around.observer.sent(around.engine.now(), (self.index, self.key), receiver, &bytes, delay.is_none());
+        around.observer.sent(
+            around.engine.now(),
+            (self.index, self.key),
+            receiver,
+            &bytes,
+            delay.is_none(),
+        );
         if let Some(delay) = delay {
-            around.engine.after(delay, Event { peer: receiver, what: What::Message(self.key, bytes) });
+            around.engine.after(
+                delay,
+                Event {
+                    peer: receiver,
+                    what: What::Message(self.key, bytes),
+                },
+            );
         }
     }
 
@@ -348,38 +466,87 @@ impl Host {
         for neighbour in around.network.neighbours(self.index).clone() {
             let delay = around.network.latency(self.index, neighbour);
             around.observer.gossiped(flood.data.len());
-            around.engine.after(delay, Event { peer: neighbour, what: What::Gossip(flood.clone()) });
+            around.engine.after(
+                delay,
+                Event {
+                    peer: neighbour,
+                    what: What::Gossip(flood.clone()),
+                },
+            );
         }
     }
 
-    fn compute(&mut self, around: &mut Surroundings<'_>, task: TaskId, job: JobId, tiles: Vec<u32>, purpose: Purpose) {
+    fn compute(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        task: TaskId,
+        job: JobId,
+        tiles: Vec<u32>,
+        purpose: Purpose,
+    ) {
         let now = around.engine.now();
         let Some(record) = self.prepared.get(&job).cloned() else {
             around.observer.unprepared(self.key, purpose);
-            around.engine.at(now, Event { peer: self.index, what: What::Failed(task) });
+            around.engine.at(
+                now,
+                Event {
+                    peer: self.index,
+                    what: What::Failed(task),
+                },
+            );
             return;
         };
-        let units = record.manifest.body.units_per_tile.saturating_mul(tiles.len() as u64);
+        let units = record
+            .manifest
+            .body
+            .units_per_tile
+            .saturating_mul(tiles.len() as u64);
         let device = match purpose {
             Purpose::Work | Purpose::Audit | Purpose::Own => &mut self.device,
             Purpose::SelfCheck | Purpose::Judge => &mut self.reference,
         };
         device.push(now, task, purpose, units);
-        self.tasks.insert(task, Task { record, tiles, purpose });
+        self.tasks.insert(
+            task,
+            Task {
+                record,
+                tiles,
+                purpose,
+            },
+        );
         self.await_devices(around);
     }
 
     /// Schedules a look at the devices for when the first of them finishes. Looks that come too early find nothing.
     fn await_devices(&self, around: &mut Surroundings<'_>) {
-        for due in [self.device.due(), self.reference.due()].into_iter().flatten() {
-            around.engine.at(due, Event { peer: self.index, what: What::Device });
+        for due in [self.device.due(), self.reference.due()]
+            .into_iter()
+            .flatten()
+        {
+            around.engine.at(
+                due,
+                Event {
+                    peer: self.index,
+                    what: What::Device,
+                },
+            );
         }
     }
 
     fn computed(&mut self, around: &mut Surroundings<'_>, task: TaskId) {
-        let Some(Task { record, tiles, purpose }) = self.tasks.remove(&task) else { return };
+        let Some(Task {
+            record,
+            tiles,
+            purpose,
+        }) = self.tasks.remove(&task)
+        else {
+            return;
+        };
         let manifest = &record.manifest.body;
-        let hashes: Vec<_> = tiles.iter().map(|t| self.backend.tile(manifest, *t, purpose)).collect();
+        let hashes: Vec<_> = tiles
+            .iter()
+            .map(|t| self.backend.tile(manifest, *t, purpose))
+            .collect();
         around.observer.computed(purpose, hashes.len());
         let blob = matches!(purpose, Purpose::Work | Purpose::Own).then(|| {
             let bytes: Vec<u8> = hashes.iter().flat_map(|h| h.0).collect();
@@ -387,6 +554,15 @@ impl Host {
             self.blobs.insert(blob, hashes.clone());
             blob
         });
-        self.tell(around, Input::Computed { task, result: Ok(Computed { tiles: hashes, blob }) });
+        self.tell(
+            around,
+            Input::Computed {
+                task,
+                result: Ok(Computed {
+                    tiles: hashes,
+                    blob,
+                }),
+            },
+        );
     }
 }

@@ -39,7 +39,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Command::Run { scenario, seed, out, json, trace } = Cli::parse().command;
+    let Command::Run {
+        scenario,
+        seed,
+        out,
+        json,
+        trace,
+    } = Cli::parse().command;
     match simulate(&scenario, seed, out.as_deref(), json, trace) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -65,7 +71,8 @@ fn simulate(
     let report_json = serde_json::to_string_pretty(&done.report)?;
     if let Some(out) = out {
         let write = |name: &str, text: &str| {
-            fs::write(out.join(name), text).map_err(|e| format!("cannot write {}: {e}", out.join(name).display()))
+            fs::write(out.join(name), text)
+                .map_err(|e| format!("cannot write {}: {e}", out.join(name).display()))
         };
         fs::create_dir_all(out).map_err(|e| format!("cannot create {}: {e}", out.display()))?;
         write("scenario.toml", &scenario.to_toml())?;
@@ -84,7 +91,10 @@ fn simulate(
         eprintln!("violation: {violation}");
     }
     if !done.report.is_good() {
-        eprintln!("repeat it with: starling-sim run {} --seed {seed}", path.display());
+        eprintln!(
+            "repeat it with: starling-sim run {} --seed {seed}",
+            path.display()
+        );
     }
     Ok(done.report.is_good())
 }
@@ -96,22 +106,44 @@ fn describe(r: &Report, wall_s: f64) -> String {
         (false, None) => "not done by the horizon".into(),
     };
     let seconds = |ms: Option<f64>| ms.map_or("-".into(), |ms| format!("{:.2} s", ms / 1000.0));
-    let re_leases: Vec<_> = r.re_leases.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
-    let re_leases = if re_leases.is_empty() { "none".into() } else { re_leases.join(", ") };
+    let re_leases: Vec<_> = r
+        .re_leases
+        .iter()
+        .map(|(reason, n)| format!("{n} {reason}"))
+        .collect();
+    let re_leases = if re_leases.is_empty() {
+        "none".into()
+    } else {
+        re_leases.join(", ")
+    };
     let (messages, kib) = (r.messages_per_slice, r.bytes_per_slice / 1024.0);
     let weak = r.flags;
     let lines = [
-        format!("job           {state}, {} of {} slices, {} virtual", r.slices_done, r.slices, seconds(r.job_ms)),
+        format!(
+            "job           {state}, {} of {} slices, {} virtual",
+            r.slices_done,
+            r.slices,
+            seconds(r.job_ms)
+        ),
         format!("first work    {}", seconds(r.first_work_ms)),
-        format!("receipts      {} verified, {} reached their workers", r.receipts, r.earned),
+        format!(
+            "receipts      {} verified, {} reached their workers",
+            r.receipts, r.earned
+        ),
         format!(
             "weaknesses    {} weak, {} missing a nonce, {} self-checked, {} not stored",
             weak.weak, weak.missing_nonce, weak.self_checked, weak.not_stored
         ),
-        format!("cheats        {} of {} caught, {} false accusations", r.cheats_caught, r.cheats, r.false_accusations),
+        format!(
+            "cheats        {} of {} caught, {} false accusations",
+            r.cheats_caught, r.cheats, r.false_accusations
+        ),
         format!("re-leases     {re_leases}"),
         format!("audit share   {:.1} % of the tiles", r.audit_share * 100.0),
-        format!("messages      {messages:.0} and {kib:.0} KiB per slice, {} lost", r.messages_lost),
+        format!(
+            "messages      {messages:.0} and {kib:.0} KiB per slice, {} lost",
+            r.messages_lost
+        ),
         format!("events        {} in {wall_s:.2} s", r.events),
         format!("trace hash    {}", r.trace_hash),
     ];

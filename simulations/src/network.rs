@@ -56,11 +56,26 @@ impl Knobs {
             (time(self.pair_ms), "network.pair_ms", "0 to 60000"),
             (time(self.jitter_ms), "network.jitter_ms", "0 to 60000"),
             (time(self.kademlia_ms), "network.kademlia_ms", "0 to 60000"),
-            ((0.0..=1.0).contains(&self.loss), "network.loss", "a share from 0 to 1"),
-            ((0.001..=1e6).contains(&self.bandwidth_mbps), "network.bandwidth_mbps", "0.001 to 1000000"),
-            ((1..=64).contains(&self.mesh_degree), "network.mesh_degree", "1 to 64"),
+            (
+                (0.0..=1.0).contains(&self.loss),
+                "network.loss",
+                "a share from 0 to 1",
+            ),
+            (
+                (0.001..=1e6).contains(&self.bandwidth_mbps),
+                "network.bandwidth_mbps",
+                "0.001 to 1000000",
+            ),
+            (
+                (1..=64).contains(&self.mesh_degree),
+                "network.mesh_degree",
+                "1 to 64",
+            ),
         ];
-        faults.iter().find(|(ok, ..)| !ok).map(|(_, field, range)| (*field, *range))
+        faults
+            .iter()
+            .find(|(ok, ..)| !ok)
+            .map(|(_, field, range)| (*field, *range))
     }
 }
 
@@ -76,7 +91,10 @@ impl Flood {
     /// A message that `origin` publishes.
     #[must_use]
     pub fn new(origin: u32, data: Vec<u8>) -> Self {
-        Self { data, reached: RefCell::new(BTreeSet::from([origin])) }
+        Self {
+            data,
+            reached: RefCell::new(BTreeSet::from([origin])),
+        }
     }
 
     /// Whether `peer` meets it for the first time; later copies are duplicates.
@@ -108,8 +126,16 @@ impl Network {
     #[must_use]
     pub fn new(knobs: Knobs, peers: u32, streams: &Streams) -> Self {
         let mesh = mesh(peers, knobs.mesh_degree, streams);
-        let links = (0..peers).map(|p| streams.stream(Purpose::Link, p)).collect();
-        Self { knobs, streams: streams.clone(), links, mesh, boards: BTreeMap::new() }
+        let links = (0..peers)
+            .map(|p| streams.stream(Purpose::Link, p))
+            .collect();
+        Self {
+            knobs,
+            streams: streams.clone(),
+            links,
+            mesh,
+            boards: BTreeMap::new(),
+        }
     }
 
     /// How long one message takes from `from` to `to`.
@@ -130,7 +156,9 @@ impl Network {
     /// How long `to` takes to fetch `len` bytes from `from`: a round trip, and the bytes.
     pub fn transfer(&mut self, from: u32, to: u32, len: u64) -> Duration {
         let bits = len as f64 * 8.0;
-        self.latency(to, from) + self.latency(from, to) + ms(bits / (self.knobs.bandwidth_mbps * 1000.0))
+        self.latency(to, from)
+            + self.latency(from, to)
+            + ms(bits / (self.knobs.bandwidth_mbps * 1000.0))
     }
 
     /// How long a Kademlia operation of `peer` takes: between half and one and a half of the knob.
@@ -151,7 +179,12 @@ impl Network {
     /// Who provides `board`.
     #[must_use]
     pub fn providers(&self, board: &Hash) -> Vec<PeerKey> {
-        self.boards.get(board).into_iter().flatten().copied().collect()
+        self.boards
+            .get(board)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
     }
 
     /// Whom `peer` exchanges gossip with.
@@ -184,20 +217,39 @@ mod tests {
 
     #[test]
     fn latencies_stay_in_their_bounds_and_pairs_differ() {
-        let knobs = Knobs { base_ms: 10.0, pair_ms: 20.0, jitter_ms: 1.0, ..Knobs::default() };
+        let knobs = Knobs {
+            base_ms: 10.0,
+            pair_ms: 20.0,
+            jitter_ms: 1.0,
+            ..Knobs::default()
+        };
         let mut network = Network::new(knobs, 20, &Streams::new(3));
         let bounds = ms(10.0)..=ms(31.0);
         let all: Vec<_> = (1..20).map(|to| network.latency(0, to)).collect();
         assert!(all.iter().all(|l| bounds.contains(l)), "{all:?}");
-        let near = (1..20).filter(|to| network.latency(0, *to) < ms(20.0)).count();
+        let near = (1..20)
+            .filter(|to| network.latency(0, *to) < ms(20.0))
+            .count();
         assert!((1..19).contains(&near), "{near} of 19 pairs are near");
-        assert!(network.latency(0, 1).abs_diff(network.latency(1, 0)) < ms(1.0), "a pair has one distance");
+        assert!(
+            network.latency(0, 1).abs_diff(network.latency(1, 0)) < ms(1.0),
+            "a pair has one distance"
+        );
     }
 
     #[test]
     fn losses_come_at_their_rate() {
-        let mut network = Network::new(Knobs { loss: 0.25, ..Knobs::default() }, 2, &Streams::new(9));
-        let lost = (0..4000).filter(|_| network.control(0, 1).is_none()).count();
+        let mut network = Network::new(
+            Knobs {
+                loss: 0.25,
+                ..Knobs::default()
+            },
+            2,
+            &Streams::new(9),
+        );
+        let lost = (0..4000)
+            .filter(|_| network.control(0, 1).is_none())
+            .count();
         assert!((900..1100).contains(&lost), "{lost} of 4000");
     }
 
@@ -207,7 +259,12 @@ mod tests {
             let mesh = mesh(peers, 4, &Streams::new(1));
             let (mut reached, mut edge) = (BTreeSet::from([0]), vec![0]);
             while let Some(peer) = edge.pop() {
-                edge.extend(mesh[peer as usize].iter().copied().filter(|p| reached.insert(*p)));
+                edge.extend(
+                    mesh[peer as usize]
+                        .iter()
+                        .copied()
+                        .filter(|p| reached.insert(*p)),
+                );
             }
             assert_eq!(reached.len(), peers as usize);
         }

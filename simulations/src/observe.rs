@@ -74,8 +74,15 @@ impl Observer {
     /// Of a swarm's run. `tracing` keeps every message for people.
     #[must_use]
     pub fn new(swarm: SwarmId, tracing: bool) -> Self {
-        let history = History { swarm, ..History::default() };
-        Self { history, trace: tracing.then(Trace::default), ..Self::default() }
+        let history = History {
+            swarm,
+            ..History::default()
+        };
+        Self {
+            history,
+            trace: tracing.then(Trace::default),
+            ..Self::default()
+        }
     }
 
     /// A core asks for something.
@@ -90,19 +97,46 @@ impl Observer {
     }
 
     /// A control message leaves; `lost` ones never arrive.
-    pub fn sent(&mut self, now: Time, (from, key): (u32, PeerKey), to: u32, bytes: &[u8], lost: bool) {
-        let Ok(message) = Message::from_bytes(bytes) else { return };
-        self.counters.messages.entry(message.name()).or_default().add(bytes.len());
+    pub fn sent(
+        &mut self,
+        now: Time,
+        (from, key): (u32, PeerKey),
+        to: u32,
+        bytes: &[u8],
+        lost: bool,
+    ) {
+        let Ok(message) = Message::from_bytes(bytes) else {
+            return;
+        };
+        self.counters
+            .messages
+            .entry(message.name())
+            .or_default()
+            .add(bytes.len());
         self.counters.lost += u64::from(lost);
         match &message {
-            Message::Locked(lock) => self.history.locks.push((key, lock.body.lease, lock.body.root)),
+            Message::Locked(lock) => {
+                self.history
+                    .locks
+                    .push((key, lock.body.lease, lock.body.root))
+            }
             Message::Commit(commitment) => {
-                self.history.roots.push((key, commitment.body.lease, commitment.body.root));
+                self.history
+                    .roots
+                    .push((key, commitment.body.lease, commitment.body.root));
             }
             _ => {}
         }
         if let Some(trace) = &mut self.trace {
-            trace.message(now, from, to, &message, bytes.len(), lost, &self.history.swarm);
+            trace.message(
+                now,
+                from,
+                to,
+                &message,
+                bytes.len(),
+                lost,
+                &self.history.swarm,
+            );
         }
     }
 
@@ -113,7 +147,11 @@ impl Observer {
 
     /// Tiles were computed.
     pub fn computed(&mut self, purpose: Purpose, tiles: usize) {
-        *self.counters.tiles.entry(purpose_name(purpose)).or_default() += tiles as u64;
+        *self
+            .counters
+            .tiles
+            .entry(purpose_name(purpose))
+            .or_default() += tiles as u64;
     }
 
     /// A core asked for what its shell cannot do.
@@ -127,26 +165,52 @@ impl Observer {
                 let job: JobId = record.id(&self.history.swarm);
                 self.history.records.insert(job, (**record).clone());
             }
-            Record::Committed { .. } | Record::Locked { .. } | Record::Revealed { .. } | Record::Receipted { .. } => {}
+            Record::Committed { .. }
+            | Record::Locked { .. }
+            | Record::Revealed { .. }
+            | Record::Receipted { .. } => {}
         }
     }
 
     /// A core tells people something. `tiles` shows what its shell stores.
-    pub fn notified(&mut self, by: PeerKey, event: &Event, tiles: impl Fn(&BlobId) -> Option<Vec<Hash>>) {
+    pub fn notified(
+        &mut self,
+        by: PeerKey,
+        event: &Event,
+        tiles: impl Fn(&BlobId) -> Option<Vec<Hash>>,
+    ) {
         let history = &mut self.history;
         match event {
             Event::Submitted { .. } => self.counters.submitted = Some(self.now),
             Event::Working { .. } => {
                 self.counters.first_work.get_or_insert(self.now);
             }
-            Event::SliceDone { job, slice, blob, receipt, .. } => {
-                history.done.push(Done { job: *job, slice: *slice, output: tiles(blob).unwrap_or_default() });
+            Event::SliceDone {
+                job,
+                slice,
+                blob,
+                receipt,
+                ..
+            } => {
+                history.done.push(Done {
+                    job: *job,
+                    slice: *slice,
+                    output: tiles(blob).unwrap_or_default(),
+                });
                 if let Some(receipt) = receipt {
-                    history.receipts.push(Held { by, job: *job, receipt: (**receipt).clone() });
+                    history.receipts.push(Held {
+                        by,
+                        job: *job,
+                        receipt: (**receipt).clone(),
+                    });
                 }
             }
             Event::Earned { job, receipt, .. } => {
-                history.receipts.push(Held { by, job: *job, receipt: (**receipt).clone() });
+                history.receipts.push(Held {
+                    by,
+                    job: *job,
+                    receipt: (**receipt).clone(),
+                });
             }
             Event::SliceReopened { reason, .. } => {
                 *self.counters.reopened.entry(reason.code()).or_default() += 1;

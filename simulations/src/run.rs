@@ -98,7 +98,10 @@ pub fn run(scenario: &Scenario, seed: u64, tracing: bool) -> Result<Run, Stuck> 
     let mut world = World::new(scenario, seed, tracing);
     world.run()?;
     let trace = world.observer.trace.as_ref().map(|t| t.render());
-    Ok(Run { report: report(scenario, seed, &world), trace })
+    Ok(Run {
+        report: report(scenario, seed, &world),
+        trace,
+    })
 }
 
 fn report(scenario: &Scenario, seed: u64, world: &World) -> Report {
@@ -106,8 +109,10 @@ fn report(scenario: &Scenario, seed: u64, world: &World) -> Report {
     let verifier = scenario.signatures.verifier();
     let violations = check::check(history, verifier);
     let requester = |job| history.records.get(job).map(|r| r.manifest.body.requester);
-    let (collected, earned): (Vec<_>, Vec<_>) =
-        history.receipts.iter().partition(|held| requester(&held.job) == Some(held.by));
+    let (collected, earned): (Vec<_>, Vec<_>) = history
+        .receipts
+        .iter()
+        .partition(|held| requester(&held.job) == Some(held.by));
     let mut flags = Flags::default();
     for held in &collected {
         let record = history.records.get(&held.job);
@@ -118,12 +123,24 @@ fn report(scenario: &Scenario, seed: u64, world: &World) -> Report {
         flags.self_checked += u32::from(found.self_checked);
         flags.not_stored += u32::from(found.not_stored);
     }
-    let slices = history.records.values().map(|r| r.manifest.body.slices()).sum::<u32>();
+    let slices = history
+        .records
+        .values()
+        .map(|r| r.manifest.body.slices())
+        .sum::<u32>();
     let per_slice = |n: u64| n as f64 / f64::from(slices.max(1));
     let tiles = |purpose| counters.tiles.get(purpose).copied().unwrap_or_default();
-    let since_submit = |t| counters.submitted.map(|s| Time::since(t, s).as_micros() as f64 / 1000.0);
+    let since_submit = |t| {
+        counters
+            .submitted
+            .map(|s| Time::since(t, s).as_micros() as f64 / 1000.0)
+    };
     let caught: BTreeSet<_> = history.blamed.iter().map(|(worker, _)| *worker).collect();
-    let blamed_honest = history.blamed.iter().filter(|(worker, _)| !history.dishonest.contains(worker)).count();
+    let blamed_honest = history
+        .blamed
+        .iter()
+        .filter(|(worker, _)| !history.dishonest.contains(worker))
+        .count();
     Report {
         seed,
         trace_hash: world.trace_hash(),

@@ -77,7 +77,13 @@ pub struct Devices {
 
 impl Default for Devices {
     fn default() -> Self {
-        Self { units_per_s: 1_000_000_000, spread: 4.0, reference_units_per_s: 200_000_000, prepare_ms: 50, disk_ms: 4 }
+        Self {
+            units_per_s: 1_000_000_000,
+            spread: 4.0,
+            reference_units_per_s: 200_000_000,
+            prepare_ms: 50,
+            disk_ms: 4,
+        }
     }
 }
 
@@ -129,9 +135,15 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`], with file and line where there is one.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
-        let read = |source| ScenarioError::Read { path: path.to_owned(), source };
+        let read = |source| ScenarioError::Read {
+            path: path.to_owned(),
+            source,
+        };
         let text = std::fs::read_to_string(path).map_err(read)?;
-        let parse = |source| ScenarioError::Parse { path: path.to_owned(), source: Box::new(source) };
+        let parse = |source| ScenarioError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        };
         let scenario: Self = toml::from_str(&text).map_err(parse)?;
         scenario.check()?;
         Ok(scenario)
@@ -145,25 +157,68 @@ impl Scenario {
         let (job, devices) = (&self.job, &self.devices);
         let least = config::SLICE_TILES_MIN.min(job.tiles);
         let faults = [
-            ((2..=4096).contains(&self.peers), "peers", "2 to 4096, the requester among them"),
-            (self.cheats.saturating_add(self.silent) < self.peers, "cheats", "with `silent` fewer than `peers`"),
-            ((1..=86_400).contains(&self.horizon_s), "horizon_s", "1 to 86400"),
-            (job.submit_at_ms / 1000 < self.horizon_s, "job.submit_at_ms", "before the horizon"),
+            (
+                (2..=4096).contains(&self.peers),
+                "peers",
+                "2 to 4096, the requester among them",
+            ),
+            (
+                self.cheats.saturating_add(self.silent) < self.peers,
+                "cheats",
+                "with `silent` fewer than `peers`",
+            ),
+            (
+                (1..=86_400).contains(&self.horizon_s),
+                "horizon_s",
+                "1 to 86400",
+            ),
+            (
+                job.submit_at_ms / 1000 < self.horizon_s,
+                "job.submit_at_ms",
+                "before the horizon",
+            ),
             ((1..=1 << 24).contains(&job.tiles), "job.tiles", "1 to 2^24"),
-            ((1..=config::TILE_MAX).contains(&job.tile_bytes), "job.tile_bytes", "1 to 65536"),
-            ((1..1 << 48).contains(&job.units_per_tile), "job.units_per_tile", "1 to 2^48 - 1"),
+            (
+                (1..=config::TILE_MAX).contains(&job.tile_bytes),
+                "job.tile_bytes",
+                "1 to 65536",
+            ),
+            (
+                (1..1 << 48).contains(&job.units_per_tile),
+                "job.units_per_tile",
+                "1 to 2^48 - 1",
+            ),
             (
                 (least..=config::SLICE_TILES_MAX).contains(&job.slice_tiles),
                 "job.slice_tiles",
                 "64 (or all tiles of a smaller job) to 1024",
             ),
-            ((1..1 << 60).contains(&devices.units_per_s), "devices.units_per_s", "1 to 2^60 - 1"),
-            ((1.0..=1000.0).contains(&devices.spread), "devices.spread", "1 to 1000"),
-            ((1..1 << 60).contains(&devices.reference_units_per_s), "devices.reference_units_per_s", "1 to 2^60 - 1"),
-            (devices.prepare_ms <= 60_000, "devices.prepare_ms", "0 to 60000"),
+            (
+                (1..1 << 60).contains(&devices.units_per_s),
+                "devices.units_per_s",
+                "1 to 2^60 - 1",
+            ),
+            (
+                (1.0..=1000.0).contains(&devices.spread),
+                "devices.spread",
+                "1 to 1000",
+            ),
+            (
+                (1..1 << 60).contains(&devices.reference_units_per_s),
+                "devices.reference_units_per_s",
+                "1 to 2^60 - 1",
+            ),
+            (
+                devices.prepare_ms <= 60_000,
+                "devices.prepare_ms",
+                "0 to 60000",
+            ),
             (devices.disk_ms <= 60_000, "devices.disk_ms", "0 to 60000"),
         ];
-        let fault = faults.iter().find(|(ok, ..)| !ok).map(|(_, field, range)| (*field, *range));
+        let fault = faults
+            .iter()
+            .find(|(ok, ..)| !ok)
+            .map(|(_, field, range)| (*field, *range));
         match fault.or_else(|| self.network.fault()) {
             Some((field, range)) => Err(ScenarioError::Range { field, range }),
             None => Ok(()),
@@ -191,6 +246,10 @@ impl Scenario {
     /// What people call `peer`.
     #[must_use]
     pub fn name(peer: u32) -> String {
-        if peer == 0 { "requester".into() } else { format!("peer-{peer:02}") }
+        if peer == 0 {
+            "requester".into()
+        } else {
+            format!("peer-{peer:02}")
+        }
     }
 }

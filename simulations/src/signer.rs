@@ -4,7 +4,9 @@
 //! simulations of many peers fast, where adversaries are written by us and do not forge. Never for anything else.
 //! The scenario's `signatures = "ed25519"` runs the real thing.
 
-use starling_protocol::crypto::{BoxedSigner, Ed25519Signer, Ed25519Verifier, Signature, Signer, Verifier};
+use starling_protocol::crypto::{
+    BoxedSigner, Ed25519Signer, Ed25519Verifier, Signature, Signer, Verifier,
+};
 use starling_protocol::{Hash, PeerKey};
 
 /// How peers sign.
@@ -23,7 +25,9 @@ impl Scheme {
     #[must_use]
     pub fn signer(self, secret: &[u8; 32]) -> BoxedSigner {
         match self {
-            Self::Cheap => Box::new(CheapSigner { secret: Hash(*secret) }),
+            Self::Cheap => Box::new(CheapSigner {
+                secret: Hash(*secret),
+            }),
             Self::Ed25519 => Box::new(Ed25519Signer::from_seed(secret)),
         }
     }
@@ -43,7 +47,10 @@ impl Scheme {
 pub struct CheapVerifier;
 
 fn signature(key: &PeerKey, digest: &Hash) -> Signature {
-    let half = Hash::derive("starling-sim 2026-11 forgeable signature v1", &[key.as_bytes(), &digest.0]);
+    let half = Hash::derive(
+        "starling-sim 2026-11 forgeable signature v1",
+        &[key.as_bytes(), &digest.0],
+    );
     let mut bytes = [0; 64];
     bytes[..32].copy_from_slice(&half.0);
     bytes[32..].copy_from_slice(&half.0);
@@ -70,7 +77,10 @@ impl Verifier for CheapSigner {
 
 impl Signer for CheapSigner {
     fn key(&self) -> PeerKey {
-        PeerKey(Hash::derive("starling-sim 2026-11 public key v1", &[&self.secret.0]))
+        PeerKey(Hash::derive(
+            "starling-sim 2026-11 public key v1",
+            &[&self.secret.0],
+        ))
     }
 
     fn sign(&self, digest: &Hash) -> Signature {

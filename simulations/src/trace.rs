@@ -13,20 +13,50 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What each phase is, under the name of the message that begins it.
 const PHASES: [(&str, &str); 11] = [
-    ("(logs)", "The requester logs its job, and offers it to the peers that its roster names."),
-    ("LeaseRequest", "Whoever has a free slot asks for a slice, and gets a lease on one that is open, or a refusal."),
-    ("Commit", "The worker has finished. It logs the Merkle root of its salted tiles, and only then signs it away."),
+    (
+        "(logs)",
+        "The requester logs its job, and offers it to the peers that its roster names.",
+    ),
+    (
+        "LeaseRequest",
+        "Whoever has a free slot asks for a slice, and gets a lease on one that is open, or a refusal.",
+    ),
+    (
+        "Commit",
+        "The worker has finished. It logs the Merkle root of its salted tiles, and only then signs it away.",
+    ),
     (
         "LockRequest",
         "Witnesses, drawn by job, slice and worker, log and sign that they saw this root, with a nonce's digest.",
     ),
-    ("LockSet", "The locks are closed: no other root counts any more. Now the witnesses reveal their nonces."),
-    ("Seed", "The nonces make the seed, which draws auditors and, for each of them, tiles. They recompute them."),
-    ("Seal", "Auditors seal what they found, before they can know what the worker found."),
-    ("SealList", "The seals are closed. Now the worker opens all drawn tiles, in one opening for everybody."),
-    ("Attest", "Every auditor compares, says its verdict, and opens its seal."),
-    ("Audited", "A quorum agrees. Now, not before, the worker hands over output and salt secret; its root is rebuilt."),
-    ("Receipt", "The worker has its proof of physical work: anybody can verify it offline."),
+    (
+        "LockSet",
+        "The locks are closed: no other root counts any more. Now the witnesses reveal their nonces.",
+    ),
+    (
+        "Seed",
+        "The nonces make the seed, which draws auditors and, for each of them, tiles. They recompute them.",
+    ),
+    (
+        "Seal",
+        "Auditors seal what they found, before they can know what the worker found.",
+    ),
+    (
+        "SealList",
+        "The seals are closed. Now the worker opens all drawn tiles, in one opening for everybody.",
+    ),
+    (
+        "Attest",
+        "Every auditor compares, says its verdict, and opens its seal.",
+    ),
+    (
+        "Audited",
+        "A quorum agrees. Now, not before, the worker hands over output and salt secret; its root is rebuilt.",
+    ),
+    (
+        "Receipt",
+        "The worker has its proof of physical work: anybody can verify it offline.",
+    ),
 ];
 
 struct Entry {
@@ -51,9 +81,21 @@ impl Trace {
     /// A peer does something by itself.
     pub fn step(&mut self, at: Time, peer: u32, output: &Output) {
         let (what, slice, detail) = match output {
-            Output::Compute { job, tiles, purpose, .. } => {
-                let slice = tiles.first().zip(self.slice_tiles.get(job)).map(|(tile, per_slice)| tile / per_slice);
-                ("(computes)", slice, format!("{}: {}", count(tiles.len(), "tile"), purpose_name(*purpose)))
+            Output::Compute {
+                job,
+                tiles,
+                purpose,
+                ..
+            } => {
+                let slice = tiles
+                    .first()
+                    .zip(self.slice_tiles.get(job))
+                    .map(|(tile, per_slice)| tile / per_slice);
+                (
+                    "(computes)",
+                    slice,
+                    format!("{}: {}", count(tiles.len(), "tile"), purpose_name(*purpose)),
+                )
             }
             Output::Fetch { len, .. } => ("(fetches)", None, format!("{len} bytes of output")),
             Output::Persist { record, .. } => match &**record {
@@ -62,30 +104,61 @@ impl Trace {
                     let tiles = count(manifest.tiles as usize, "tile");
                     let slices = count(manifest.slices() as usize, "slice");
                     let roster = count(record.roster.peers().len(), "peer");
-                    ("(logs)", None, format!("its job: {tiles} in {slices}; {roster} in the roster"))
+                    (
+                        "(logs)",
+                        None,
+                        format!("its job: {tiles} in {slices}; {roster} in the roster"),
+                    )
                 }
                 Record::Committed { lease, .. } => ("(logs)", self.slice(lease), "its root".into()),
                 Record::Locked { lease, .. } => ("(logs)", self.slice(lease), "its lock".into()),
-                Record::Revealed { lease, .. } => ("(logs)", self.slice(lease), "that it reveals its nonce".into()),
-                Record::Receipted { receipt, .. } => ("(logs)", Some(receipt.lease.body.slice), "the receipt".into()),
+                Record::Revealed { lease, .. } => (
+                    "(logs)",
+                    self.slice(lease),
+                    "that it reveals its nonce".into(),
+                ),
+                Record::Receipted { receipt, .. } => (
+                    "(logs)",
+                    Some(receipt.lease.body.slice),
+                    "the receipt".into(),
+                ),
             },
             Output::Notify(Event::SliceDone { slice, receipt, .. }) => {
-                let proof = if receipt.is_some() { "with a receipt" } else { "computed by itself" };
+                let proof = if receipt.is_some() {
+                    "with a receipt"
+                } else {
+                    "computed by itself"
+                };
                 ("(done)", Some(*slice), format!("the slice, {proof}"))
             }
-            Output::Notify(Event::CheatCaught { slice, reason, .. }) => ("(blames)", Some(*slice), reason.to_string()),
+            Output::Notify(Event::CheatCaught { slice, reason, .. }) => {
+                ("(blames)", Some(*slice), reason.to_string())
+            }
             Output::Notify(Event::SliceReopened { slice, reason, .. }) => {
                 ("(reopens)", Some(*slice), reason.to_string())
             }
             Output::Notify(Event::JobDone { .. }) => ("(done)", None, "the job".into()),
-            Output::Notify(Event::JobFailed { reason, .. }) => ("(fails)", None, reason.to_string()),
+            Output::Notify(Event::JobFailed { reason, .. }) => {
+                ("(fails)", None, reason.to_string())
+            }
             _ => return,
         };
-        self.entries.push(Entry { at, from: peer, to: None, slice, what, detail, bytes: None });
+        self.entries.push(Entry {
+            at,
+            from: peer,
+            to: None,
+            slice,
+            what,
+            detail,
+            bytes: None,
+        });
     }
 
     /// A message leaves.
-    #[expect(clippy::too_many_arguments, reason = "one call site, and each is a column")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call site, and each is a column"
+    )]
     pub fn message(
         &mut self,
         at: Time,
@@ -98,7 +171,8 @@ impl Trace {
     ) {
         match message {
             Message::Record(record) => {
-                self.slice_tiles.insert(record.id(swarm), record.manifest.body.slice_tiles.max(1));
+                self.slice_tiles
+                    .insert(record.id(swarm), record.manifest.body.slice_tiles.max(1));
             }
             Message::LeaseGrant(lease) => {
                 self.slices.insert(lease.body.id(swarm), lease.body.slice);
@@ -110,7 +184,15 @@ impl Trace {
             detail = format!("{detail} [lost]").trim_start().into();
         }
         let slice = lease_of(message, swarm).and_then(|lease| self.slice(&lease));
-        self.entries.push(Entry { at, from, to: Some(to), slice, what: message.name(), detail, bytes: Some(bytes) });
+        self.entries.push(Entry {
+            at,
+            from,
+            to: Some(to),
+            slice,
+            what: message.name(),
+            detail,
+            bytes: Some(bytes),
+        });
     }
 
     fn slice(&self, lease: &LeaseId) -> Option<u32> {
@@ -120,12 +202,17 @@ impl Trace {
     /// The trace as aligned columns; times in virtual ms since its first line.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut text =
-            format!("{:>9}  {:<9}    {:<9}  {:>5}  {:<14} {:>5}\n", "ms", "from", "to", "slice", "message", "bytes");
+        let mut text = format!(
+            "{:>9}  {:<9}    {:<9}  {:>5}  {:<14} {:>5}\n",
+            "ms", "from", "to", "slice", "message", "bytes"
+        );
         let start = self.entries.first().map_or(Time::default(), |e| e.at);
         let mut reached = BTreeSet::new();
         for entry in &self.entries {
-            if let Some((_, heading)) = PHASES.iter().find(|(name, _)| *name == entry.what && reached.insert(*name)) {
+            if let Some((_, heading)) = PHASES
+                .iter()
+                .find(|(name, _)| *name == entry.what && reached.insert(*name))
+            {
                 text.push_str(&format!("\n# {heading}\n"));
             }
             let ms = entry.at.since(start).as_micros() as f64 / 1000.0;
@@ -188,34 +275,75 @@ fn describe(message: &Message) -> String {
     match message {
         Message::BoardQuery { class } => format!("jobs of class {class}?"),
         Message::LeaseGrant(lease) => {
-            let (k, s, ttl) = (lease.body.intensity.k, lease.body.intensity.s, lease.body.ttl_ms / 1000);
+            let (k, s, ttl) = (
+                lease.body.intensity.k,
+                lease.body.intensity.s,
+                lease.body.ttl_ms / 1000,
+            );
             format!("{ttl} s to commit; {k} auditors x {s} tiles")
         }
-        Message::LeaseRefusal { reason, retry_ms: 0, .. } => format!("{reason}; do not ask again"),
-        Message::LeaseRefusal { reason, retry_ms, .. } => format!("{reason}; ask again in {retry_ms} ms"),
-        Message::Commit(commitment) => format!("root over {}", count(commitment.body.tiles as usize, "tile")),
+        Message::LeaseRefusal {
+            reason,
+            retry_ms: 0,
+            ..
+        } => format!("{reason}; do not ask again"),
+        Message::LeaseRefusal {
+            reason, retry_ms, ..
+        } => format!("{reason}; ask again in {retry_ms} ms"),
+        Message::Commit(commitment) => format!(
+            "root over {}",
+            count(commitment.body.tiles as usize, "tile")
+        ),
         Message::LockSet(set) => count(set.body.locks.len(), "lock"),
         Message::Seed { nonces, .. } => {
             let revealed = nonces.iter().flatten().count();
-            format!("{revealed} of {} witness nonces, and the requester's", nonces.len())
+            format!(
+                "{revealed} of {} witness nonces, and the requester's",
+                nonces.len()
+            )
         }
         Message::SealList(list) => {
-            let own = if list.body.requester_draw { "; the requester draws tiles too" } else { "" };
-            format!("{} sealed, {} silent{own}", list.body.seals.len(), list.body.skipped.len())
+            let own = if list.body.requester_draw {
+                "; the requester draws tiles too"
+            } else {
+                ""
+            };
+            format!(
+                "{} sealed, {} silent{own}",
+                list.body.seals.len(),
+                list.body.skipped.len()
+            )
         }
         Message::Opening(opening) => {
             let (tiles, proof) = (opening.body.tiles.len(), opening.body.proof.len());
-            format!("{} opened, proof of {proof} more hashes", count(tiles, "tile"))
+            format!(
+                "{} opened, proof of {proof} more hashes",
+                count(tiles, "tile")
+            )
         }
         Message::Attest { attestation, proof } => {
-            let verdict = if attestation.body.agree { "agrees" } else { "dissents" };
-            let proof = if proof.is_some() { ", with a fraud proof" } else { "" };
-            format!("{verdict} after {}{proof}", count(usize::from(attestation.body.tiles), "tile"))
+            let verdict = if attestation.body.agree {
+                "agrees"
+            } else {
+                "dissents"
+            };
+            let proof = if proof.is_some() {
+                ", with a fraud proof"
+            } else {
+                ""
+            };
+            format!(
+                "{verdict} after {}{proof}",
+                count(usize::from(attestation.body.tiles), "tile")
+            )
         }
         Message::Receipt(receipt) => match &receipt.quorum {
             Quorum::Auditors(quorum) => format!("{} behind it", count(quorum.len(), "auditor")),
             Quorum::SelfChecked { tiles, .. } => {
-                format!("self-checked: the requester recomputed {}", count(usize::from(*tiles), "tile"))
+                format!(
+                    "self-checked: the requester recomputed {}",
+                    count(usize::from(*tiles), "tile")
+                )
             }
         },
         Message::LeaseEnded { reason, .. } | Message::JobEnded { reason, .. } => reason.to_string(),

@@ -47,7 +47,11 @@ impl World {
     #[must_use]
     pub fn new(scenario: &Scenario, seed: u64, tracing: bool) -> Self {
         let streams = Streams::new(seed);
-        let genesis = Genesis::new("simulation", Scope::Public, Hash(streams.bytes(Purpose::Identity, u32::MAX, 0)));
+        let genesis = Genesis::new(
+            "simulation",
+            Scope::Public,
+            Hash(streams.bytes(Purpose::Identity, u32::MAX, 0)),
+        );
         let mut world = Self {
             engine: Engine::default(),
             network: Network::new(scenario.network.clone(), scenario.peers, &streams),
@@ -59,28 +63,53 @@ impl World {
             events: 0,
         };
         (0..scenario.peers).for_each(|peer| world.add(peer, &genesis, &streams));
-        let submit = Event { peer: 0, what: What::Submit(Box::new(submission(scenario))) };
-        world.engine.after(Duration::from_millis(scenario.job.submit_at_ms), submit);
+        let submit = Event {
+            peer: 0,
+            what: What::Submit(Box::new(submission(scenario))),
+        };
+        world
+            .engine
+            .after(Duration::from_millis(scenario.job.submit_at_ms), submit);
         world
     }
 
     fn add(&mut self, index: u32, genesis: &Genesis, streams: &Streams) {
         let role = self.scenario.role(index);
-        let signer = self.scenario.signatures.signer(&streams.bytes(Purpose::Identity, index, 0));
+        let signer = self
+            .scenario
+            .signatures
+            .signer(&streams.bytes(Purpose::Identity, index, 0));
         let key = signer.key();
-        let setup = Setup { genesis: genesis.clone(), rng_seed: streams.bytes(Purpose::Core, index, 0) };
+        let setup = Setup {
+            genesis: genesis.clone(),
+            rng_seed: streams.bytes(Purpose::Core, index, 0),
+        };
         let peer = Peer::new(setup, signer);
-        let core: Box<dyn Core> = if role == Role::Silent { Box::new(Silent::new(peer)) } else { Box::new(peer) };
-        let backend: Box<dyn Backend> = if role == Role::Cheat { Box::new(Lying(Honest)) } else { Box::new(Honest) };
+        let core: Box<dyn Core> = if role == Role::Silent {
+            Box::new(Silent::new(peer))
+        } else {
+            Box::new(peer)
+        };
+        let backend: Box<dyn Backend> = if role == Role::Cheat {
+            Box::new(Lying(Honest))
+        } else {
+            Box::new(Honest)
+        };
         if matches!(role, Role::Cheat | Role::Silent) {
             self.observer.history.dishonest.insert(key);
         }
         let devices = &self.scenario.devices;
-        let rate = speed(devices.units_per_s, devices.spread, streams.stream(Purpose::Speed, index).next_u32());
+        let rate = speed(
+            devices.units_per_s,
+            devices.spread,
+            streams.stream(Purpose::Speed, index).next_u32(),
+        );
         self.keys.insert(key, index);
-        self.hosts.push(Host::new(index, key, core, backend, rate, devices));
+        self.hosts
+            .push(Host::new(index, key, core, backend, rate, devices));
         let slots = u16::from(role != Role::Requester);
-        let start = u64::from(streams.stream(Purpose::Start, index).next_u32()) % (START_SPREAD_MS * 1000);
+        let start =
+            u64::from(streams.stream(Purpose::Start, index).next_u32()) % (START_SPREAD_MS * 1000);
         let what = What::Start(Box::new(capacity(rate, slots)));
         self.engine.at(Time(start), Event { peer: index, what });
     }
@@ -110,7 +139,9 @@ impl World {
     fn dispatch(&mut self, event: Event) {
         self.events += 1;
         let now = self.engine.now();
-        self.hasher.update(&now.0.to_le_bytes()).update(&event.peer.to_le_bytes());
+        self.hasher
+            .update(&now.0.to_le_bytes())
+            .update(&event.peer.to_le_bytes());
         event.what.write(&mut |bytes| {
             self.hasher.update(bytes);
         });
@@ -145,8 +176,17 @@ fn speed(slowest: u64, spread: f64, draw: u32) -> u64 {
 
 fn capacity(units_per_s: u64, slots: u16) -> Capacity {
     Capacity {
-        devices: vec![DeviceProfile { kind: DeviceKind::Other, name: "virtual".into() }],
-        kernels: vec![KernelOffer { kernel: kernel(), class: "sim".into(), tier: Tier::Exact, units_per_s, price: 0 }],
+        devices: vec![DeviceProfile {
+            kind: DeviceKind::Other,
+            name: "virtual".into(),
+        }],
+        kernels: vec![KernelOffer {
+            kernel: kernel(),
+            class: "sim".into(),
+            tier: Tier::Exact,
+            units_per_s,
+            price: 0,
+        }],
         slots,
         region: String::new(),
         software: concat!("starling-sim ", env!("CARGO_PKG_VERSION")).into(),

@@ -37,12 +37,12 @@ pub struct RenderParams {
 }
 
 impl RenderParams {
-    /// What `starling demo` renders of the bundled scene: about 12 s on two cores.
+    /// What `starling demo` renders of the bundled scene: about 8 s on two cores.
     pub fn bundled() -> Self {
         Self {
             width: 640,
             height: 360,
-            passes: 24,
+            passes: 16,
             spp_per_pass: 4,
             max_bounces: 7,
             seed: 1,

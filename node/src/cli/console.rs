@@ -48,13 +48,20 @@ impl Console {
             Colour::Never => false,
             Colour::Auto => terminal && !no_color,
         };
-        Self { json, quiet, terminal, colour }
+        Self {
+            json,
+            quiet,
+            terminal,
+            colour,
+        }
     }
 
     /// A line of data.
     pub fn data(&self, line: impl AsRef<str>) {
         let mut out = io::stdout().lock();
-        let written = out.write_all(line.as_ref().as_bytes()).and_then(|()| out.write_all(b"\n"));
+        let written = out
+            .write_all(line.as_ref().as_bytes())
+            .and_then(|()| out.write_all(b"\n"));
         if let Err(e) = written.and_then(|()| out.flush())
             && e.kind() == ErrorKind::BrokenPipe
         {
@@ -81,12 +88,21 @@ impl Console {
     /// What happened and the fix; framed for people, two plain lines for everybody else.
     pub fn failure(&self, failure: &Failure) {
         if self.json {
-            self.json(&json!({ "error": failure.what, "fix": failure.fix, "exit": failure.exit as u8 }));
+            self.json(
+                &json!({ "error": failure.what, "fix": failure.fix, "exit": failure.exit as u8 }),
+            );
         }
         if self.terminal {
-            let theme = if self.colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+            let theme = if self.colour {
+                GraphicalTheme::unicode()
+            } else {
+                GraphicalTheme::unicode_nocolor()
+            };
             let mut text = String::new();
-            if GraphicalReportHandler::new_themed(theme).render_report(&mut text, failure).is_ok() {
+            if GraphicalReportHandler::new_themed(theme)
+                .render_report(&mut text, failure)
+                .is_ok()
+            {
                 return self.say(text.trim_end());
             }
         }

@@ -3,17 +3,17 @@
 //! It changes nothing and needs no running peer. A missing GPU or a first start is no fault; a finding is something
 //! that would fail or mislead. Devices are opened in a child process: broken drivers crash.
 
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use libp2p::Multiaddr;
-use libp2p::multiaddr::Protocol;
 use serde::Serialize;
 use serde_json::json;
 use starling_kernels::canary::canary;
-use starling_kernels::runner::{AdapterChoice, CpuRunner, DeviceInfo, GpuProcess, Runner, RunnerCommand};
+use starling_kernels::runner::{
+    AdapterChoice, CpuRunner, DeviceInfo, GpuProcess, Runner, RunnerCommand,
+};
 use starling_protocol::Scope;
 
 use super::Context;
@@ -23,6 +23,7 @@ use super::text;
 use crate::genesis::{self, GenesisFileError};
 use crate::home::Config;
 use crate::key::{KeyError, Seed};
+use crate::net::{Multiaddr, socket};
 
 /// Opening a device, its shader compiler's first run included.
 const DEVICE_WAIT: Duration = Duration::from_secs(60);
@@ -61,15 +62,30 @@ struct Check {
 
 impl Check {
     fn ok(name: &'static str, what: impl Into<String>) -> Self {
-        Self { name, status: Status::Ok, what: what.into(), fix: None }
+        Self {
+            name,
+            status: Status::Ok,
+            what: what.into(),
+            fix: None,
+        }
     }
 
     fn note(name: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { name, status: Status::Note, what: what.into(), fix: Some(fix.into()) }
+        Self {
+            name,
+            status: Status::Note,
+            what: what.into(),
+            fix: Some(fix.into()),
+        }
     }
 
     fn finding(name: &'static str, failure: Failure) -> Self {
-        Self { name, status: Status::Finding, what: failure.what, fix: failure.fix }
+        Self {
+            name,
+            status: Status::Finding,
+            what: failure.what,
+            fix: failure.fix,
+        }
     }
 }
 
@@ -88,7 +104,10 @@ impl Doctor {
                     Status::Finding => "BAD ",
                 };
                 out.data(format!("{mark} {:<8} {}", check.name, check.what));
-                check.fix.iter().for_each(|fix| out.data(format!("              fix: {fix}")));
+                check
+                    .fix
+                    .iter()
+                    .for_each(|fix| out.data(format!("              fix: {fix}")));
             }
             checks.push(check);
         };
@@ -101,7 +120,9 @@ impl Doctor {
         tell(config_check);
         tell(clock(&place));
         tell(disk_space(&place, &config));
-        ports(&place, &config, scope).into_iter().for_each(&mut tell);
+        ports(&place, &config, scope)
+            .into_iter()
+            .for_each(&mut tell);
         tell(processor());
         adapters().into_iter().for_each(&mut tell);
         if out.json {
@@ -112,25 +133,39 @@ impl Doctor {
                 n => text::count(n, "finding"),
             });
         }
-        Ok(if findings == 0 { Exit::Ok } else { Exit::Findings })
+        Ok(if findings == 0 {
+            Exit::Ok
+        } else {
+            Exit::Findings
+        })
     }
 }
 
 fn home(place: &Place) -> Check {
     let shown = place.root.display();
     let Ok(about) = std::fs::metadata(&place.root) else {
-        return Check::note("home", format!("{shown} does not exist yet"), "nothing to do: `starling up` makes it");
+        return Check::note(
+            "home",
+            format!("{shown} does not exist yet"),
+            "nothing to do: `starling up` makes it",
+        );
     };
     if !about.is_dir() {
         let what = format!("{shown} is not a folder");
-        return Check::finding("home", Failure::new(Exit::Error, what, "choose another with --home DIR"));
+        return Check::finding(
+            "home",
+            Failure::new(Exit::Error, what, "choose another with --home DIR"),
+        );
     }
     #[cfg(unix)]
     {
         let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777;
         if mode & 0o022 != 0 {
             let what = format!("others on this machine can write to {shown} (mode {mode:03o})");
-            return Check::finding("home", Failure::new(Exit::Auth, what, format!("run: chmod 700 {shown}")));
+            return Check::finding(
+                "home",
+                Failure::new(Exit::Auth, what, format!("run: chmod 700 {shown}")),
+            );
         }
     }
     // A file that is gone again at once: permissions alone do not tell of read-only disks.
@@ -140,7 +175,11 @@ fn home(place: &Place) -> Check {
             let what = format!("cannot write to {shown}: {e}");
             Check::finding(
                 "home",
-                Failure::new(Exit::Error, what, "make it writable, or choose another with --home DIR"),
+                Failure::new(
+                    Exit::Error,
+                    what,
+                    "make it writable, or choose another with --home DIR",
+                ),
             )
         }
     }
@@ -155,9 +194,15 @@ fn running(place: &Place) -> Check {
         Ok(()) => Check::ok("lock", "no peer runs in this home"),
         Err(std::fs::TryLockError::WouldBlock) => {
             let who = std::fs::read_to_string(&path).unwrap_or_default();
-            let answers =
-                if place.running().is_some() { "" } else { ", and is starting or does not say where it listens" };
-            Check::ok("lock", format!("a peer runs in this home (process {}{answers})", who.trim()))
+            let answers = if place.running().is_some() {
+                ""
+            } else {
+                ", and is starting or does not say where it listens"
+            };
+            Check::ok(
+                "lock",
+                format!("a peer runs in this home (process {}{answers})", who.trim()),
+            )
         }
         Err(std::fs::TryLockError::Error(e)) => {
             let what = format!("cannot lock {}: {e}", path.display());
@@ -171,9 +216,11 @@ fn key(place: &Place) -> Check {
     let path = place.root.join("identity.key");
     match Seed::load(&path) {
         Ok(_) => Check::ok("key", path.display().to_string()),
-        Err(KeyError::Missing { .. }) => {
-            Check::note("key", "this home has no identity yet", "nothing to do: `starling up` makes it")
-        }
+        Err(KeyError::Missing { .. }) => Check::note(
+            "key",
+            "this home has no identity yet",
+            "nothing to do: `starling up` makes it",
+        ),
         Err(error) => Check::finding("key", Failure::of(error)),
     }
 }
@@ -181,12 +228,20 @@ fn key(place: &Place) -> Check {
 fn genesis_of(place: &Place) -> (Check, Scope) {
     match genesis::load(&place.genesis_file()) {
         Ok(genesis) => {
-            let what = format!("{:?}, {:?}, {}", genesis.name, genesis.scope, genesis.swarm_id());
+            let what = format!(
+                "{:?}, {:?}, {}",
+                genesis.name,
+                genesis.scope,
+                genesis.swarm_id()
+            );
             (Check::ok("genesis", what), genesis.scope)
         }
         Err(GenesisFileError::Missing(_)) => {
             let fix = "nothing to do: `starling up` makes a private one, `starling swarm join FILE` takes another";
-            (Check::note("genesis", "this home belongs to no swarm yet", fix), Scope::Local)
+            (
+                Check::note("genesis", "this home belongs to no swarm yet", fix),
+                Scope::Local,
+            )
         }
         Err(error) => (Check::finding("genesis", Failure::of(error)), Scope::Local),
     }
@@ -195,13 +250,19 @@ fn genesis_of(place: &Place) -> (Check, Scope) {
 fn config_of(place: &Place) -> (Check, Config) {
     let path = place.config_file();
     if !path.exists() {
-        let note =
-            Check::note("config", "the settings are the default ones", "nothing to do: `starling up` writes them down");
+        let note = Check::note(
+            "config",
+            "the settings are the default ones",
+            "nothing to do: `starling up` writes them down",
+        );
         return (note, Config::default());
     }
     match Config::load_or_create(&path, &address) {
         Ok(config) => (Check::ok("config", path.display().to_string()), config),
-        Err(error) => (Check::finding("config", Failure::of(error)), Config::default()),
+        Err(error) => (
+            Check::finding("config", Failure::of(error)),
+            Config::default(),
+        ),
     }
 }
 
@@ -210,37 +271,75 @@ fn clock(place: &Place) -> Check {
     let now = SystemTime::now();
     let unix_s = now.duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
     if unix_s < NOT_BEFORE_S {
-        return Check::finding("clock", Failure::new(Exit::Error, "the clock shows a time before 2026", fix));
+        return Check::finding(
+            "clock",
+            Failure::new(Exit::Error, "the clock shows a time before 2026", fix),
+        );
     }
-    let written = |name: &str| std::fs::metadata(place.root.join(name)).and_then(|a| a.modified()).ok();
-    let newest = ["lock", "identity.key", "genesis.toml", "log"].iter().filter_map(|n| written(n)).max();
-    match newest.and_then(|newest| newest.duration_since(now).ok()).filter(|ahead| *ahead > SKEW) {
+    let written = |name: &str| {
+        std::fs::metadata(place.root.join(name))
+            .and_then(|a| a.modified())
+            .ok()
+    };
+    let newest = ["lock", "identity.key", "genesis.toml", "log"]
+        .iter()
+        .filter_map(|n| written(n))
+        .max();
+    match newest
+        .and_then(|newest| newest.duration_since(now).ok())
+        .filter(|ahead| *ahead > SKEW)
+    {
         Some(ahead) => {
-            let what = format!("the clock went back: this home was used {} in the future", text::duration(ahead));
+            let what = format!(
+                "the clock went back: this home was used {} in the future",
+                text::duration(ahead)
+            );
             Check::finding("clock", Failure::new(Exit::Error, what, fix))
         }
-        None => Check::ok("clock", format!("{unix_s} s, plausible; peers must agree within {} s", SKEW.as_secs())),
+        None => Check::ok(
+            "clock",
+            format!(
+                "{unix_s} s, plausible; peers must agree within {} s",
+                SKEW.as_secs()
+            ),
+        ),
     }
 }
 
 #[cfg(unix)]
 fn disk_space(place: &Place, config: &Config) -> Check {
     // The folder itself, or what is to hold it.
-    let there = place.root.ancestors().find(|p| p.exists() && !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let there = place
+        .root
+        .ancestors()
+        .find(|p| p.exists() && !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let wanted = u64::from(config.limits.blobs_gib) << 30;
     let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
     match rustix::fs::statvfs(there) {
-        Err(e) => Check::note("disk", format!("free space is unknown: {e}"), "look with: df -h"),
+        Err(e) => Check::note(
+            "disk",
+            format!("free space is unknown: {e}"),
+            "look with: df -h",
+        ),
         Ok(fs) => {
             let free = fs.f_bavail.saturating_mul(fs.f_frsize);
             if free < LOW_DISK {
                 let what = format!("{} free at {}", gib(free), there.display());
                 Check::finding(
                     "disk",
-                    Failure::new(Exit::Error, what, "free some space, or move the home with --home DIR"),
+                    Failure::new(
+                        Exit::Error,
+                        what,
+                        "free some space, or move the home with --home DIR",
+                    ),
                 )
             } else if free < wanted {
-                let what = format!("{} free, less than the {} that the settings lend", gib(free), gib(wanted));
+                let what = format!(
+                    "{} free, less than the {} that the settings lend",
+                    gib(free),
+                    gib(wanted)
+                );
                 Check::note("disk", what, "lower limits.blobs_gib in config.toml")
             } else {
                 Check::ok("disk", format!("{} free", gib(free)))
@@ -251,7 +350,11 @@ fn disk_space(place: &Place, config: &Config) -> Check {
 
 #[cfg(not(unix))]
 fn disk_space(_place: &Place, _config: &Config) -> Check {
-    Check::note("disk", "free space is not looked at on this system", "keep some GiB free")
+    Check::note(
+        "disk",
+        "free space is not looked at on this system",
+        "keep some GiB free",
+    )
 }
 
 /// Whether the configured addresses can be listened on.
@@ -266,36 +369,27 @@ fn ports(place: &Place, config: &Config, scope: Scope) -> Vec<Check> {
                 let what = format!("{address} is no address to listen on");
                 return Check::finding(
                     "port",
-                    Failure::new(Exit::Error, what, "write /ip4/0.0.0.0/udp/4001/quic-v1 or /ip4/0.0.0.0/tcp/4001"),
+                    Failure::new(
+                        Exit::Error,
+                        what,
+                        "write /ip4/0.0.0.0/udp/4001/quic-v1 or /ip4/0.0.0.0/tcp/4001",
+                    ),
                 );
             }
         };
         match result {
             Ok(()) => Check::ok("port", format!("{address} is free")),
-            Err(e) if busy_by_us && e.kind() == std::io::ErrorKind::AddrInUse => {
-                Check::ok("port", format!("{address} is in use, presumably by the peer of this home"))
-            }
-            Err(e) => {
-                Check::finding("port", Failure::new(Exit::Error, format!("cannot listen on {address}: {e}"), fix))
-            }
+            Err(e) if busy_by_us && e.kind() == std::io::ErrorKind::AddrInUse => Check::ok(
+                "port",
+                format!("{address} is in use, presumably by the peer of this home"),
+            ),
+            Err(e) => Check::finding(
+                "port",
+                Failure::new(Exit::Error, format!("cannot listen on {address}: {e}"), fix),
+            ),
         }
     };
     listen(&[], config, scope).into_iter().map(one).collect()
-}
-
-/// Address and port, and whether it is UDP.
-fn socket(address: &Multiaddr) -> Option<(SocketAddr, bool)> {
-    let mut parts = address.iter();
-    let ip: IpAddr = match parts.next()? {
-        Protocol::Ip4(ip) => ip.into(),
-        Protocol::Ip6(ip) => ip.into(),
-        _ => return None,
-    };
-    match parts.next()? {
-        Protocol::Tcp(port) => Some((SocketAddr::new(ip, port), false)),
-        Protocol::Udp(port) => Some((SocketAddr::new(ip, port), true)),
-        _ => None,
-    }
 }
 
 fn processor() -> Check {
@@ -303,10 +397,14 @@ fn processor() -> Check {
     let name = runner.describe().name.clone();
     let start = Instant::now();
     match canary(&mut runner) {
-        Ok(()) => Check::ok("cpu", format!("{name}, canary in {}", text::duration(start.elapsed()))),
-        Err(error) => {
-            Check::finding("cpu", Failure::of(error).or_fix("the processor or its memory is faulty: test the memory"))
-        }
+        Ok(()) => Check::ok(
+            "cpu",
+            format!("{name}, canary in {}", text::duration(start.elapsed())),
+        ),
+        Err(error) => Check::finding(
+            "cpu",
+            Failure::of(error).or_fix("the processor or its memory is faulty: test the memory"),
+        ),
     }
 }
 
@@ -319,12 +417,19 @@ fn adapters() -> Vec<Check> {
         Ok(exe) => exe,
         Err(e) => return broken(format!("cannot tell where this program lies: {e}")),
     };
-    let command = RunnerCommand { exe, args: vec!["__runner".into()] };
+    let command = RunnerCommand {
+        exe,
+        args: vec!["__runner".into()],
+    };
     match command.adapters(DEVICE_WAIT) {
         Err(error) => broken(format!("the list of adapters: {error}")),
         Ok(found) if found.is_empty() => {
             let fix = "nothing to do without a GPU; with one, install its Vulkan driver (Debian: mesa-vulkan-drivers, or the vendor's)";
-            vec![Check::note("gpu", "no adapter found: the CPU computes", fix)]
+            vec![Check::note(
+                "gpu",
+                "no adapter found: the CPU computes",
+                fix,
+            )]
         }
         Ok(found) => found.iter().map(|info| adapter(&command, info)).collect(),
     }
@@ -334,13 +439,20 @@ fn adapter(command: &RunnerCommand, info: &DeviceInfo) -> Check {
     let name = format!("{} ({}, {:?})", info.name, info.backend, info.kind);
     let start = Instant::now();
     let opened = GpuProcess::spawn(command.clone(), AdapterChoice::Nth(info.index), DEVICE_WAIT);
-    let passed =
-        opened.map_err(Failure::of).and_then(|gpu| canary(&mut Runner::Gpu(Box::new(gpu))).map_err(Failure::of));
+    let passed = opened
+        .map_err(Failure::of)
+        .and_then(|gpu| canary(&mut Runner::Gpu(Box::new(gpu))).map_err(Failure::of));
     match passed {
-        Ok(()) => Check::ok("gpu", format!("{name}, canary in {}", text::duration(start.elapsed()))),
+        Ok(()) => Check::ok(
+            "gpu",
+            format!("{name}, canary in {}", text::duration(start.elapsed())),
+        ),
         Err(mut failure) => {
             failure.what = format!("{name}: {}", failure.what);
-            Check::finding("gpu", failure.or_fix("update the graphics driver; until then choose --device cpu"))
+            Check::finding(
+                "gpu",
+                failure.or_fix("update the graphics driver; until then choose --device cpu"),
+            )
         }
     }
 }

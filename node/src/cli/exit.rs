@@ -47,7 +47,11 @@ pub struct Failure {
 impl Failure {
     /// A failure with a known fix.
     pub fn new(exit: Exit, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), fix: Some(fix.into()) }
+        Self {
+            exit,
+            what: what.into(),
+            fix: Some(fix.into()),
+        }
     }
 
     /// From an error of this program's own, whose text is "what; fix" or only "what".
@@ -55,7 +59,11 @@ impl Failure {
         let text = error.to_string();
         match text.split_once("; ") {
             Some((what, fix)) => Self::new(Exit::Error, what, fix),
-            None => Self { exit: Exit::Error, what: text, fix: None },
+            None => Self {
+                exit: Exit::Error,
+                what: text,
+                fix: None,
+            },
         }
     }
 
@@ -89,7 +97,9 @@ impl std::error::Error for Failure {}
 
 impl miette::Diagnostic for Failure {
     fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
-        self.fix.as_ref().map(|fix| Box::new(fix) as Box<dyn Display>)
+        self.fix
+            .as_ref()
+            .map(|fix| Box::new(fix) as Box<dyn Display>)
     }
 }
 

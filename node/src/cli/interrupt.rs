@@ -30,7 +30,11 @@ impl Interrupt {
     /// Waits for the first signal; for ever if none comes.
     pub async fn signalled(&self) -> Signal {
         let mut receiver = self.0.clone();
-        let signal = receiver.wait_for(Option::is_some).await.ok().and_then(|s| *s);
+        let signal = receiver
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|s| *s);
         match signal {
             Some(signal) => signal,
             None => std::future::pending().await,
@@ -45,8 +49,11 @@ impl Interrupt {
 
 /// Runs an asynchronous command with signals caught.
 pub fn block_on<F: Future<Output = Outcome>>(command: impl FnOnce(Interrupt) -> F) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| Failure::of(format!("cannot start threads: {e}; close other programs")))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .map_err(|e| Failure::of(format!("cannot start threads: {e}; close other programs")))?;
     let outcome = runtime.block_on(async { command(install()?).await });
     runtime.shutdown_timeout(LINGER);
     outcome
@@ -76,7 +83,10 @@ struct Signals {
 #[cfg(unix)]
 fn signals() -> std::io::Result<Signals> {
     use tokio::signal::unix::{SignalKind, signal};
-    Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    Ok(Signals {
+        interrupt: signal(SignalKind::interrupt())?,
+        terminate: signal(SignalKind::terminate())?,
+    })
 }
 
 #[cfg(unix)]
@@ -100,6 +110,9 @@ fn signals() -> std::io::Result<Signals> {
 #[cfg(not(unix))]
 impl Signals {
     async fn recv(&mut self) -> Option<Signal> {
-        tokio::signal::ctrl_c().await.ok().map(|()| Signal::Interrupt)
+        tokio::signal::ctrl_c()
+            .await
+            .ok()
+            .map(|()| Signal::Interrupt)
     }
 }

@@ -62,12 +62,18 @@ fn lines(job: &JobFile) -> Vec<String> {
         JobState::Cancelled => "cancelled",
         JobState::Failed => "failed",
     };
-    let why = job.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+    let why = job
+        .why
+        .as_ref()
+        .map_or(String::new(), |why| format!(": {why}"));
     let mut lines = vec![
         format!("job        {}", job.job),
         format!("state      {state}{why}"),
         format!("kernel     {}", job.kernel),
-        format!("time       {}", text::duration(Duration::from_secs_f64(job.wall_s.max(0.0)))),
+        format!(
+            "time       {}",
+            text::duration(Duration::from_secs_f64(job.wall_s.max(0.0)))
+        ),
         format!("tiles      {} of {}", job.tiles_done(), job.tiles),
         format!(
             "slices     {} of {} done, {}",
@@ -78,7 +84,11 @@ fn lines(job: &JobFile) -> Vec<String> {
         format!("output     {}", job.output.display()),
     ];
     for share in job.shares() {
-        let who = if share.peer == job.requester { " (the requester)" } else { "" };
+        let who = if share.peer == job.requester {
+            " (the requester)"
+        } else {
+            ""
+        };
         lines.push(format!(
             "worker     {}{who}: {}, {}, {}",
             share.peer.short(),
@@ -88,8 +98,15 @@ fn lines(job: &JobFile) -> Vec<String> {
         ));
     }
     for cheat in &job.cheats {
-        let by = cheat.by.map_or(String::new(), |by| format!(", caught by {}", by.short()));
-        lines.push(format!("cheat      {} in slice {}: {}{by}", cheat.worker.short(), cheat.slice, cheat.how));
+        let by = cheat
+            .by
+            .map_or(String::new(), |by| format!(", caught by {}", by.short()));
+        lines.push(format!(
+            "cheat      {} in slice {}: {}{by}",
+            cheat.worker.short(),
+            cheat.slice,
+            cheat.how
+        ));
     }
     for (n, slice) in job.slices.iter().enumerate() {
         let unfinished = slice.state != SliceState::Done;
@@ -101,8 +118,11 @@ fn lines(job: &JobFile) -> Vec<String> {
             if slice.reopened > 0 {
                 notes.push(format!("leased again {} times", slice.reopened));
             }
-            lines
-                .push(format!("slice {n:<5}{:?}: {}", slice.state, notes.join(", ")).trim_end_matches(": ").to_owned());
+            lines.push(
+                format!("slice {n:<5}{:?}: {}", slice.state, notes.join(", "))
+                    .trim_end_matches(": ")
+                    .to_owned(),
+            );
         }
     }
     lines

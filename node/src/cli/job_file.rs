@@ -127,7 +127,10 @@ pub struct JobFile {
 impl JobFile {
     /// The account of a job that begins now.
     pub fn new(job: JobId, kernel: &str, output: &Path, manifest: &Manifest) -> Self {
-        let slice = |n| Slice { tiles: manifest.tiles_in(n), ..Slice::default() };
+        let slice = |n| Slice {
+            tiles: manifest.tiles_in(n),
+            ..Slice::default()
+        };
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self {
             job,
@@ -153,8 +156,12 @@ impl JobFile {
                 self.first_slice_ms.get_or_insert(ms);
                 self.step(*slice, SliceState::Leased, *worker);
             }
-            Event::Committed { slice, worker, .. } => self.step(*slice, SliceState::Committed, *worker),
-            Event::Auditing { slice, auditors, .. } => {
+            Event::Committed { slice, worker, .. } => {
+                self.step(*slice, SliceState::Committed, *worker)
+            }
+            Event::Auditing {
+                slice, auditors, ..
+            } => {
                 if let Some(slice) = self.slices.get_mut(*slice as usize) {
                     slice.state = SliceState::Auditing;
                     slice.auditors.clone_from(auditors);
@@ -163,11 +170,26 @@ impl JobFile {
             Event::SliceDone { slice, worker, .. } => self.step(*slice, SliceState::Done, *worker),
             Event::SliceReopened { slice, .. } => {
                 if let Some(slice) = self.slices.get_mut(*slice as usize) {
-                    *slice = Slice { tiles: slice.tiles, reopened: slice.reopened + 1, ..Slice::default() };
+                    *slice = Slice {
+                        tiles: slice.tiles,
+                        reopened: slice.reopened + 1,
+                        ..Slice::default()
+                    };
                 }
             }
-            Event::CheatCaught { slice, worker, by, reason, .. } => {
-                self.cheats.push(Cheat { worker: *worker, slice: *slice, by: *by, how: reason.code().to_owned() });
+            Event::CheatCaught {
+                slice,
+                worker,
+                by,
+                reason,
+                ..
+            } => {
+                self.cheats.push(Cheat {
+                    worker: *worker,
+                    slice: *slice,
+                    by: *by,
+                    how: reason.code().to_owned(),
+                });
             }
             Event::FalseAccusation { .. } => self.false_accusations += 1,
             Event::JobDone { .. } => self.state = JobState::Done,
@@ -213,15 +235,31 @@ impl JobFile {
         let mut shares: BTreeMap<PeerKey, Share> = BTreeMap::new();
         for slice in self.done() {
             let mut of = |peer: PeerKey, f: &dyn Fn(&mut Share)| {
-                f(shares.entry(peer).or_insert(Share { peer, slices: 0, tiles: 0, audits: 0 }));
+                f(shares.entry(peer).or_insert(Share {
+                    peer,
+                    slices: 0,
+                    tiles: 0,
+                    audits: 0,
+                }));
             };
             if let Some(worker) = slice.worker {
-                of(worker, &|s| (s.slices, s.tiles) = (s.slices + 1, s.tiles + slice.tiles));
+                of(worker, &|s| {
+                    (s.slices, s.tiles) = (s.slices + 1, s.tiles + slice.tiles)
+                });
             }
-            slice.auditors.iter().for_each(|auditor| of(*auditor, &|s| s.audits += 1));
+            slice
+                .auditors
+                .iter()
+                .for_each(|auditor| of(*auditor, &|s| s.audits += 1));
         }
         let mut shares: Vec<_> = shares.into_values().collect();
-        shares.sort_by_key(|s| (std::cmp::Reverse(s.tiles), std::cmp::Reverse(s.audits), s.peer));
+        shares.sort_by_key(|s| {
+            (
+                std::cmp::Reverse(s.tiles),
+                std::cmp::Reverse(s.audits),
+                s.peer,
+            )
+        });
         shares
     }
 
@@ -230,29 +268,43 @@ impl JobFile {
         let id = self.job.to_string();
         let dir = jobs.join(&id);
         disk::create_private_dir(&dir).map_err(Failure::of)?;
-        let text = serde_json::to_vec_pretty(self).map_err(|e| Failure::of(format!("cannot write job.json: {e}")))?;
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|e| Failure::of(format!("cannot write job.json: {e}")))?;
         write_atomically(&dir.join("job.json"), &text)?;
         write_atomically(&jobs.join("last"), id.as_bytes())
     }
 
     /// Finds the job that `name` means: `last`, an id, or the beginning of one.
     pub fn find(jobs: &Path, name: &str) -> Result<Self, Failure> {
-        let unknown = |what: String| Failure::new(Exit::Error, what, "list the ids with: ls HOME/jobs");
+        let unknown =
+            |what: String| Failure::new(Exit::Error, what, "list the ids with: ls HOME/jobs");
         let prefix = match name {
             "last" => std::fs::read_to_string(jobs.join("last")).map_err(|_| {
-                Failure::new(Exit::Error, "no job was submitted from this home", "submit one with `starling run`")
+                Failure::new(
+                    Exit::Error,
+                    "no job was submitted from this home",
+                    "submit one with `starling run`",
+                )
             })?,
             name => name.to_ascii_lowercase(),
         };
-        if prefix.len() > 64 || prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(unknown(format!("{name:?} is no job id: those are hexadecimal, or `last`")).exit(Exit::Usage));
+        if prefix.len() > 64 || prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_hexdigit())
+        {
+            return Err(unknown(format!(
+                "{name:?} is no job id: those are hexadecimal, or `last`"
+            ))
+            .exit(Exit::Usage));
         }
         let entries = std::fs::read_dir(jobs).into_iter().flatten().flatten();
         let names = entries.filter_map(|e| e.file_name().into_string().ok());
-        let mut matching: Vec<_> = names.filter(|n| n.len() == 64 && n.starts_with(&prefix)).collect();
+        let mut matching: Vec<_> = names
+            .filter(|n| n.len() == 64 && n.starts_with(&prefix))
+            .collect();
         match (matching.pop(), matching.pop()) {
             (Some(id), None) => Self::load(&jobs.join(id).join("job.json")),
-            (None, _) => Err(unknown(format!("no job of this home has an id that begins with {prefix}"))),
+            (None, _) => Err(unknown(format!(
+                "no job of this home has an id that begins with {prefix}"
+            ))),
             _ => Err(unknown(format!("several jobs' ids begin with {prefix}")).exit(Exit::Usage)),
         }
     }
@@ -266,7 +318,11 @@ impl JobFile {
         let bytes = std::fs::read(path).map_err(on)?;
         serde_json::from_slice(&bytes).map_err(|e| {
             let what = format!("{} is damaged: {e}", path.display());
-            Failure::new(Exit::Error, what, "the job's receipts beside it are a file of their own: bundle.popw")
+            Failure::new(
+                Exit::Error,
+                what,
+                "the job's receipts beside it are a file of their own: bundle.popw",
+            )
         })
     }
 }

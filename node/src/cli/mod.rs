@@ -35,7 +35,12 @@ use place::Place;
 /// Lend this machine with `starling up`; use the swarm with `starling run`. Every piece of work is recomputed in
 /// random samples by other peers and leaves a receipt that `starling proof verify` checks offline.
 #[derive(Parser, Debug)]
-#[command(name = "starling", version, propagate_version = true, subcommand_required = true)]
+#[command(
+    name = "starling",
+    version,
+    propagate_version = true,
+    subcommand_required = true
+)]
 #[command(after_help = "Examples:
   starling demo                                   watch a swarm on this machine
   starling up                                     lend this machine to its own private swarm
@@ -56,7 +61,13 @@ struct Cli {
 #[derive(clap::Args, Debug)]
 struct Global {
     /// Folder of this peer's key, settings, log and results [default: the user's data folder].
-    #[arg(long, global = true, env = "STARLING_HOME", value_name = "DIR", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "STARLING_HOME",
+        value_name = "DIR",
+        hide_env_values = true
+    )]
     home: Option<PathBuf>,
     /// One JSON object on stdout instead of text.
     #[arg(long, global = true)]
@@ -68,7 +79,14 @@ struct Global {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
     /// When to colour; NO_COLOR is respected.
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", alias = "colour")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        alias = "colour"
+    )]
     color: Colour,
 }
 
@@ -107,7 +125,11 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         // Help and version are no errors, and go to stdout.
         Err(error) => {
-            let code = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let code = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            };
             let _ = error.print();
             return ExitCode::from(code as u8);
         }
@@ -116,7 +138,11 @@ pub fn main() -> ExitCode {
         return starling_kernels::runner::child::serve(std::io::stdin(), std::io::stdout());
     }
     let console = Console::new(cli.global.json, cli.global.quiet, cli.global.color);
-    let context = Context { console, home: cli.global.home, verbose: cli.global.verbose };
+    let context = Context {
+        console,
+        home: cli.global.home,
+        verbose: cli.global.verbose,
+    };
     start_log(&context);
     match dispatch(&context, cli.command) {
         Ok(exit) => ExitCode::from(exit as u8),
@@ -149,13 +175,21 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
 /// Libraries' messages, on stderr. `STARLING_LOG` takes a filter in tracing's syntax.
 fn start_log(context: &Context) {
     let level = match context.verbose {
-        _ if context.console.quiet => "error",
-        // Kademlia warns that a first peer knows nobody.
-        0 => "warn,libp2p_kad=error",
-        1 => "warn,starling=debug",
-        _ => "debug",
+        _ if context.console.quiet => "error".into(),
+        0 => {
+            let settings = context.place().ok().and_then(|place| place.settled());
+            let level = settings
+                .map(|config| config.log)
+                .unwrap_or_default()
+                .as_str();
+            format!("{level},{}", crate::net::LOG_FILTER)
+        }
+        1 => "warn,starling=debug".into(),
+        _ => "debug".into(),
     };
-    let filter = std::env::var("STARLING_LOG").ok().and_then(|f| EnvFilter::try_new(f).ok());
+    let filter = std::env::var("STARLING_LOG")
+        .ok()
+        .and_then(|f| EnvFilter::try_new(f).ok());
     // A second subscriber in one process is a test's affair; the first stays.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(level)))

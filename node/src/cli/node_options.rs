@@ -45,7 +45,11 @@ impl DeviceArgs {
         };
         if self.require_gpu && choice == DeviceChoice::Cpu {
             let what = "--require-gpu and the CPU as device exclude each other";
-            return Err(Failure::new(Exit::Usage, what, "drop --require-gpu, or choose --device auto"));
+            return Err(Failure::new(
+                Exit::Usage,
+                what,
+                "drop --require-gpu, or choose --device auto",
+            ));
         }
         Ok(choice)
     }
@@ -53,18 +57,28 @@ impl DeviceArgs {
 
 /// Parses a number of seconds.
 pub fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    if (0.0..=1e7).contains(&seconds) { Ok(seconds) } else { Err("choose 0 to 10000000 seconds".into()) }
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
+    if (0.0..=1e7).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err("choose 0 to 10000000 seconds".into())
+    }
 }
 
 /// Why a peer does not start, as an exit.
 pub fn not_started(error: NodeError) -> Failure {
     let exit = match &error {
-        NodeError::Key(KeyError::Exposed { .. }) | NodeError::Home(HomeError::Exposed { .. }) => Exit::Auth,
+        NodeError::Key(KeyError::Exposed { .. }) | NodeError::Home(HomeError::Exposed { .. }) => {
+            Exit::Auth
+        }
         _ => Exit::Error,
     };
     let fix = match &error {
-        NodeError::Net(_) => "choose another address with --listen, or stop the program that uses the port",
+        NodeError::Net(_) => {
+            "choose another address with --listen, or stop the program that uses the port"
+        }
         NodeError::Device(_) => "run `starling doctor`, or choose --device cpu",
         _ => "run `starling doctor`",
     };

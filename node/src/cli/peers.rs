@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use clap::Args;
-use libp2p::Multiaddr;
 use serde_json::json;
 use starling_protocol::Advert;
 
@@ -16,6 +15,7 @@ use super::node_options::{self, drain, leave};
 use super::place::listen;
 use super::text;
 use crate::compute::DeviceChoice;
+use crate::net::Multiaddr;
 use crate::node::{Node, NodeOptions};
 
 /// List the swarm's peers with their devices and speeds.
@@ -47,7 +47,8 @@ impl Peers {
                 "start one with `starling up`, or name one with --bootstrap ADDR",
             ));
         }
-        let home = tempfile::tempdir().map_err(|e| Failure::of(format!("cannot make a temporary folder: {e}")))?;
+        let home = tempfile::tempdir()
+            .map_err(|e| Failure::of(format!("cannot make a temporary folder: {e}")))?;
         let options = NodeOptions {
             home: home.path().to_owned(),
             listen: listen(&[], &config, genesis.scope),
@@ -91,14 +92,19 @@ impl Peers {
         } else if peers.is_empty() {
             out.note(format!("no peer was heard in {} s", self.wait));
         } else {
-            peers.iter().flat_map(|(advert, age)| lines(advert, *age)).for_each(|line| out.data(line));
+            peers
+                .iter()
+                .flat_map(|(advert, age)| lines(advert, *age))
+                .for_each(|line| out.data(line));
         }
         Ok(Exit::Ok)
     }
 }
 
 fn lines(advert: &Advert, age_ms: u64) -> Vec<String> {
-    let device = advert.devices.first().map_or("no device".into(), |d| format!("{} ({:?})", plain(&d.name), d.kind));
+    let device = advert.devices.first().map_or("no device".into(), |d| {
+        format!("{} ({:?})", plain(&d.name), d.kind)
+    });
     let mut lines = vec![
         advert.peer.to_string(),
         format!(
@@ -111,7 +117,10 @@ fn lines(advert: &Advert, age_ms: u64) -> Vec<String> {
     for offer in &advert.kernels {
         let speed = text::si(offer.units_per_s as f64);
         let tier = format!("{:?}", offer.tier).to_lowercase();
-        lines.push(format!("  {:<10} {speed} work units/s, {tier}", plain(&offer.class)));
+        lines.push(format!(
+            "  {:<10} {speed} work units/s, {tier}",
+            plain(&offer.class)
+        ));
     }
     lines
 }

@@ -5,13 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use libp2p::Multiaddr;
 use serde::{Deserialize, Serialize};
 use starling_protocol::{Genesis, PeerKey, Scope, SwarmId};
 
 use super::exit::{Exit, Failure};
 use crate::genesis;
 use crate::home::{Config, Home, HomeError, disk};
+use crate::net::Multiaddr;
 
 /// Longest `up.json` that is believed, in bytes.
 const RUNNING_MAX: u64 = 64 * 1024;
@@ -39,14 +39,18 @@ pub struct Running {
 impl Place {
     /// The folder that `--home`, the environment or the system names. Creates nothing.
     pub fn locate(chosen: Option<&Path>) -> Result<Self, Failure> {
-        Home::locate(chosen).map(|root| Self { root }).map_err(Failure::of)
+        Home::locate(chosen)
+            .map(|root| Self { root })
+            .map_err(Failure::of)
     }
 
     /// The folder, created if it is missing.
     pub fn create(&self) -> Result<(), Failure> {
         match std::fs::metadata(&self.root) {
             Ok(about) if about.is_dir() => Ok(()),
-            Ok(_) => Err(Failure::of(HomeError::NotAFolder { path: self.root.clone() })),
+            Ok(_) => Err(Failure::of(HomeError::NotAFolder {
+                path: self.root.clone(),
+            })),
             Err(_) => disk::create_private_dir(&self.root).map_err(Failure::of),
         }
     }
@@ -73,6 +77,14 @@ impl Place {
         Config::load_or_create(&self.config_file(), &address).map_err(Failure::of)
     }
 
+    /// The settings, if there are sound ones; makes nothing.
+    pub fn settled(&self) -> Option<Config> {
+        let file = self.config_file();
+        file.exists()
+            .then(|| Config::load_or_create(&file, &address).ok())
+            .flatten()
+    }
+
     /// The requester's own home: an identity apart from the peer that lends.
     pub fn requester(&self) -> PathBuf {
         self.root.join("requester")
@@ -91,16 +103,35 @@ impl Place {
     /// The `up` that runs in this home, if one does.
     pub fn running(&self) -> Option<Running> {
         let path = self.running_file();
-        let small = std::fs::metadata(&path).ok().filter(|a| a.is_file() && a.len() <= RUNNING_MAX);
-        let running: Running = serde_json::from_slice(&std::fs::read(small.map(|_| path)?).ok()?).ok()?;
+        let small = std::fs::metadata(&path)
+            .ok()
+            .filter(|a| a.is_file() && a.len() <= RUNNING_MAX);
+        let running: Running =
+            serde_json::from_slice(&std::fs::read(small.map(|_| path)?).ok()?).ok()?;
         alive(running.pid).then_some(running)
     }
 
     /// Whom to dial: what the command names, the settings, and the peer that runs in this home.
-    pub fn bootstrap(&self, named: &[Multiaddr], config: &Config, swarm: &SwarmId) -> Vec<Multiaddr> {
+    pub fn bootstrap(
+        &self,
+        named: &[Multiaddr],
+        config: &Config,
+        swarm: &SwarmId,
+    ) -> Vec<Multiaddr> {
         let mut all = named.to_vec();
-        all.extend(config.network.bootstrap.iter().filter_map(|a| a.parse::<Multiaddr>().ok()));
-        all.extend(self.running().filter(|r| r.swarm == *swarm).into_iter().flat_map(|r| r.addrs));
+        all.extend(
+            config
+                .network
+                .bootstrap
+                .iter()
+                .filter_map(|a| a.parse::<Multiaddr>().ok()),
+        );
+        all.extend(
+            self.running()
+                .filter(|r| r.swarm == *swarm)
+                .into_iter()
+                .flat_map(|r| r.addrs),
+        );
         let mut seen = std::collections::BTreeSet::new();
         all.retain(|a| seen.insert(a.to_string()));
         all
@@ -113,20 +144,28 @@ pub fn listen(named: &[Multiaddr], config: &Config, scope: Scope) -> Vec<Multiad
         return named.to_vec();
     }
     let loopback = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"].map(str::to_owned);
-    let texts = if scope == Scope::Local { &loopback[..] } else { &config.network.listen[..] };
+    let texts = if scope == Scope::Local {
+        &loopback[..]
+    } else {
+        &config.network.listen[..]
+    };
     texts.iter().filter_map(|a| a.parse().ok()).collect()
 }
 
 /// The settings' judge of addresses.
 pub fn address(text: &str) -> Result<(), String> {
-    text.parse::<Multiaddr>().map(|_| ()).map_err(|e| e.to_string())
+    text.parse::<Multiaddr>()
+        .map(|_| ())
+        .map_err(|e| e.to_string())
 }
 
 /// Writes a file beside its place and renames it in, so that readers see the old bytes or the new ones.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let fail = |e: std::io::Error| {
         let failure = Failure::of(disk::DiskError::new("write", path, e));
-        failure.or_fix("check that the folder exists and has space").exit(Exit::Error)
+        failure
+            .or_fix("check that the folder exists and has space")
+            .exit(Exit::Error)
     };
     let folder = disk::folder_of(path);
     let mut draft = tempfile::Builder::new();
@@ -143,8 +182,15 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 pub fn alive(pid: u32) -> bool {
     #[cfg(unix)]
     {
-        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-        pid.is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
+        let pid = i32::try_from(pid)
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        pid.is_some_and(|pid| {
+            !matches!(
+                rustix::process::test_kill_process(pid),
+                Err(rustix::io::Errno::SRCH)
+            )
+        })
     }
     #[cfg(not(unix))]
     {

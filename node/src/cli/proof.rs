@@ -112,7 +112,11 @@ impl Proof {
 impl Verify {
     fn run(self, context: &Context) -> Outcome {
         let known = self.known_keys(context)?;
-        let reports: Vec<_> = self.bundles.iter().map(|file| report(file, &known)).collect();
+        let reports: Vec<_> = self
+            .bundles
+            .iter()
+            .map(|file| report(file, &known))
+            .collect();
         let receipts = || reports.iter().flat_map(|r| &r.receipts);
         let valid = receipts().filter(|r| r.valid).count();
         let invalid = receipts().count() - valid;
@@ -125,13 +129,22 @@ impl Verify {
             });
             out.json(&all);
         } else {
-            reports.iter().for_each(|r| r.lines().iter().for_each(|line| out.data(line)));
+            reports
+                .iter()
+                .for_each(|r| r.lines().iter().for_each(|line| out.data(line)));
             if reports.len() > 1 {
                 let files = text::count(damaged, "damaged file");
-                out.data(format!("{}, {invalid} invalid, {files}", text::count(valid, "valid receipt")));
+                out.data(format!(
+                    "{}, {invalid} invalid, {files}",
+                    text::count(valid, "valid receipt")
+                ));
             }
         }
-        Ok(if invalid + damaged == 0 { Exit::Ok } else { Exit::Error })
+        Ok(if invalid + damaged == 0 {
+            Exit::Ok
+        } else {
+            Exit::Error
+        })
     }
 
     /// Own keys, and those that a file lists.
@@ -161,13 +174,24 @@ pub(super) struct Tally {
 
 /// Verifies every bundle of a folder.
 pub(super) fn verify_dir(dir: &Path) -> Result<Tally, Failure> {
-    let entries = std::fs::read_dir(dir).map_err(|e| Failure::of(DiskError::new("read", dir, e)))?;
-    let files = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "popw"));
-    let mut tally = Tally { valid: 0, invalid: 0 };
+    let entries =
+        std::fs::read_dir(dir).map_err(|e| Failure::of(DiskError::new("read", dir, e)))?;
+    let files = entries
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "popw"));
+    let mut tally = Tally {
+        valid: 0,
+        invalid: 0,
+    };
     for report in files.map(|file| report(&file, &BTreeSet::new())) {
         tally.invalid += usize::from(report.error.is_some());
         for receipt in &report.receipts {
-            let count = if receipt.valid { &mut tally.valid } else { &mut tally.invalid };
+            let count = if receipt.valid {
+                &mut tally.valid
+            } else {
+                &mut tally.invalid
+            };
             *count += 1;
         }
     }
@@ -175,12 +199,18 @@ pub(super) fn verify_dir(dir: &Path) -> Result<Tally, Failure> {
 }
 
 fn own_keys(place: &Place) -> impl Iterator<Item = PeerKey> {
-    let files = [place.root.join("identity.key"), place.requester().join("identity.key")];
-    files.into_iter().filter_map(|f| Some(Ed25519Signer::from_seed(Seed::load(&f).ok()?.as_bytes()).key()))
+    let files = [
+        place.root.join("identity.key"),
+        place.requester().join("identity.key"),
+    ];
+    files
+        .into_iter()
+        .filter_map(|f| Some(Ed25519Signer::from_seed(Seed::load(&f).ok()?.as_bytes()).key()))
 }
 
 fn listed_keys(file: &Path) -> Result<BTreeSet<PeerKey>, Failure> {
-    let bytes = read(file, MAX_KNOWN).map_err(|why| Failure::new(Exit::Error, why, "name a text file of keys"))?;
+    let bytes = read(file, MAX_KNOWN)
+        .map_err(|why| Failure::new(Exit::Error, why, "name a text file of keys"))?;
     let text = String::from_utf8_lossy(&bytes);
     let mut keys = BTreeSet::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -188,7 +218,11 @@ fn listed_keys(file: &Path) -> Result<BTreeSet<PeerKey>, Failure> {
         if !key.is_empty() {
             let key = key.parse().map_err(|e| {
                 let what = format!("{}:{number}: {e}", file.display());
-                Failure::new(Exit::Error, what, "write one key a line, as `starling peers --json` shows them")
+                Failure::new(
+                    Exit::Error,
+                    what,
+                    "write one key a line, as `starling peers --json` shows them",
+                )
             })?;
             keys.insert(key);
         }
@@ -199,7 +233,12 @@ fn listed_keys(file: &Path) -> Result<BTreeSet<PeerKey>, Failure> {
 /// A whole file of at most `limit` bytes; the error says what is wrong with it.
 fn read(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let on = |e| DiskError::new("read", file, e).to_string();
-    let too_long = |bytes: u64| format!("{} has {bytes} bytes, at most {limit} are read", file.display());
+    let too_long = |bytes: u64| {
+        format!(
+            "{} has {bytes} bytes, at most {limit} are read",
+            file.display()
+        )
+    };
     // Asked by name first: opening a pipe would wait for ever.
     let about = std::fs::metadata(file).map_err(on)?;
     if !about.is_file() {
@@ -212,13 +251,23 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let opened = std::fs::File::open(file).map_err(on)?;
     // It may grow after its size was read.
     opened.take(limit + 1).read_to_end(&mut bytes).map_err(on)?;
-    if bytes.len() as u64 > limit { Err(too_long(bytes.len() as u64)) } else { Ok(bytes) }
+    if bytes.len() as u64 > limit {
+        Err(too_long(bytes.len() as u64))
+    } else {
+        Ok(bytes)
+    }
 }
 
 fn report(file: &Path, known: &BTreeSet<PeerKey>) -> FileReport {
-    let failed =
-        |error: String| FileReport { file: file.to_owned(), error: Some(error), about: None, receipts: Vec::new() };
-    let bundle = match read(file, MAX_FILE).and_then(|b| Bundle::from_bytes(&b).map_err(|e| e.to_string())) {
+    let failed = |error: String| FileReport {
+        file: file.to_owned(),
+        error: Some(error),
+        about: None,
+        receipts: Vec::new(),
+    };
+    let bundle = match read(file, MAX_FILE)
+        .and_then(|b| Bundle::from_bytes(&b).map_err(|e| e.to_string()))
+    {
         Ok(bundle) => bundle,
         Err(error) => return failed(error),
     };
@@ -228,7 +277,9 @@ fn report(file: &Path, known: &BTreeSet<PeerKey>) -> FileReport {
     };
     let swarm = bundle.genesis.swarm_id();
     let manifest = &bundle.record.manifest.body;
-    let kernel = kernels().iter().find(|k| k.id().0 == *manifest.kernel.as_bytes());
+    let kernel = kernels()
+        .iter()
+        .find(|k| k.id().0 == *manifest.kernel.as_bytes());
     let about = About {
         job: bundle.record.id(&swarm),
         swarm,
@@ -238,17 +289,34 @@ fn report(file: &Path, known: &BTreeSet<PeerKey>) -> FileReport {
         slices: manifest.slices(),
         roster: bundle.record.roster.peers().len(),
     };
-    let receipts = bundle.receipts.iter().zip(results).map(|(receipt, result)| {
-        let lease = &receipt.lease.body;
-        let (valid, verdict, proven) = match result {
-            Ok(verified) => (true, VALID.to_owned(), Some(Proven::of(&verified, known))),
-            Err(error) => (false, format!("invalid: {error}"), None),
-        };
-        ReceiptReport { slice: lease.slice, worker: lease.worker, valid, verdict, proven }
-    });
+    let receipts = bundle
+        .receipts
+        .iter()
+        .zip(results)
+        .map(|(receipt, result)| {
+            let lease = &receipt.lease.body;
+            let (valid, verdict, proven) = match result {
+                Ok(verified) => (true, VALID.to_owned(), Some(Proven::of(&verified, known))),
+                Err(error) => (false, format!("invalid: {error}"), None),
+            };
+            ReceiptReport {
+                slice: lease.slice,
+                worker: lease.worker,
+                valid,
+                verdict,
+                proven,
+            }
+        });
     let receipts: Vec<_> = receipts.collect();
-    let error = receipts.is_empty().then(|| "the bundle holds no receipt, so it proves nothing".to_owned());
-    FileReport { file: file.to_owned(), error, about: Some(about), receipts }
+    let error = receipts
+        .is_empty()
+        .then(|| "the bundle holds no receipt, so it proves nothing".to_owned());
+    FileReport {
+        file: file.to_owned(),
+        error,
+        about: Some(about),
+        receipts,
+    }
 }
 
 impl Proven {
@@ -280,7 +348,11 @@ impl FileReport {
             ));
         }
         lines.extend(self.error.iter().map(|error| format!("{file}: {error}")));
-        lines.extend(self.receipts.iter().map(|receipt| format!("  {}", receipt.line())));
+        lines.extend(
+            self.receipts
+                .iter()
+                .map(|receipt| format!("  {}", receipt.line())),
+        );
         lines
     }
 }
@@ -313,5 +385,8 @@ pub(super) fn flags(flags: &Flags) -> Vec<&'static str> {
         (flags.not_stored, "not stored"),
         (flags.missing_nonce, "missing nonce"),
     ];
-    all.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect()
+    all.iter()
+        .filter(|(set, _)| *set)
+        .map(|(_, name)| *name)
+        .collect()
 }

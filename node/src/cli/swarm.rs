@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use libp2p::Multiaddr;
 use serde_json::json;
 use starling_protocol::{Genesis, Scope};
 use toml_edit::{Array, DocumentMut, Item, value};
@@ -17,6 +16,7 @@ use super::place::{Place, write_atomically};
 use crate::genesis;
 use crate::home::Home;
 use crate::home::disk::DiskError;
+use crate::net::Multiaddr;
 
 /// Make, join and show swarms.
 ///
@@ -111,7 +111,11 @@ impl Create {
             Reach::Public => Scope::Public,
         };
         let genesis = genesis::create(&self.name, scope, self.slice_ms).map_err(|e| {
-            Failure::new(Exit::Usage, e.to_string(), "see `starling swarm create --help` for the ranges")
+            Failure::new(
+                Exit::Usage,
+                e.to_string(),
+                "see `starling swarm create --help` for the ranges",
+            )
         })?;
         let file = match self.output {
             Some(file) => {
@@ -119,7 +123,10 @@ impl Create {
                     let what = format!("{} exists", file.display());
                     return Err(Failure::new(Exit::Error, what, "name another file with -o"));
                 }
-                context.console.note(format!("join it on every machine: starling swarm join {}", file.display()));
+                context.console.note(format!(
+                    "join it on every machine: starling swarm join {}",
+                    file.display()
+                ));
                 file
             }
             None => {
@@ -154,13 +161,23 @@ fn enter(context: &Context, place: &Place, genesis: &Genesis, force: bool) -> Re
         return Ok(());
     }
     let present = genesis::load(&file);
-    if present.as_ref().is_ok_and(|p| p.swarm_id() == genesis.swarm_id()) {
+    if present
+        .as_ref()
+        .is_ok_and(|p| p.swarm_id() == genesis.swarm_id())
+    {
         return Ok(());
     }
     if !force {
         let whose = present.map_or_else(
             |e| format!("{} cannot be read ({e})", file.display()),
-            |p| format!("{} belongs to swarm {:?} ({})", place.root.display(), p.name, p.swarm_id()),
+            |p| {
+                format!(
+                    "{} belongs to swarm {:?} ({})",
+                    place.root.display(),
+                    p.name,
+                    p.swarm_id()
+                )
+            },
         );
         return Err(Failure::new(
             Exit::Error,
@@ -169,8 +186,13 @@ fn enter(context: &Context, place: &Place, genesis: &Genesis, force: bool) -> Re
         ));
     }
     let aside = set_aside(&home)?;
-    context.console.note(format!("the former swarm's genesis and log lie in {}", aside.display()));
-    genesis::save_new(genesis, &file).map(|_| ()).map_err(Failure::of)
+    context.console.note(format!(
+        "the former swarm's genesis and log lie in {}",
+        aside.display()
+    ));
+    genesis::save_new(genesis, &file)
+        .map(|_| ())
+        .map_err(Failure::of)
 }
 
 /// Moves all that belongs to the former swarm into the first free folder `former-N`.
@@ -184,7 +206,9 @@ fn set_aside(home: &Home) -> Result<PathBuf, Failure> {
         let aside = home.root().join(format!("former-{number}"));
         match std::fs::create_dir(&aside) {
             Ok(()) => break aside,
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && number < 10_000 => number += 1,
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && number < 10_000 => {
+                number += 1
+            }
             Err(e) => return Err(fail(&aside)(e)),
         }
     };
@@ -202,8 +226,11 @@ fn set_aside(home: &Home) -> Result<PathBuf, Failure> {
 fn remember(place: &Place, addresses: &[Multiaddr]) -> Result<(), Failure> {
     let known = place.config()?.network.bootstrap;
     let path = place.config_file();
-    let text = std::fs::read_to_string(&path).map_err(|e| Failure::of(DiskError::new("read", &path, e)))?;
-    let mut document: DocumentMut = text.parse().map_err(|e| Failure::of(format!("{}: {e}", path.display())))?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|e| Failure::of(DiskError::new("read", &path, e)))?;
+    let mut document: DocumentMut = text
+        .parse()
+        .map_err(|e| Failure::of(format!("{}: {e}", path.display())))?;
     let mut all = known;
     for address in addresses.iter().map(Multiaddr::to_string) {
         if !all.contains(&address) {
@@ -212,7 +239,11 @@ fn remember(place: &Place, addresses: &[Multiaddr]) -> Result<(), Failure> {
     }
     let network = document.entry("network").or_insert_with(toml_edit::table);
     let Some(network) = network.as_table_like_mut() else {
-        return Err(Failure::new(Exit::Error, format!("{}: network is no table", path.display()), "delete that line"));
+        return Err(Failure::new(
+            Exit::Error,
+            format!("{}: network is no table", path.display()),
+            "delete that line",
+        ));
     };
     let list: Array = all.into_iter().collect();
     match network.get_mut("bootstrap") {
@@ -239,7 +270,10 @@ fn show(context: &Context, genesis: &Genesis, file: &Path) {
     out.data(format!("swarm    {}", genesis.swarm_id()));
     out.data(format!("name     {}", genesis.name));
     out.data(format!("reaches  {reach}"));
-    out.data(format!("slices   about {} ms on one device", genesis.slice_ms));
+    out.data(format!(
+        "slices   about {} ms on one device",
+        genesis.slice_ms
+    ));
     out.data(format!("adverts  every {} ms", genesis.advert_ms));
     out.data(format!("file     {}", file.display()));
 }

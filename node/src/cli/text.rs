@@ -43,8 +43,14 @@ mod tests {
 
     #[test]
     fn numbers_keep_three_digits() {
-        let cases =
-            [(0.0, "0"), (7.0, "7"), (999.4, "999"), (999.6, "1.00 k"), (1234.0, "1.23 k"), (45_678_000.0, "45.7 M")];
+        let cases = [
+            (0.0, "0"),
+            (7.0, "7"),
+            (999.4, "999"),
+            (999.6, "1.00 k"),
+            (1234.0, "1.23 k"),
+            (45_678_000.0, "45.7 M"),
+        ];
         for (value, text) in cases {
             assert_eq!(si(value), text);
         }
@@ -52,7 +58,12 @@ mod tests {
 
     #[test]
     fn durations_change_units() {
-        let cases = [(800, "0.8 s"), (12_000, "12 s"), (200_000, "3 min 20 s"), (7_500_000, "2 h 5 min")];
+        let cases = [
+            (800, "0.8 s"),
+            (12_000, "12 s"),
+            (200_000, "3 min 20 s"),
+            (7_500_000, "2 h 5 min"),
+        ];
         for (ms, text) in cases {
             assert_eq!(duration(Duration::from_millis(ms)), text);
         }

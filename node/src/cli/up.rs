@@ -4,7 +4,6 @@
 //! While it runs, `HOME/up.json` tells other commands whom to dial.
 
 use clap::Args;
-use libp2p::Multiaddr;
 use serde_json::{Value, json};
 use starling_protocol::{Event, Genesis, Scope};
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +16,7 @@ use super::interrupt::{Interrupt, Signal};
 use super::node_options::{DeviceArgs, drain, event_line, leave, not_started, stamped, usage_line};
 use super::place::{Place, Running, listen, write_atomically};
 use super::text;
+use crate::net::Multiaddr;
 use crate::node::{Happening, Node, NodeOptions};
 
 /// Most addresses that are told to other commands.
@@ -85,7 +85,8 @@ impl Up {
             unreachable: Vec::new(),
         };
         peer.introduce(&genesis)?;
-        peer.follow(happenings, &interrupt, self.exit_on_stdin_close).await
+        peer.follow(happenings, &interrupt, self.exit_on_stdin_close)
+            .await
     }
 }
 
@@ -141,7 +142,11 @@ impl Peer {
         self.line(format!("swarm   {:?}, {scope}, {swarm}", genesis.name));
         self.line(format!("device  {}", capability.profile.name));
         for offer in &capability.kernels {
-            self.line(format!("speed   {:<8} {} work units/s", offer.class, text::si(offer.units_per_s as f64)));
+            self.line(format!(
+                "speed   {:<8} {} work units/s",
+                offer.class,
+                text::si(offer.units_per_s as f64)
+            ));
         }
         if let Some(note) = &capability.note {
             self.console.note(note);
@@ -179,8 +184,10 @@ impl Peer {
         if events {
             console.json(&usage_line(usage, start));
         } else if let Some(usage) = usage {
-            let (work, audits) =
-                (text::count(usage.work_tiles as usize, "tile"), text::count(usage.audit_tiles as usize, "tile"));
+            let (work, audits) = (
+                text::count(usage.work_tiles as usize, "tile"),
+                text::count(usage.audit_tiles as usize, "tile"),
+            );
             console.note(format!("left; computed {work}, recomputed {audits}"));
         }
         outcome
@@ -207,11 +214,14 @@ impl Peer {
             Happening::DialFailed { address, reason } => {
                 // It is dialled again and again; a person is told once.
                 if !self.unreachable.contains(address) && self.unreachable.len() < ADDRS_MAX {
-                    self.console.note(format!("cannot reach {address}: {reason}"));
+                    self.console
+                        .note(format!("cannot reach {address}: {reason}"));
                     self.unreachable.push(address.clone());
                 }
             }
-            Happening::Failed { reason } => return Err(Failure::of(reason).or_fix("run `starling doctor`")),
+            Happening::Failed { reason } => {
+                return Err(Failure::of(reason).or_fix("run `starling doctor`"));
+            }
         }
         Ok(())
     }
@@ -224,7 +234,8 @@ impl Peer {
             swarm: self.node.swarm(),
             addrs: self.addrs.clone(),
         };
-        let text = serde_json::to_vec(&running).map_err(|e| Failure::of(format!("cannot write up.json: {e}")))?;
+        let text = serde_json::to_vec(&running)
+            .map_err(|e| Failure::of(format!("cannot write up.json: {e}")))?;
         write_atomically(&self.place.running_file(), &text)
     }
 }
@@ -250,13 +261,28 @@ fn told(event: &Event) -> Option<String> {
         Event::PeerSeen { peer } => format!("joined  {}", peer.short()),
         Event::PeerGone { peer } => format!("left    {}", peer.short()),
         Event::Working { job, slice } => format!("working on slice {slice} of {:?}", job.0),
-        Event::Earned { job, slice, .. } => format!("earned  a receipt for slice {slice} of {:?}", job.0),
-        Event::Lost { job, slice, reason } => format!("lost    slice {slice} of {:?}: {reason}", job.0),
-        Event::CheatCaught { worker, slice, reason, .. } => {
+        Event::Earned { job, slice, .. } => {
+            format!("earned  a receipt for slice {slice} of {:?}", job.0)
+        }
+        Event::Lost { job, slice, reason } => {
+            format!("lost    slice {slice} of {:?}: {reason}", job.0)
+        }
+        Event::CheatCaught {
+            worker,
+            slice,
+            reason,
+            ..
+        } => {
             format!("caught  {} in slice {slice}: {reason}", worker.short())
         }
-        Event::FalseAccusation { accuser, worker, .. } => {
-            format!("caught  {} accusing {} falsely", accuser.short(), worker.short())
+        Event::FalseAccusation {
+            accuser, worker, ..
+        } => {
+            format!(
+                "caught  {} accusing {} falsely",
+                accuser.short(),
+                worker.short()
+            )
         }
         // A requester's own story; `run` tells it.
         Event::Submitted { .. }

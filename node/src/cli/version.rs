@@ -44,13 +44,20 @@ impl Version {
             return Ok(Exit::Ok);
         }
         let out = context.console;
-        out.data(format!("starling {version} ({} {})", std::env::consts::ARCH, std::env::consts::OS));
+        out.data(format!(
+            "starling {version} ({} {})",
+            std::env::consts::ARCH,
+            std::env::consts::OS
+        ));
         out.data(format!("rules      {RULES_VERSION}"));
         for kernel in kernels() {
             out.data(format!("kernel     {:<10} {}", kernel.name(), kernel.id()));
         }
         out.data(format!("transports {}", TRANSPORTS.join(", ")));
-        out.data(format!("computes   on the CPU, and on GPUs through {}", BACKENDS.join(", ")));
+        out.data(format!(
+            "computes   on the CPU, and on GPUs through {}",
+            BACKENDS.join(", ")
+        ));
         Ok(Exit::Ok)
     }
 }

@@ -31,14 +31,20 @@ impl Backend {
 
     /// The CPU route.
     pub fn cpu() -> Self {
-        Self { device: Device::Cpu(Vec::new()), lies: false }
+        Self {
+            device: Device::Cpu(Vec::new()),
+            lies: false,
+        }
     }
 
     /// A runner that has passed the canary.
     pub fn new(runner: Runner) -> Self {
         match runner {
             Runner::Cpu(_) => Self::cpu(),
-            Runner::Gpu(_) => Self { device: Device::Gpu(Box::new(runner)), lies: false },
+            Runner::Gpu(_) => Self {
+                device: Device::Gpu(Box::new(runner)),
+                lies: false,
+            },
         }
     }
 
@@ -113,10 +119,10 @@ impl Backend {
     }
 
     pub(super) fn stop(&mut self) {
-        if let Device::Gpu(runner) = &mut self.device {
-            if let Runner::Gpu(process) = runner.as_mut() {
-                process.stop();
-            }
+        if let Device::Gpu(runner) = &mut self.device
+            && let Runner::Gpu(process) = runner.as_mut()
+        {
+            process.stop();
         }
     }
 }

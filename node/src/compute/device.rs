@@ -6,7 +6,8 @@ use starling_kernels::canary::{CanaryError, canary};
 use starling_kernels::fractal;
 use starling_kernels::render::{Render, RenderParams, scene};
 use starling_kernels::runner::{
-    AdapterChoice, CpuRunner, DeviceInfo, DeviceKind as RunnerKind, GpuProcess, Runner, RunnerCommand, RunnerError,
+    AdapterChoice, CpuRunner, DeviceInfo, DeviceKind as RunnerKind, GpuProcess, Runner,
+    RunnerCommand, RunnerError,
 };
 use starling_kernels::{JobSpec, Kernel, KernelError, kernels};
 use starling_protocol::Tier;
@@ -65,7 +66,7 @@ pub struct Capability {
     pub note: Option<String>,
 }
 
-/// Opens, admits and measures a device. Blocks for up to some seconds. `threads` bounds the CPU route, 0 for all.
+/// Opens, admits and measures a device. Blocks for up to some seconds.
 pub fn open(
     choice: &DeviceChoice,
     require_gpu: bool,
@@ -90,11 +91,22 @@ pub fn open(
     for kernel in kernels() {
         offers.push(measure(&mut device, *kernel)?);
     }
-    Ok((Backend::new(device), Capability { profile, kernels: offers, note }))
+    Ok((
+        Backend::new(device),
+        Capability {
+            profile,
+            kernels: offers,
+            note,
+        },
+    ))
 }
 
 fn admitted(command: &RunnerCommand, choice: AdapterChoice) -> Result<Runner, DeviceError> {
-    let mut runner = Runner::Gpu(Box::new(GpuProcess::spawn(command.clone(), choice, DEADLINE)?));
+    let mut runner = Runner::Gpu(Box::new(GpuProcess::spawn(
+        command.clone(),
+        choice,
+        DEADLINE,
+    )?));
     canary(&mut runner)?;
     Ok(runner)
 }
@@ -106,8 +118,15 @@ fn named(command: &RunnerCommand, wanted: &str) -> Result<AdapterChoice, DeviceE
         Some(device) => Ok(AdapterChoice::Nth(device.index)),
         None => {
             let found: Vec<_> = adapters.iter().map(|d| d.name.as_str()).collect();
-            let found = if found.is_empty() { "none".into() } else { found.join(", ") };
-            Err(DeviceError::NoSuchAdapter { wanted: wanted.to_owned(), found })
+            let found = if found.is_empty() {
+                "none".into()
+            } else {
+                found.join(", ")
+            };
+            Err(DeviceError::NoSuchAdapter {
+                wanted: wanted.to_owned(),
+                found,
+            })
         }
     }
 }
@@ -162,10 +181,23 @@ pub fn tier(tier: starling_kernels::Tier) -> Tier {
 fn benchmark(kernel: &dyn Kernel) -> JobSpec {
     let id = kernel.id();
     if id == Render.id() {
-        let params = RenderParams { width: 64, height: 64, passes: 1, ..RenderParams::bundled() };
-        JobSpec { kernel: id, params: params.to_bytes(), inputs: vec![scene::bundled().to_bytes().into()] }
+        let params = RenderParams {
+            width: 64,
+            height: 64,
+            passes: 1,
+            ..RenderParams::bundled()
+        };
+        JobSpec {
+            kernel: id,
+            params: params.to_bytes(),
+            inputs: vec![scene::bundled().to_bytes().into()],
+        }
     } else {
         let params = fractal::Params::mandelbrot(128, 128, 1_000);
-        JobSpec { kernel: id, params: params.encode(), inputs: Vec::new() }
+        JobSpec {
+            kernel: id,
+            params: params.encode(),
+            inputs: Vec::new(),
+        }
     }
 }

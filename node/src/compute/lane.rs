@@ -77,7 +77,15 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) fn new(id: TaskId, job: JobId, tiles: Vec<u32>, purpose: Purpose) -> Self {
-        Self { id, job, tiles, purpose, done: 0, bytes: Vec::new(), tile_bytes: 1 }
+        Self {
+            id,
+            job,
+            tiles,
+            purpose,
+            done: 0,
+            bytes: Vec::new(),
+            tile_bytes: 1,
+        }
     }
 
     fn is_urgent(&self) -> bool {
@@ -86,7 +94,12 @@ impl Task {
 
     fn finish(self, result: Result<(), String>) -> Finished {
         let result = result.map(|()| self.bytes);
-        Finished { task: self.id, purpose: self.purpose, tile_bytes: self.tile_bytes, result }
+        Finished {
+            task: self.id,
+            purpose: self.purpose,
+            tile_bytes: self.tile_bytes,
+            result,
+        }
     }
 }
 
@@ -128,7 +141,11 @@ impl Lane {
 
     pub(super) fn push(&self, task: Task) {
         let mut state = lock(&self.0.state);
-        let queue = if task.is_urgent() { &mut state.urgent } else { &mut state.bulk };
+        let queue = if task.is_urgent() {
+            &mut state.urgent
+        } else {
+            &mut state.bulk
+        };
         queue.push_back(task);
         self.0.changed.notify_one();
     }
@@ -204,7 +221,9 @@ fn portion_of(
     task: &Task,
     portion: std::ops::Range<usize>,
 ) -> Result<(Vec<u8>, usize), String> {
-    backend.run(task.job, spec, &task.tiles[portion], task.purpose).map_err(|e| e.to_string())
+    backend
+        .run(task.job, spec, &task.tiles[portion], task.purpose)
+        .map_err(|e| e.to_string())
 }
 
 /// Waits for a task, the urgent ones first. A device that idles for long is stopped meanwhile.

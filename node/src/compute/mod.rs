@@ -49,9 +49,17 @@ impl Compute {
     pub fn start(backend: Backend) -> (Self, mpsc::UnboundedReceiver<Finished>) {
         let (results, finished) = mpsc::unbounded_channel();
         let jobs = Jobs::default();
-        let reference = (!backend.is_cpu()).then(|| Lane::start("reference", Backend::cpu(), &jobs, &results));
+        let reference =
+            (!backend.is_cpu()).then(|| Lane::start("reference", Backend::cpu(), &jobs, &results));
         let device = Lane::start("device", backend, &jobs, &results);
-        (Self { jobs, device, reference }, finished)
+        (
+            Self {
+                jobs,
+                device,
+                reference,
+            },
+            finished,
+        )
     }
 
     /// A job's inputs are complete.
@@ -66,7 +74,8 @@ impl Compute {
 
     /// Queues a task; the core bounds how many there are.
     pub fn compute(&self, task: TaskId, job: JobId, tiles: Vec<u32>, purpose: Purpose) {
-        self.lane(purpose).push(Task::new(task, job, tiles, purpose));
+        self.lane(purpose)
+            .push(Task::new(task, job, tiles, purpose));
     }
 
     /// Drops a task that nobody waits for any more.
@@ -93,5 +102,7 @@ impl Compute {
 
 /// The data is a plain map or queue: a thread that panicked while it held the lock has left it whole.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

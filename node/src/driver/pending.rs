@@ -14,8 +14,15 @@ use crate::net::NetHandle;
 
 /// What a blob is fetched for.
 enum Wanted {
-    Input { job: JobId },
-    Output { task: TaskId, blob: BlobId, len: u64, tile_bytes: u32 },
+    Input {
+        job: JobId,
+    },
+    Output {
+        task: TaskId,
+        blob: BlobId,
+        len: u64,
+        tile_bytes: u32,
+    },
 }
 
 /// A job whose inputs are on their way or here.
@@ -56,23 +63,42 @@ impl Pending {
     }
 
     fn specs(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Arc<JobSpec>>> {
-        self.specs.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.specs
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// A computation was asked for a job that is not here.
     pub(super) fn not_prepared(&self, task: TaskId) {
-        let _ = self.answer.send(Input::Computed { task, result: Err(Reason::FetchFailed) });
+        let _ = self.answer.send(Input::Computed {
+            task,
+            result: Err(Reason::FetchFailed),
+        });
     }
 
     /// Fetches what is missing of a job's inputs, then lets the kernel look at it.
     pub(super) async fn prepare(&mut self, job: JobId, manifest: &Manifest, sources: &[PeerKey]) {
-        let wanted: Vec<_> = manifest.inputs.iter().filter(|i| !self.blobs.has(i.id.as_bytes())).copied().collect();
-        let entry = Job { manifest: manifest.clone(), missing: wanted.len(), spec: None };
+        let wanted: Vec<_> = manifest
+            .inputs
+            .iter()
+            .filter(|i| !self.blobs.has(i.id.as_bytes()))
+            .copied()
+            .collect();
+        let entry = Job {
+            manifest: manifest.clone(),
+            missing: wanted.len(),
+            spec: None,
+        };
         self.jobs.insert(job, entry);
         let from: Vec<_> = sources.iter().map(|p| *p.as_bytes()).collect();
         for input in wanted {
             let request = self.request(Wanted::Input { job });
-            if self.net.fetch_blob(request, *input.id.as_bytes(), input.len, from.clone()).await.is_err() {
+            if self
+                .net
+                .fetch_blob(request, *input.id.as_bytes(), input.len, from.clone())
+                .await
+                .is_err()
+            {
                 self.on_blob(request, false);
             }
         }
@@ -85,9 +111,26 @@ impl Pending {
         self.next_request
     }
 
-    pub(super) async fn fetch(&mut self, task: TaskId, blob: BlobId, len: u64, tile_bytes: u32, from: PeerKey) {
-        let request = self.request(Wanted::Output { task, blob, len, tile_bytes });
-        if self.net.fetch_blob(request, *blob.as_bytes(), len, vec![*from.as_bytes()]).await.is_err() {
+    pub(super) async fn fetch(
+        &mut self,
+        task: TaskId,
+        blob: BlobId,
+        len: u64,
+        tile_bytes: u32,
+        from: PeerKey,
+    ) {
+        let request = self.request(Wanted::Output {
+            task,
+            blob,
+            len,
+            tile_bytes,
+        });
+        if self
+            .net
+            .fetch_blob(request, *blob.as_bytes(), len, vec![*from.as_bytes()])
+            .await
+            .is_err()
+        {
             self.on_blob(request, false);
         }
     }
@@ -102,27 +145,54 @@ impl Pending {
                 self.load_if_complete(job);
             }
             Some(Wanted::Input { job }) => {
-                if self.jobs.remove(&job).is_some() {
-                    let _ = self.answer.send(Input::Prepared { job, shape: Err(Reason::FetchFailed) });
+                // The first input that cannot be had ends it; those after it find it gone.
+                let answer = self.jobs.remove(&job).map(|_| Input::Prepared {
+                    job,
+                    shape: Err(Reason::FetchFailed),
+                });
+                if let Some(answer) = answer {
+                    let _ = self.answer.send(answer);
                 }
             }
-            Some(Wanted::Output { task, blob, len, tile_bytes }) if here => {
+            Some(Wanted::Output {
+                task,
+                blob,
+                len,
+                tile_bytes,
+            }) if here => {
                 let (blobs, answer) = (self.blobs.clone(), self.answer.clone());
                 tokio::task::spawn_blocking(move || {
-                    let bytes = blobs.get(blob.as_bytes()).ok().flatten().filter(|b| b.len() as u64 == len);
-                    let tiles = bytes.map(|b| b.chunks_exact(tile_bytes as usize).map(Hash::of).collect());
-                    let _ = answer.send(Input::Fetched { task, result: tiles.ok_or(Reason::FetchFailed) });
+                    let bytes = blobs
+                        .get(blob.as_bytes())
+                        .ok()
+                        .flatten()
+                        .filter(|b| b.len() as u64 == len);
+                    let tiles =
+                        bytes.map(|b| b.chunks_exact(tile_bytes as usize).map(Hash::of).collect());
+                    let _ = answer.send(Input::Fetched {
+                        task,
+                        result: tiles.ok_or(Reason::FetchFailed),
+                    });
                 });
             }
             Some(Wanted::Output { task, .. }) => {
-                let _ = self.answer.send(Input::Fetched { task, result: Err(Reason::FetchFailed) });
+                let _ = self.answer.send(Input::Fetched {
+                    task,
+                    result: Err(Reason::FetchFailed),
+                });
             }
             None => {}
         }
     }
 
     fn load_if_complete(&mut self, job: JobId) {
-        let Some(entry) = self.jobs.get(&job).filter(|e| e.missing == 0 && e.spec.is_none()) else { return };
+        let Some(entry) = self
+            .jobs
+            .get(&job)
+            .filter(|e| e.missing == 0 && e.spec.is_none())
+        else {
+            return;
+        };
         let (manifest, blobs) = (entry.manifest.clone(), self.blobs.clone());
         let (answer, specs) = (self.answer.clone(), self.specs.clone());
         tokio::task::spawn_blocking(move || {
@@ -131,9 +201,22 @@ impl Pending {
                     tracing::info!(%job, %error, "a job's kernel refuses it");
                     Reason::BadJob
                 })?;
-                specs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(job, Arc::new(spec));
-                let starling_kernels::Shape { tiles, tile_bytes, units_per_tile, tier: kind } = shape;
-                Ok(Shape { tiles, tile_bytes, units_per_tile, tier: tier(kind) })
+                specs
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .insert(job, Arc::new(spec));
+                let starling_kernels::Shape {
+                    tiles,
+                    tile_bytes,
+                    units_per_tile,
+                    tier: kind,
+                } = shape;
+                Ok(Shape {
+                    tiles,
+                    tile_bytes,
+                    units_per_tile,
+                    tier: tier(kind),
+                })
             });
             let _ = answer.send(Input::Prepared { job, shape });
         });
@@ -141,7 +224,12 @@ impl Pending {
 
     /// A device has finished: leased output goes to the blobs, and the core gets the hashes.
     pub(super) fn on_finished(&mut self, finished: Finished) {
-        let Finished { task, purpose, tile_bytes, result } = finished;
+        let Finished {
+            task,
+            purpose,
+            tile_bytes,
+            result,
+        } = finished;
         let (blobs, answer) = (self.blobs.clone(), self.answer.clone());
         tokio::task::spawn_blocking(move || {
             let result = result
@@ -155,7 +243,10 @@ impl Pending {
                         tracing::warn!(%error, "an output could not be stored");
                         Reason::StorageFull
                     })?;
-                    Ok(Computed { tiles, blob: blob.map(BlobId::from) })
+                    Ok(Computed {
+                        tiles,
+                        blob: blob.map(BlobId::from),
+                    })
                 });
             let _ = answer.send(Input::Computed { task, result });
         });
@@ -164,9 +255,15 @@ impl Pending {
     /// The job is over: its inputs go, unless another job needs them.
     pub(super) fn release(&mut self, job: &JobId) {
         self.specs().remove(job);
-        let Some(entry) = self.jobs.remove(job) else { return };
+        let Some(entry) = self.jobs.remove(job) else {
+            return;
+        };
         for input in entry.manifest.inputs {
-            if !self.jobs.values().any(|j| j.manifest.inputs.iter().any(|i| i.id == input.id)) {
+            if !self
+                .jobs
+                .values()
+                .any(|j| j.manifest.inputs.iter().any(|i| i.id == input.id))
+            {
                 self.discard(input.id);
             }
         }
@@ -186,9 +283,17 @@ impl Pending {
 fn load(manifest: &Manifest, blobs: &BlobStore) -> Result<JobSpec, Reason> {
     let mut inputs = Vec::new();
     for input in &manifest.inputs {
-        let bytes = blobs.get(input.id.as_bytes()).ok().flatten().filter(|b| b.len() as u64 == input.len);
+        let bytes = blobs
+            .get(input.id.as_bytes())
+            .ok()
+            .flatten()
+            .filter(|b| b.len() as u64 == input.len);
         inputs.push(bytes.ok_or(Reason::FetchFailed)?.into());
     }
     let kernel = KernelId(*manifest.kernel.as_bytes());
-    Ok(JobSpec { kernel, params: manifest.params.clone(), inputs })
+    Ok(JobSpec {
+        kernel,
+        params: manifest.params.clone(),
+        inputs,
+    })
 }

@@ -95,8 +95,8 @@ pub enum Device {
 #[expect(missing_docs, reason = "the names say it, and they are tracing's")]
 pub enum LogLevel {
     Error,
-    Warn,
     #[default]
+    Warn,
     Info,
     Debug,
     Trace,

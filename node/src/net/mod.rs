@@ -34,7 +34,7 @@ pub use libp2p::Multiaddr;
 pub use peer_key::{PeerKey, peer_id, peer_key};
 pub use provider_store::{ProviderCaps, ProviderStore};
 pub use rate::Rate;
-pub use scope::Scope;
+pub use scope::{Scope, socket};
 
 use libp2p::{identity::Keypair, swarm};
 use tokio::sync::mpsc;
@@ -42,6 +42,9 @@ use tokio::sync::mpsc;
 use crate::blobs::BlobStore;
 use behaviour::{Behaviour, TopicFilter};
 use task::Network;
+
+/// What tracing should leave out for people: Kademlia warns that a first peer knows nobody.
+pub const LOG_FILTER: &str = "libp2p_kad=error";
 
 /// Opens the listeners and starts the network; needs a tokio runtime. A listener that cannot be opened is an error
 /// here, so that a port in use is noticed at once.

@@ -4,7 +4,7 @@
 //! identify, provider records. A swarm on loopback never dials beyond it, whatever it is told.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -17,6 +17,21 @@ use libp2p::{
     },
     multiaddr::Protocol,
 };
+
+/// Address and port, and whether it is UDP.
+pub fn socket(address: &Multiaddr) -> Option<(SocketAddr, bool)> {
+    let mut parts = address.iter();
+    let ip: IpAddr = match parts.next()? {
+        Protocol::Ip4(ip) => ip.into(),
+        Protocol::Ip6(ip) => ip.into(),
+        _ => return None,
+    };
+    match parts.next()? {
+        Protocol::Tcp(port) => Some((SocketAddr::new(ip, port), false)),
+        Protocol::Udp(port) => Some((SocketAddr::new(ip, port), true)),
+        _ => None,
+    }
+}
 
 /// How far a swarm reaches; stated in its genesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

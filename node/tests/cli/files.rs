@@ -10,44 +10,107 @@ use crate::support::Place;
 #[test]
 fn a_swarm_is_made_joined_and_shown() {
     let place = Place::new();
-    let made = place
-        .run("a", &["swarm", "create", "lab", "--scope", "local", "--slice-ms", "500", "-o", "lab.toml", "--json"]);
+    let made = place.run(
+        "a",
+        &[
+            "swarm",
+            "create",
+            "lab",
+            "--scope",
+            "local",
+            "--slice-ms",
+            "500",
+            "-o",
+            "lab.toml",
+            "--json",
+        ],
+    );
     let made = made.expect(0).json();
     assert!(!place.path("a").exists(), "a file alone joins nothing");
-    let args = ["swarm", "join", "lab.toml", "--bootstrap", "/ip4/127.0.0.1/tcp/4001"];
+    let args = [
+        "swarm",
+        "join",
+        "lab.toml",
+        "--bootstrap",
+        "/ip4/127.0.0.1/tcp/4001",
+    ];
     place.run("a", &args).expect(0);
     place.run("a", &args).expect(0);
-    let shown = place.run("a", &["swarm", "show", "--json"]).expect(0).json();
+    let shown = place
+        .run("a", &["swarm", "show", "--json"])
+        .expect(0)
+        .json();
     assert_eq!(shown["swarm"], made["swarm"]);
-    assert_eq!((&shown["slice_ms"], &shown["scope"]), (&500.into(), &"local".into()));
+    assert_eq!(
+        (&shown["slice_ms"], &shown["scope"]),
+        (&500.into(), &"local".into())
+    );
     let config = std::fs::read_to_string(place.path("a/config.toml")).unwrap();
-    assert_eq!(config.matches("/ip4/127.0.0.1/tcp/4001").count(), 1, "{config}");
-    assert!(config.contains("# Peers to dial at start"), "the owner's comments stay");
-    place.run("a", &["swarm", "create", "lab", "-o", "lab.toml"]).expect(1).says("exists");
+    assert_eq!(
+        config.matches("/ip4/127.0.0.1/tcp/4001").count(),
+        1,
+        "{config}"
+    );
+    assert!(
+        config.contains("# Peers to dial at start"),
+        "the owner's comments stay"
+    );
+    place
+        .run("a", &["swarm", "create", "lab", "-o", "lab.toml"])
+        .expect(1)
+        .says("exists");
 }
 
 #[test]
 fn another_swarm_is_joined_only_by_force_and_the_old_one_is_kept() {
     let place = Place::new();
-    let first = place.run("a", &["swarm", "create", "one", "--json"]).expect(0).json();
-    place.run("b", &["swarm", "create", "two", "-o", "two.toml"]).expect(0);
-    place.run("a", &["swarm", "join", "two.toml"]).expect(1).says("log").says("--force");
-    let shown = place.run("a", &["swarm", "show", "--json"]).expect(0).json();
+    let first = place
+        .run("a", &["swarm", "create", "one", "--json"])
+        .expect(0)
+        .json();
+    place
+        .run("b", &["swarm", "create", "two", "-o", "two.toml"])
+        .expect(0);
+    place
+        .run("a", &["swarm", "join", "two.toml"])
+        .expect(1)
+        .says("log")
+        .says("--force");
+    let shown = place
+        .run("a", &["swarm", "show", "--json"])
+        .expect(0)
+        .json();
     assert_eq!(shown["swarm"], first["swarm"]);
-    place.run("a", &["swarm", "join", "two.toml", "--force"]).expect(0).says("former-1");
-    assert_eq!(place.run("a", &["swarm", "show", "--json"]).expect(0).json()["name"], "two");
-    assert!(place.path("a/former-1/genesis.toml").exists() && place.path("a/former-1/log").exists());
+    place
+        .run("a", &["swarm", "join", "two.toml", "--force"])
+        .expect(0)
+        .says("former-1");
+    assert_eq!(
+        place
+            .run("a", &["swarm", "show", "--json"])
+            .expect(0)
+            .json()["name"],
+        "two"
+    );
+    assert!(
+        place.path("a/former-1/genesis.toml").exists() && place.path("a/former-1/log").exists()
+    );
 }
 
 #[test]
 fn a_corrupt_genesis_is_refused_by_line() {
     let place = Place::new();
-    place.run("a", &["swarm", "create", "one", "--scope", "local"]).expect(0);
+    place
+        .run("a", &["swarm", "create", "one", "--scope", "local"])
+        .expect(0);
     let path = place.path("a/genesis.toml");
     let good = std::fs::read_to_string(&path).unwrap();
     let cases = [
         (good.replace("slice_ms = 1000", "slice_ms = 1"), "slice_ms"),
-        (good.replace("slice_ms = 1000", "slice_ms = many"), "genesis.toml:"),
+        (
+            good.replace("slice_ms = 1000", "slice_ms = many"),
+            "genesis.toml:",
+        ),
         (good.replace("salt = \"", "salt = \"zz"), "hexadecimal"),
         (good.replace("version = 1", "version = 9"), "version 9"),
         (format!("{good}bonus = 1\n"), "bonus"),
@@ -70,7 +133,11 @@ fn a_corrupt_genesis_is_refused_by_line() {
 fn wrong_settings_are_refused_by_line() {
     let place = Place::new();
     std::fs::create_dir(place.path("a")).unwrap();
-    std::fs::write(place.path("a/config.toml"), "[network]\nlisten = [\"here\"]\n").unwrap();
+    std::fs::write(
+        place.path("a/config.toml"),
+        "[network]\nlisten = [\"here\"]\n",
+    )
+    .unwrap();
     place.run("a", &["up"]).expect(1).says("config.toml:2");
     place.run("a", &["doctor"]).expect(8);
 }
@@ -82,7 +149,8 @@ fn an_exposed_key_is_refused_and_the_fix_works() {
     up.process.signal(Signal::TERM);
     up.process.end().expect(0);
     let key = place.path("a/identity.key");
-    let mode = |mode| std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+    let mode =
+        |mode| std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
     mode(0o644);
     place.run("a", &["up"]).expect(4).says("chmod 600");
     let doctor = place.run("a", &["doctor"]).expect(8);
@@ -98,16 +166,36 @@ fn an_exposed_key_is_refused_and_the_fix_works() {
 fn one_peer_a_home_and_one_program_a_port() {
     let place = Place::new();
     let up = place.up("a", &[]);
-    place.run("a", &["up"]).expect(1).says("another starling").says("--home");
-    place.run("a", &["swarm", "create", "two", "--force"]).expect(1).says("another starling");
+    place
+        .run("a", &["up"])
+        .expect(1)
+        .says("another starling")
+        .says("--home");
+    place
+        .run("a", &["swarm", "create", "two", "--force"])
+        .expect(1)
+        .says("another starling");
     place.run("a", &["doctor"]).expect(0);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = format!("/ip4/127.0.0.1/tcp/{}", taken.local_addr().unwrap().port());
-    place.run("b", &["up", "--device", "cpu", "--listen", &listen]).expect(1).says(&listen).says("--listen");
-    place.run("b", &["up", "--device", "cpu", "--listen", "/ip4/192.0.2.1/tcp/1"]).expect(1).says("scope");
+    place
+        .run("b", &["up", "--device", "cpu", "--listen", &listen])
+        .expect(1)
+        .says(&listen)
+        .says("--listen");
+    place
+        .run(
+            "b",
+            &["up", "--device", "cpu", "--listen", "/ip4/192.0.2.1/tcp/1"],
+        )
+        .expect(1)
+        .says("scope");
     up.process.signal(Signal::TERM);
     up.process.end().expect(0);
-    assert!(!place.path("a/up.json").exists(), "nobody is told of a peer that left");
+    assert!(
+        !place.path("a/up.json").exists(),
+        "nobody is told of a peer that left"
+    );
 }
 
 #[test]
@@ -116,18 +204,43 @@ fn garbage_is_no_proof() {
     let file = |name: &str, bytes: &[u8]| std::fs::write(place.path(name), bytes).unwrap();
     file("empty.popw", b"");
     file("garbage.popw", &[7; 4000]);
-    file("magic.popw", b"popw\x01\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff");
+    file(
+        "magic.popw",
+        b"popw\x01\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+    );
     let huge = std::fs::File::create(place.path("huge.popw")).unwrap();
     huge.set_len(1 << 40).unwrap();
     std::fs::create_dir(place.path("folder.popw")).unwrap();
-    let files = ["empty.popw", "garbage.popw", "magic.popw", "huge.popw", "folder.popw", "absent.popw"];
+    let files = [
+        "empty.popw",
+        "garbage.popw",
+        "magic.popw",
+        "huge.popw",
+        "folder.popw",
+        "absent.popw",
+    ];
     for name in files {
-        let report = place.run("h", &["proof", "verify", name, "--json"]).expect(1).json();
-        assert_eq!((&report["valid"], &report["damaged_files"]), (&0.into(), &1.into()), "{name}: {report}");
+        let report = place
+            .run("h", &["proof", "verify", name, "--json"])
+            .expect(1)
+            .json();
+        assert_eq!(
+            (&report["valid"], &report["damaged_files"]),
+            (&0.into(), &1.into()),
+            "{name}: {report}"
+        );
         assert!(report["files"][0]["error"].is_string(), "{name}");
     }
-    let all = place.run("h", &[&["proof", "verify"][..], &files].concat()).expect(1);
+    let all = place
+        .run("h", &[&["proof", "verify"][..], &files].concat())
+        .expect(1);
     assert!(all.stdout.contains("6 damaged files"), "{}", all.stdout);
     file("known.txt", b"# mine\nnot a key\n");
-    place.run("h", &["proof", "verify", "empty.popw", "--known", "known.txt"]).expect(1).says("known.txt:2");
+    place
+        .run(
+            "h",
+            &["proof", "verify", "empty.popw", "--known", "known.txt"],
+        )
+        .expect(1)
+        .says("known.txt:2");
 }

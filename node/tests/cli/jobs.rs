@@ -9,7 +9,20 @@ use crate::support::{Place, Process, Up, read};
 
 /// Two peers of one local swarm, in the homes "a" and "b".
 fn two_peers(place: &Place) -> [Up; 2] {
-    place.run("a", &["swarm", "create", "pair", "--scope", "local", "--slice-ms", "200"]).expect(0);
+    place
+        .run(
+            "a",
+            &[
+                "swarm",
+                "create",
+                "pair",
+                "--scope",
+                "local",
+                "--slice-ms",
+                "200",
+            ],
+        )
+        .expect(0);
     place.member("b", "a");
     let first = place.up("a", &[]);
     let second = place.up("b", &["--bootstrap", &first.address]);
@@ -25,53 +38,110 @@ fn a_job_among_two_peers_equals_the_local_picture_and_leaves_receipts() {
     let place = Place::new();
     let peers = two_peers(&place);
 
-    let heard = place.run("a", &["peers", "--json", "--wait", "2"]).expect(0).json();
+    let heard = place
+        .run("a", &["peers", "--json", "--wait", "2"])
+        .expect(0)
+        .json();
     assert_eq!(heard["peers"].as_array().unwrap().len(), 2, "{heard}");
 
     // "a" knows its own `up`, so nobody has to be named.
     let args = ["run", "fractal", "--size", "480x320", "--device", "cpu"];
-    let job = [&args[..], &["-o", "net.png", "--receipts", "receipts", "--peers", "2", "--json"]].concat();
+    let job = [
+        &args[..],
+        &[
+            "-o",
+            "net.png",
+            "--receipts",
+            "receipts",
+            "--peers",
+            "2",
+            "--json",
+        ],
+    ]
+    .concat();
     let ended = place.run("a", &job).expect(0).says("visible to the peers");
     let result = ended.json();
     let slices = result["slices"].as_u64().unwrap();
     assert_eq!(result["receipts"], result["slices"], "{result}");
     assert!(result["cheats"].as_array().unwrap().is_empty() && result["false_accusations"] == 0);
-    place.run("c", &["run", "fractal", "--size", "480x320", "--local", "-o", "alone.png"]).expect(0);
+    place
+        .run(
+            "c",
+            &[
+                "run",
+                "fractal",
+                "--size",
+                "480x320",
+                "--local",
+                "-o",
+                "alone.png",
+            ],
+        )
+        .expect(0);
     assert_eq!(read(&place.path("net.png")), read(&place.path("alone.png")));
 
-    let files: Vec<_> = (0..slices).map(|n| place.text(&format!("receipts/{n}.popw"))).collect();
+    let files: Vec<_> = (0..slices)
+        .map(|n| place.text(&format!("receipts/{n}.popw")))
+        .collect();
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let verify = [&["proof", "verify", "--json"], &files[..]].concat();
     let stranger = place.run("c", &verify).expect(0).json();
-    assert_eq!((&stranger["valid"], &stranger["invalid"]), (&slices.into(), &0.into()));
+    assert_eq!(
+        (&stranger["valid"], &stranger["invalid"]),
+        (&slices.into(), &0.into())
+    );
     assert_eq!(stranger["files"][0]["receipts"][0]["known"], 0);
     let member = place.run("a", &verify).expect(0).json();
     let known = |report: &Value| -> u64 {
         let files = report["files"].as_array().unwrap();
-        files.iter().map(|f| f["receipts"][0]["known"].as_u64().unwrap()).sum()
+        files
+            .iter()
+            .map(|f| f["receipts"][0]["known"].as_u64().unwrap())
+            .sum()
     };
     assert_eq!(known(&stranger), 0);
-    assert!(known(&member) > 0 || slices < 2, "its own key stands under the other peer's slices");
+    assert!(
+        known(&member) > 0 || slices < 2,
+        "its own key stands under the other peer's slices"
+    );
 
     let job = result["job"].as_str().unwrap();
     for name in ["last", &job[..8], job] {
-        let shown = place.run("a", &["job", "show", name, "--json"]).expect(0).json();
-        assert_eq!((&shown["job"], &shown["state"]), (&result["job"], &"done".into()));
+        let shown = place
+            .run("a", &["job", "show", name, "--json"])
+            .expect(0)
+            .json();
+        assert_eq!(
+            (&shown["job"], &shown["state"]),
+            (&result["job"], &"done".into())
+        );
         assert_eq!(shown["receipts"], slices);
     }
     let bundle = place.path("a/jobs").join(job).join("bundle.popw");
-    let whole = place.run("c", &["proof", "verify", bundle.to_str().unwrap(), "--json"]).expect(0).json();
+    let whole = place
+        .run(
+            "c",
+            &["proof", "verify", bundle.to_str().unwrap(), "--json"],
+        )
+        .expect(0)
+        .json();
     assert_eq!(whole["valid"], slices);
     let mut bytes = read(&bundle);
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&bundle, bytes).unwrap();
-    place.run("c", &["proof", "verify", bundle.to_str().unwrap()]).expect(1);
+    place
+        .run("c", &["proof", "verify", bundle.to_str().unwrap()])
+        .expect(1);
 
     for peer in peers {
         peer.process.signal(Signal::INT);
         let ended = peer.process.end().expect(130);
-        assert_eq!(ended.json()["happening"], "usage", "the last line tells what was done");
+        assert_eq!(
+            ended.json()["happening"],
+            "usage",
+            "the last line tells what was done"
+        );
     }
 }
 
@@ -80,7 +150,10 @@ fn ctrl_c_at_any_stage_cancels_and_leaves_nothing() {
     let place = Place::new();
     let peers = two_peers(&place);
     // Long enough that no stage is over before the signal.
-    let args = ["run", "render", "bundled", "--size", "1280x720", "--spp", "64", "-o", "x.png", "--device", "cpu"];
+    let args = [
+        "run", "render", "bundled", "--size", "1280x720", "--spp", "64", "-o", "x.png", "--device",
+        "cpu",
+    ];
     let args = [&args[..], &["--events", "--peers", "2", "--wait", "60"]].concat();
     let stages: [&dyn Fn(&mut Process); 5] = [
         &|run| run.until_it_catches(Signal::INT),
@@ -96,15 +169,37 @@ fn ctrl_c_at_any_stage_cancels_and_leaves_nothing() {
         let ended = run.end().expect(130);
         assert!(!place.path("x.png").exists(), "no unfinished picture");
         if n >= 2 {
-            assert!(ended.stderr.contains("slices were done"), "{}", ended.stderr);
-            let shown = place.run("a", &["job", "show", "last", "--json"]).expect(0).json();
+            assert!(
+                ended.stderr.contains("slices were done"),
+                "{}",
+                ended.stderr
+            );
+            let shown = place
+                .run("a", &["job", "show", "last", "--json"])
+                .expect(0)
+                .json();
             assert_eq!(shown["state"], "cancelled");
         }
     }
-    let shown = place.run("a", &["job", "show", "last", "--json"]).expect(0).json();
-    let bundle = place.path("a/jobs").join(shown["job"].as_str().unwrap()).join("bundle.popw");
-    let kept = place.run("c", &["proof", "verify", bundle.to_str().unwrap(), "--json"]).expect(0).json();
-    assert_eq!(kept["valid"], shown["receipts"], "what was done before Ctrl-C is proven");
+    let shown = place
+        .run("a", &["job", "show", "last", "--json"])
+        .expect(0)
+        .json();
+    let bundle = place
+        .path("a/jobs")
+        .join(shown["job"].as_str().unwrap())
+        .join("bundle.popw");
+    let kept = place
+        .run(
+            "c",
+            &["proof", "verify", bundle.to_str().unwrap(), "--json"],
+        )
+        .expect(0)
+        .json();
+    assert_eq!(
+        kept["valid"], shown["receipts"],
+        "what was done before Ctrl-C is proven"
+    );
     for peer in peers {
         peer.process.signal(Signal::TERM);
         peer.process.end().expect(0);
@@ -115,8 +210,13 @@ fn ctrl_c_at_any_stage_cancels_and_leaves_nothing() {
 fn a_peer_that_does_not_lend_is_not_asked() {
     let place = Place::new();
     let up = place.up("a", &["--no-lend"]);
-    let args = ["run", "fractal", "-o", "x.png", "--device", "cpu", "--wait", "3"];
-    place.run("a", &args).expect(6).says("no reachable peer offers");
+    let args = [
+        "run", "fractal", "-o", "x.png", "--device", "cpu", "--wait", "3",
+    ];
+    place
+        .run("a", &args)
+        .expect(6)
+        .says("no reachable peer offers");
     up.process.signal(Signal::TERM);
     up.process.end().expect(0);
 }
@@ -124,7 +224,10 @@ fn a_peer_that_does_not_lend_is_not_asked() {
 #[test]
 fn a_peer_leaves_with_its_parent() {
     let place = Place::new();
-    let mut command = place.command("a", &["up", "--events", "--device", "cpu", "--exit-on-stdin-close"]);
+    let mut command = place.command(
+        "a",
+        &["up", "--events", "--device", "cpu", "--exit-on-stdin-close"],
+    );
     command.stdin(Stdio::piped());
     let mut process = Process::start(command);
     process.until(|v| v["happening"] == "listening");

@@ -23,13 +23,23 @@ pub struct Ended {
 impl Ended {
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout: {}\nstderr: {}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "{text:?} is not in: {}", self.stderr);
+        assert!(
+            self.stderr.contains(text),
+            "{text:?} is not in: {}",
+            self.stderr
+        );
         self
     }
 
@@ -47,7 +57,9 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -61,8 +73,15 @@ impl Place {
     /// A command with the home `name`.
     pub fn command(&self, home: &str, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_starling"));
-        command.args(args).arg("--home").arg(self.path(home)).current_dir(self.dir.path());
-        command.env_remove("STARLING_LOG").env_remove("NO_COLOR").stdin(Stdio::null());
+        command
+            .args(args)
+            .arg("--home")
+            .arg(self.path(home))
+            .current_dir(self.dir.path());
+        command
+            .env_remove("STARLING_LOG")
+            .env_remove("NO_COLOR")
+            .stdin(Stdio::null());
         command
     }
 
@@ -74,14 +93,17 @@ impl Place {
     /// A home in the swarm of the home `like`.
     pub fn member(&self, home: &str, like: &str) {
         let genesis = self.path(like).join("genesis.toml");
-        self.run(home, &["swarm", "join", genesis.to_str().unwrap()]).expect(0);
+        self.run(home, &["swarm", "join", genesis.to_str().unwrap()])
+            .expect(0);
     }
 
     /// `up` in the home `name`, from the moment on that it can be dialled.
     pub fn up(&self, home: &str, args: &[&str]) -> Up {
         let all = [&["up", "--events", "--device", "cpu"], args].concat();
         let mut process = Process::start(self.command(home, &all));
-        let tcp = |v: &Value| v["happening"] == "listening" && v["address"].as_str().unwrap().contains("/tcp/");
+        let tcp = |v: &Value| {
+            v["happening"] == "listening" && v["address"].as_str().unwrap().contains("/tcp/")
+        };
         let address = process.until(tcp)["address"].as_str().unwrap().to_owned();
         Up { process, address }
     }
@@ -104,11 +126,19 @@ pub struct Process {
 
 impl Process {
     pub fn start(mut command: Command) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
         let mut child = command.spawn().unwrap();
         let (send, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+        std::thread::spawn(move || {
+            stdout
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| send.send(line))
+        });
         let mut stderr = child.stderr.take().unwrap();
         let stderr = std::thread::spawn(move || {
             let mut text = String::new();
@@ -116,7 +146,13 @@ impl Process {
             text
         });
         let stdin = child.stdin.take();
-        Self { child, stdin, lines, seen: String::new(), stderr: Some(stderr) }
+        Self {
+            child,
+            stdin,
+            lines,
+            seen: String::new(),
+            stderr: Some(stderr),
+        }
     }
 
     /// Reads events until one fits.
@@ -125,7 +161,9 @@ impl Process {
         let end = Instant::now() + BOUND;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let Ok(line) = self.lines.recv_timeout(left) else { panic!("the event did not come; seen: {}", self.seen) };
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("the event did not come; seen: {}", self.seen)
+            };
             self.seen += &line;
             self.seen.push('\n');
             if let Ok(value) = serde_json::from_str(&line)
@@ -141,7 +179,8 @@ impl Process {
         let end = Instant::now() + BOUND;
         let bit = 1_u64 << (signal.as_raw() - 1);
         let caught = || -> Option<u64> {
-            let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+            let status =
+                std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
             let mask = status.lines().find_map(|l| l.strip_prefix("SigCgt:"))?;
             u64::from_str_radix(mask.trim(), 16).ok()
         };
@@ -167,7 +206,11 @@ impl Process {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(Instant::now() < end, "the process does not end; seen: {}", self.seen);
+            assert!(
+                Instant::now() < end,
+                "the process does not end; seen: {}",
+                self.seen
+            );
             std::thread::sleep(Duration::from_millis(5));
         };
         let stderr = self.stderr.take().unwrap().join().unwrap();
@@ -178,7 +221,11 @@ impl Process {
             assert!(Instant::now() < end, "a process was left behind");
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ended { code: status.code(), stdout, stderr }
+        Ended {
+            code: status.code(),
+            stdout,
+            stderr,
+        }
     }
 }
 

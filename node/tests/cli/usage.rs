@@ -20,9 +20,18 @@ fn every_command_explains_itself() {
         &["version"],
     ];
     for command in commands {
-        let help = place.run("h", &[command, &["--help"]].concat()).expect(0).stdout;
-        assert!(help.contains("Examples:") && help.contains("Usage:"), "{command:?}: {help}");
-        assert!(!help.contains("__runner") && !help.contains("--lies"), "{command:?} shows what is hidden");
+        let help = place
+            .run("h", &[command, &["--help"]].concat())
+            .expect(0)
+            .stdout;
+        assert!(
+            help.contains("Examples:") && help.contains("Usage:"),
+            "{command:?}: {help}"
+        );
+        assert!(
+            !help.contains("__runner") && !help.contains("--lies"),
+            "{command:?} shows what is hidden"
+        );
     }
     assert!(!place.path("h").exists(), "help leaves no trace");
 }
@@ -37,10 +46,23 @@ fn nonsense_is_a_usage_error() {
         &["run", "fractal"],
         &["run", "fractal", "-o", "x.png", "--local", "--size", "0x9"],
         &["run", "fractal", "-o", "x.png", "--local", "--zoom", "1e30"],
-        &["run", "fractal", "-o", "x.png", "--local", "--centre", "7,7"],
+        &[
+            "run", "fractal", "-o", "x.png", "--local", "--centre", "7,7",
+        ],
         &["run", "fractal", "-o", "x.png", "--local", "--peers", "2"],
-        &["run", "render", "bundled", "-o", "x.png", "--local", "--size", "99999x99999"],
-        &["run", "render", "bundled", "-o", "x.png", "--local", "--camera", "1,2,3"],
+        &[
+            "run",
+            "render",
+            "bundled",
+            "-o",
+            "x.png",
+            "--local",
+            "--size",
+            "99999x99999",
+        ],
+        &[
+            "run", "render", "bundled", "-o", "x.png", "--local", "--camera", "1,2,3",
+        ],
         &["job", "show", "../../etc"],
         &["swarm", "create", ""],
     ];
@@ -52,9 +74,17 @@ fn nonsense_is_a_usage_error() {
 
 #[test]
 fn version_names_rules_and_kernels() {
-    let version = Place::new().run("h", &["version", "--json"]).expect(0).json();
+    let version = Place::new()
+        .run("h", &["version", "--json"])
+        .expect(0)
+        .json();
     assert_eq!(version["rules"], starling_protocol::config::RULES_VERSION);
-    let names: Vec<_> = version["kernels"].as_array().unwrap().iter().map(|k| k["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = version["kernels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|k| k["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["render", "fractal"]);
 }
 
@@ -62,7 +92,22 @@ fn version_names_rules_and_kernels() {
 fn a_local_picture_is_a_png_and_the_same_every_time() {
     let place = Place::new();
     let fractal = |file: &str| {
-        place.run("h", &["run", "fractal", "-o", file, "--local", "--size", "70x50", "--julia", "-0.8,0.156"]).expect(0)
+        place
+            .run(
+                "h",
+                &[
+                    "run",
+                    "fractal",
+                    "-o",
+                    file,
+                    "--local",
+                    "--size",
+                    "70x50",
+                    "--julia",
+                    "-0.8,0.156",
+                ],
+            )
+            .expect(0)
     };
     let said = fractal("a.png");
     assert_eq!(said.stdout, "a.png\n", "stdout is the data alone");
@@ -70,35 +115,74 @@ fn a_local_picture_is_a_png_and_the_same_every_time() {
     let png = read(&place.path("a.png"));
     assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
     assert_eq!(png, read(&place.path("b.png")));
-    let args =
-        ["run", "render", "bundled", "-o", "r.png", "--exr", "r.exr", "--size", "48x32", "--spp", "3", "--local"];
-    let json = place.run("h", &[&args[..], &["--json"]].concat()).expect(0).json();
+    let args = [
+        "run", "render", "bundled", "-o", "r.png", "--exr", "r.exr", "--size", "48x32", "--spp",
+        "3", "--local",
+    ];
+    let json = place
+        .run("h", &[&args[..], &["--json"]].concat())
+        .expect(0)
+        .json();
     assert_eq!(json["output"], "r.png");
-    assert!(read(&place.path("r.exr")).starts_with(&[0x76, 0x2f, 0x31, 0x01]), "an EXR file");
+    assert!(
+        read(&place.path("r.exr")).starts_with(&[0x76, 0x2f, 0x31, 0x01]),
+        "an EXR file"
+    );
     assert!(!place.path("h").exists(), "--local needs no home");
 }
 
 #[test]
 fn an_output_that_cannot_be_written_is_told_before_the_work() {
     let place = Place::new();
-    let run = |file: &str| place.run("h", &["run", "fractal", "-o", file, "--local", "--size", "64x64"]);
+    let run = |file: &str| {
+        place.run(
+            "h",
+            &["run", "fractal", "-o", file, "--local", "--size", "64x64"],
+        )
+    };
     run("missing/x.png").expect(1).says("missing").says("fix:");
     run(".").expect(1).says("is a folder");
-    place.run("h", &["run", "render", "nothing.obj", "-o", "x.png", "--local"]).expect(1).says("nothing.obj");
+    place
+        .run(
+            "h",
+            &["run", "render", "nothing.obj", "-o", "x.png", "--local"],
+        )
+        .expect(1)
+        .says("nothing.obj");
     std::fs::write(place.path("bad.glb"), b"glTF\x02\0\0\0\xff\xff\xff\xff").unwrap();
-    place.run("h", &["run", "render", "bad.glb", "-o", "x.png", "--local"]).expect(1).says("malformed");
-    let left: Vec<_> = std::fs::read_dir(place.path(".")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    place
+        .run("h", &["run", "render", "bad.glb", "-o", "x.png", "--local"])
+        .expect(1)
+        .says("malformed");
+    let left: Vec<_> = std::fs::read_dir(place.path("."))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert_eq!(left, ["bad.glb"], "no drafts are left");
 }
 
 #[test]
 fn without_peers_a_job_is_refused_and_the_fix_named() {
     let place = Place::new();
-    let args = ["run", "fractal", "-o", "x.png", "--device", "cpu", "--json", "--wait"];
-    let refused = place.run("h", &[&args[..], &["0.3"]].concat()).expect(6).says("starling up");
+    let args = [
+        "run", "fractal", "-o", "x.png", "--device", "cpu", "--json", "--wait",
+    ];
+    let refused = place
+        .run("h", &[&args[..], &["0.3"]].concat())
+        .expect(6)
+        .says("starling up");
     assert_eq!(refused.json()["exit"], 6);
-    place.run("h", &[&args[..], &["30", "--timeout", "0.4"]].concat()).expect(7).says("--timeout");
+    place
+        .run("h", &[&args[..], &["30", "--timeout", "0.4"]].concat())
+        .expect(7)
+        .says("--timeout");
     place.run("h", &["peers"]).expect(3).says("starling up");
-    place.run("h", &["job", "show", "last"]).expect(1).says("starling run");
-    place.run("h", &["job", "show", "abcd"]).expect(1).says("abcd");
+    place
+        .run("h", &["job", "show", "last"])
+        .expect(1)
+        .says("starling run");
+    place
+        .run("h", &["job", "show", "abcd"])
+        .expect(1)
+        .says("abcd");
 }

@@ -170,7 +170,7 @@ fn the_first_run_writes_settings_that_say_the_default() {
     fs::write(
         &path,
         text.replace("choose = \"auto\"", "choose = \"H200\"")
-            .replace("info\"", "trace\""),
+            .replace("level = \"warn\"", "level = \"trace\""),
     )
     .unwrap();
     let read = Config::load_or_create(&path, &any).unwrap();

@@ -36,7 +36,11 @@ impl Peer {
             limits: Limits::default(),
         };
         let (node, happenings) = Node::start(options).await.expect("the peer starts");
-        Self { node, happenings, _home: home }
+        Self {
+            node,
+            happenings,
+            _home: home,
+        }
     }
 
     async fn until<T>(&mut self, what: &str, mut wanted: impl FnMut(Happening) -> Option<T>) -> T {
@@ -48,7 +52,9 @@ impl Peer {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, search).await.unwrap_or_else(|_| panic!("no {what} in time"))
+        tokio::time::timeout(PATIENCE, search)
+            .await
+            .unwrap_or_else(|_| panic!("no {what} in time"))
     }
 
     async fn address(&mut self) -> Multiaddr {
@@ -61,7 +67,14 @@ impl Peer {
 }
 
 fn genesis() -> Genesis {
-    Genesis { slice_ms: 200, ..Genesis::new("test", Scope::Local, Hash::of(&std::process::id().to_le_bytes())) }
+    Genesis {
+        slice_ms: 200,
+        ..Genesis::new(
+            "test",
+            Scope::Local,
+            Hash::of(&std::process::id().to_le_bytes()),
+        )
+    }
 }
 
 /// A requester and `workers`, of which the last one lies if `lies`.
@@ -85,15 +98,29 @@ async fn swarm(workers: usize, lies: bool) -> (Peer, Vec<Peer>) {
 async fn wait_for_adverts(node: &Node, count: usize) {
     let kernel = fractal::Fractal.id().0.into();
     let deadline = tokio::time::Instant::now() + PATIENCE;
-    while node.peers().await.iter().filter(|(a, _)| a.offer(&kernel).is_some()).count() < count {
-        assert!(tokio::time::Instant::now() < deadline, "the adverts did not arrive");
+    while node
+        .peers()
+        .await
+        .iter()
+        .filter(|(a, _)| a.offer(&kernel).is_some())
+        .count()
+        < count
+    {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "the adverts did not arrive"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 fn job() -> JobSpec {
     let params = fractal::Params::mandelbrot(512, 512, 500);
-    JobSpec { kernel: fractal::Fractal.id(), params: params.encode(), inputs: Vec::new() }
+    JobSpec {
+        kernel: fractal::Fractal.id(),
+        params: params.encode(),
+        inputs: Vec::new(),
+    }
 }
 
 async fn submit(requester: &Peer, job: &JobSpec) {
@@ -128,9 +155,16 @@ async fn collect(requester: &mut Peer) -> Outcome {
     let mut slices: BTreeMap<u32, BlobId> = BTreeMap::new();
     let (mut workers, mut caught, mut false_accusations) = (Vec::new(), Vec::new(), 0);
     let job = requester.until("end of the job", |h| {
-        let Happening::Core(event) = h else { return None };
+        let Happening::Core(event) = h else {
+            return None;
+        };
         match event {
-            Event::SliceDone { slice, blob, worker, .. } => {
+            Event::SliceDone {
+                slice,
+                blob,
+                worker,
+                ..
+            } => {
                 slices.insert(slice, blob);
                 workers.push(worker);
             }
@@ -145,9 +179,22 @@ async fn collect(requester: &mut Peer) -> Outcome {
     let job = job.await;
     let mut output = Vec::new();
     for blob in slices.values() {
-        output.extend(requester.node.blobs().get(blob.as_bytes()).expect("readable").expect("stored"));
+        output.extend(
+            requester
+                .node
+                .blobs()
+                .get(blob.as_bytes())
+                .expect("readable")
+                .expect("stored"),
+        );
     }
-    Outcome { job, output, workers, caught, false_accusations }
+    Outcome {
+        job,
+        output,
+        workers,
+        caught,
+        false_accusations,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -159,10 +206,17 @@ async fn a_job_among_four_workers_is_byte_equal_to_a_local_run_and_every_slice_h
 
     let prepared = job.prepare().expect("the job is sound");
     let all: Vec<u32> = (0..prepared.shape().tiles).collect();
-    assert!(outcome.output == prepared.run(&all), "other bytes than a local run");
+    assert!(
+        outcome.output == prepared.run(&all),
+        "other bytes than a local run"
+    );
     assert!(outcome.caught.is_empty() && outcome.false_accusations == 0);
 
-    let bundle = requester.node.bundle(outcome.job).await.expect("the job is known");
+    let bundle = requester
+        .node
+        .bundle(outcome.job)
+        .await
+        .expect("the job is known");
     assert_eq!(bundle.receipts.len(), outcome.workers.len());
     for receipt in bundle.verify(&Ed25519Verifier).expect("the record holds") {
         let receipt = receipt.expect("a valid receipt");
@@ -184,7 +238,10 @@ async fn a_lying_backend_is_caught_and_the_picture_is_right() {
     let outcome = collect(&mut requester).await;
     let prepared = job.prepare().expect("the job is sound");
     let all: Vec<u32> = (0..prepared.shape().tiles).collect();
-    assert!(outcome.output == prepared.run(&all), "other bytes than a local run");
+    assert!(
+        outcome.output == prepared.run(&all),
+        "other bytes than a local run"
+    );
     assert!(outcome.caught.iter().all(|w| *w == cheat) && !outcome.caught.is_empty());
     assert_eq!(outcome.false_accusations, 0);
     assert!(!outcome.workers.contains(&cheat));

@@ -19,7 +19,9 @@ use core::time::Duration;
 
 impl Collector {
     pub(super) fn start_locking(&mut self, ctx: &mut Context, adverts: &Adverts, id: LeaseId) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
         case.step = Step::Locking;
         case.ranks = rules::witness_ranks(&case.record, &case.lease.body);
         case.asked = 0;
@@ -33,26 +35,50 @@ impl Collector {
 
     /// Asks as many of the next ranks as locks are missing. With none left, goes on with what there is.
     pub(super) fn ask_witnesses(&mut self, ctx: &mut Context, adverts: &Adverts, id: LeaseId) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
         let missing = Self::full_set(case).saturating_sub(case.locks.len());
-        let next: Vec<_> = case.ranks.iter().skip(case.asked).take(missing).copied().collect();
+        let next: Vec<_> = case
+            .ranks
+            .iter()
+            .skip(case.asked)
+            .take(missing)
+            .copied()
+            .collect();
         if next.is_empty() {
             self.finish_locking(ctx, adverts, id);
             return;
         }
         case.asked += next.len();
-        let Some(commitment) = case.commitment.clone() else { return };
-        let request = Message::LockRequest { lease: Box::new(case.lease.clone()), commitment: Box::new(commitment) };
+        let Some(commitment) = case.commitment.clone() else {
+            return;
+        };
+        let request = Message::LockRequest {
+            lease: Box::new(case.lease.clone()),
+            commitment: Box::new(commitment),
+        };
         next.iter().for_each(|w| ctx.send(*w, &request));
         case.round = Round::new(ctx.now, next, config::LOCK_WAIT);
         self.rearm(ctx, id);
     }
 
-    pub(crate) fn on_locked(&mut self, ctx: &mut Context, adverts: &Adverts, from: PeerKey, lock: Signed<Lock>) {
+    pub(crate) fn on_locked(
+        &mut self,
+        ctx: &mut Context,
+        adverts: &Adverts,
+        from: PeerKey,
+        lock: Signed<Lock>,
+    ) {
         let id = lock.body.lease;
-        let Some(case) = self.cases.get_mut(&id).filter(|c| c.step == Step::Locking) else { return };
+        let Some(case) = self.cases.get_mut(&id).filter(|c| c.step == Step::Locking) else {
+            return;
+        };
         let root = case.commitment.as_ref().map(|c| c.body.root);
-        if !case.round.waiting().any(|p| *p == from) || root != Some(lock.body.root) || !ctx.verify(&lock, &from) {
+        if !case.round.waiting().any(|p| *p == from)
+            || root != Some(lock.body.root)
+            || !ctx.verify(&lock, &from)
+        {
             return;
         }
         case.round.answered(&from);
@@ -66,11 +92,17 @@ impl Collector {
     }
 
     fn finish_locking(&mut self, ctx: &mut Context, adverts: &Adverts, id: LeaseId) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
         let entry = |witness: &PeerKey| {
             let lock = case.locks.get(witness)?;
             let (nonce_digest, signature) = (lock.body.nonce_digest, lock.signature);
-            Some(LockEntry { witness: case.record.roster.index(witness)?, nonce_digest, signature })
+            Some(LockEntry {
+                witness: case.record.roster.index(witness)?,
+                nonce_digest,
+                signature,
+            })
         };
         let asked = &case.ranks[..case.asked.min(case.ranks.len())];
         let silent = asked.iter().filter(|p| !case.locks.contains_key(p));
@@ -82,7 +114,10 @@ impl Collector {
         let message = Message::LockSet(Box::new(set.clone()));
         case.lock_set = Some(set);
         let witnesses = case.witnesses();
-        witnesses.iter().chain([&case.worker()]).for_each(|p| ctx.send(*p, &message));
+        witnesses
+            .iter()
+            .chain([&case.worker()])
+            .for_each(|p| ctx.send(*p, &message));
         case.step = Step::Revealing;
         case.round = Round::new(ctx.now, witnesses, config::LOCK_WAIT);
         if case.round.is_over() {
@@ -92,8 +127,21 @@ impl Collector {
         }
     }
 
-    pub(crate) fn on_reveal(&mut self, ctx: &mut Context, adverts: &Adverts, from: PeerKey, id: LeaseId, nonce: Hash) {
-        let Some(case) = self.cases.get_mut(&id).filter(|c| c.step == Step::Revealing) else { return };
+    pub(crate) fn on_reveal(
+        &mut self,
+        ctx: &mut Context,
+        adverts: &Adverts,
+        from: PeerKey,
+        id: LeaseId,
+        nonce: Hash,
+    ) {
+        let Some(case) = self
+            .cases
+            .get_mut(&id)
+            .filter(|c| c.step == Step::Revealing)
+        else {
+            return;
+        };
         let bound = case.locks.get(&from).map(|l| l.body.nonce_digest);
         if bound != Some(draw::nonce_digest(&nonce)) || !case.round.answered(&from) {
             return;
@@ -108,15 +156,23 @@ impl Collector {
     }
 
     pub(super) fn finish_revealing(&mut self, ctx: &mut Context, adverts: &Adverts, id: LeaseId) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
         let nonces = case.nonce_list();
         if nonces.iter().filter(|n| n.is_none()).count() >= 2 {
             self.end(ctx, id, Reason::WitnessesSilent, false, None);
             return;
         }
-        let Some(root) = case.commitment.as_ref().map(|c| c.body.root) else { return };
+        let Some(root) = case.commitment.as_ref().map(|c| c.body.root) else {
+            return;
+        };
         case.seed = draw::seed(&id, &root, &nonces, &case.steward_nonce);
-        let seed = Message::Seed { lease: id, nonces, steward_nonce: case.steward_nonce };
+        let seed = Message::Seed {
+            lease: id,
+            nonces,
+            steward_nonce: case.steward_nonce,
+        };
         ctx.send(case.worker(), &seed);
         case.step = Step::Sealing;
         case.ranks = rules::auditor_ranks(&case.record, &case.lease.body, &case.seed);
@@ -126,15 +182,26 @@ impl Collector {
 
     /// Calls as many of the next ranks as seals are missing. With none left, goes on with what there is.
     pub(super) fn ask_auditors(&mut self, ctx: &mut Context, adverts: &Adverts, id: LeaseId) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
         let missing = usize::from(case.lease.body.intensity.k).saturating_sub(case.seals.len());
-        let next: Vec<_> = case.ranks.iter().skip(case.asked).take(missing).copied().collect();
+        let next: Vec<_> = case
+            .ranks
+            .iter()
+            .skip(case.asked)
+            .take(missing)
+            .copied()
+            .collect();
         if next.is_empty() {
             self.finish_sealing(ctx, id);
             return;
         }
         case.asked += next.len();
-        let (Some(commitment), Some(lock_set)) = (case.commitment.clone(), case.lock_set.clone()) else { return };
+        let (Some(commitment), Some(lock_set)) = (case.commitment.clone(), case.lock_set.clone())
+        else {
+            return;
+        };
         let call = Message::AuditCall(Box::new(AuditCall {
             lease: case.lease.clone(),
             commitment,
@@ -154,13 +221,28 @@ impl Collector {
     fn seal_patience(case: &Case, adverts: &Adverts, auditors: &[PeerKey]) -> Duration {
         let manifest = &case.record.manifest.body;
         let units = u64::from(case.lease.body.intensity.s) * manifest.units_per_tile;
-        let slowest = auditors.iter().filter_map(|a| adverts.rate(a, &manifest.kernel)).min().unwrap_or(1);
+        let slowest = auditors
+            .iter()
+            .filter_map(|a| adverts.rate(a, &manifest.kernel))
+            .min()
+            .unwrap_or(1);
         let claimed = Duration::from_millis(units.saturating_mul(1000) / slowest);
-        claimed.saturating_mul(4).clamp(config::SEAL_WAIT_MIN, config::SEAL_WAIT_MAX)
+        claimed
+            .saturating_mul(4)
+            .clamp(config::SEAL_WAIT_MIN, config::SEAL_WAIT_MAX)
     }
 
-    pub(crate) fn on_seal(&mut self, ctx: &mut Context, adverts: &Adverts, from: PeerKey, id: LeaseId, digest: Hash) {
-        let Some(case) = self.cases.get_mut(&id).filter(|c| c.step == Step::Sealing) else { return };
+    pub(crate) fn on_seal(
+        &mut self,
+        ctx: &mut Context,
+        adverts: &Adverts,
+        from: PeerKey,
+        id: LeaseId,
+        digest: Hash,
+    ) {
+        let Some(case) = self.cases.get_mut(&id).filter(|c| c.step == Step::Sealing) else {
+            return;
+        };
         if !case.round.answered(&from) {
             return;
         }
@@ -174,11 +256,17 @@ impl Collector {
     }
 
     fn finish_sealing(&mut self, ctx: &mut Context, id: LeaseId) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
         let roster = &case.record.roster;
         let asked = case.ranks[..case.asked.min(case.ranks.len())].to_vec();
-        let seal =
-            |auditor: &PeerKey| Some(SealEntry { auditor: roster.index(auditor)?, digest: *case.seals.get(auditor)? });
+        let seal = |auditor: &PeerKey| {
+            Some(SealEntry {
+                auditor: roster.index(auditor)?,
+                digest: *case.seals.get(auditor)?,
+            })
+        };
         let silent = asked.iter().filter(|p| !case.seals.contains_key(p));
         let list = ctx.sign(SealList {
             lease: id,
@@ -190,9 +278,13 @@ impl Collector {
         let message = Message::SealList(Box::new(list.clone()));
         case.seal_list = Some(list);
         // Those who were skipped learn that they need not go on.
-        asked.iter().chain([&case.worker()]).for_each(|p| ctx.send(*p, &message));
+        asked
+            .iter()
+            .chain([&case.worker()])
+            .for_each(|p| ctx.send(*p, &message));
         case.round = Round::default();
         case.step = Step::Opening { tries: 1 };
-        ctx.timers.set(Timer::Case(id), ctx.now.after(config::OPENING_WAIT));
+        ctx.timers
+            .set(Timer::Case(id), ctx.now.after(config::OPENING_WAIT));
     }
 }

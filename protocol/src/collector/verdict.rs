@@ -21,19 +21,32 @@ impl Collector {
     /// From the worker, or carried by an auditor: the signature tells whose it is.
     pub(crate) fn on_opening(&mut self, ctx: &mut Context, opening: Signed<Opening>) {
         let id = opening.body.lease;
-        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
         let worker = case.worker();
         if case.opening.as_ref() == Some(&opening) {
             ctx.send(worker, &Message::OpeningAck { lease: id });
             return;
         }
-        let (Step::Opening { .. }, Some(commitment), Some(list)) = (&case.step, &case.commitment, &case.seal_list)
+        let (Step::Opening { .. }, Some(commitment), Some(list)) =
+            (&case.step, &case.commitment, &case.seal_list)
         else {
             return;
         };
         let (lease, manifest) = (&case.lease.body, &case.record.manifest.body);
-        let due = list.body.tiles(&case.seed, &lease.intensity, case.tiles(), manifest, &case.record.roster);
-        let answers = due.is_some_and(|due| opening.body.answers(&commitment.body, &list.digest(&ctx.swarm), &due));
+        let due = list.body.tiles(
+            &case.seed,
+            &lease.intensity,
+            case.tiles(),
+            manifest,
+            &case.record.roster,
+        );
+        let answers = due.is_some_and(|due| {
+            opening
+                .body
+                .answers(&commitment.body, &list.digest(&ctx.swarm), &due)
+        });
         if !answers || !ctx.verify(&opening, &worker) {
             return;
         }
@@ -52,7 +65,9 @@ impl Collector {
     }
 
     pub(super) fn retry_opening(&mut self, ctx: &mut Context, id: LeaseId, tries: u32) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
         if tries > config::OPENING_TRIES {
             self.end(ctx, id, Reason::NoOpening, true, None);
             return;
@@ -63,13 +78,22 @@ impl Collector {
         }
         // Any of the three may be what the worker is missing, and it would take the blame.
         let worker = case.worker();
-        let seed = Message::Seed { lease: id, nonces: case.nonce_list(), steward_nonce: case.steward_nonce };
+        let seed = Message::Seed {
+            lease: id,
+            nonces: case.nonce_list(),
+            steward_nonce: case.steward_nonce,
+        };
         if let (Some(set), Some(list)) = (case.lock_set.clone(), case.seal_list.clone()) {
-            let messages = [Message::LockSet(Box::new(set)), seed, Message::SealList(Box::new(list))];
+            let messages = [
+                Message::LockSet(Box::new(set)),
+                seed,
+                Message::SealList(Box::new(list)),
+            ];
             messages.iter().for_each(|m| ctx.send(worker, m));
         }
         case.step = Step::Opening { tries: tries + 1 };
-        ctx.timers.set(Timer::Case(id), ctx.now.after(config::OPENING_WAIT));
+        ctx.timers
+            .set(Timer::Case(id), ctx.now.after(config::OPENING_WAIT));
     }
 
     pub(crate) fn on_attest(
@@ -80,27 +104,54 @@ impl Collector {
         proof: Option<Box<FraudProof>>,
     ) {
         let id = attestation.body.lease;
-        let Some(case) = self.cases.get_mut(&id).filter(|c| c.step == Step::Attesting) else { return };
+        let Some(case) = self
+            .cases
+            .get_mut(&id)
+            .filter(|c| c.step == Step::Attesting)
+        else {
+            return;
+        };
         let Some(opening) = &case.opening else { return };
-        let fits = attestation.body.seed == case.seed && attestation.body.opening == opening.body.digest(&ctx.swarm);
+        let fits = attestation.body.seed == case.seed
+            && attestation.body.opening == opening.body.digest(&ctx.swarm);
         if !case.round.waiting().any(|p| *p == from) || !fits || !ctx.verify(attestation, &from) {
             return;
         }
         case.round.answered(&from);
         self.silences.heard(&from);
-        let drawn = draw::tiles(&case.seed, &from, u32::from(case.lease.body.intensity.s), case.tiles());
+        let drawn = draw::tiles(
+            &case.seed,
+            &from,
+            u32::from(case.lease.body.intensity.s),
+            case.tiles(),
+        );
         if attestation.body.agree {
             // An agreement counts only if the auditor had sealed those very hashes before they were opened.
             let nonce = attestation.body.nonce;
-            let sealed = opening.body.hashes(&drawn).map(|h| seal_digest(&from, &nonce, &case.seed, &h));
+            let sealed = opening
+                .body
+                .hashes(&drawn)
+                .map(|h| seal_digest(&from, &nonce, &case.seed, &h));
             let index = case.record.roster.index(&from);
-            if let Some(auditor) = index.filter(|_| sealed.is_some() && sealed.as_ref() == case.seals.get(&from)) {
+            if let Some(auditor) =
+                index.filter(|_| sealed.is_some() && sealed.as_ref() == case.seals.get(&from))
+            {
                 let (tiles, signature) = (drawn.len() as u16, attestation.signature);
                 if attestation.body.tiles == tiles {
-                    case.agreements.insert(from, Agreement { auditor, tiles, nonce, signature });
+                    case.agreements.insert(
+                        from,
+                        Agreement {
+                            auditor,
+                            tiles,
+                            nonce,
+                            signature,
+                        },
+                    );
                 }
             }
-        } else if let Some(claim) = proof.filter(|p| p.is_well_founded(&ctx.swarm, ctx.signer.verifier())) {
+        } else if let Some(claim) =
+            proof.filter(|p| p.is_well_founded(&ctx.swarm, ctx.signer.verifier()))
+        {
             let claim = claim.body;
             let about_this = claim.accuser == from
                 && claim.lease == case.lease
@@ -120,19 +171,25 @@ impl Collector {
 
     /// Everybody listed has answered or was given up on: charges first, then the quorum, then the own recomputation.
     pub(super) fn decide(&mut self, ctx: &mut Context, id: LeaseId) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
         let Some(opening) = &case.opening else { return };
         let lease = &case.lease.body;
         let first = case.record.manifest.body.tiles_of(lease.slice).start;
         let need = lease.intensity.quorum();
         if let Some((accuser, tile)) = case.charges.pop() {
-            case.step = Step::Judging { accuser: Some(accuser) };
+            case.step = Step::Judging {
+                accuser: Some(accuser),
+            };
             case.charges.push((accuser, tile));
             let tiles = alloc::vec![first + tile];
             case.task = Some(ctx.compute(Waiting::Collector(id), lease.job, tiles, Purpose::Judge));
         } else if need > 0 && case.agreements.len() >= need {
             let listed = case.listed();
-            let agreed = listed.iter().filter_map(|a| case.agreements.get(a).cloned());
+            let agreed = listed
+                .iter()
+                .filter_map(|a| case.agreements.get(a).cloned());
             case.quorum = Some(Quorum::Auditors(agreed.take(need).collect()));
             self.ask_output(ctx, id, 1);
         } else if case.record.manifest.body.requester == ctx.me {
@@ -152,27 +209,52 @@ impl Collector {
         accuser: Option<PeerKey>,
         result: Result<Computed, Reason>,
     ) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
         let Some(opening) = &case.opening else { return };
-        let Ok(Computed { tiles: reference, .. }) = result else {
+        let Ok(Computed {
+            tiles: reference, ..
+        }) = result
+        else {
             // Without a reference there is no verdict, and so no blame.
             self.end(ctx, id, Reason::DeviceFailed, false, None);
             return;
         };
         if let Some(accuser) = accuser {
-            let charged = case.charges.pop().and_then(|(_, tile)| opening.body.tile(tile));
+            let charged = case
+                .charges
+                .pop()
+                .and_then(|(_, tile)| opening.body.tile(tile));
             if charged.is_some_and(|entry| Some(&entry.hash) != reference.first()) {
                 self.end(ctx, id, Reason::Refuted, true, Some(accuser));
             } else {
-                self.outcomes.push((id, Outcome::FalseAccusation { accuser }));
+                self.outcomes
+                    .push((id, Outcome::FalseAccusation { accuser }));
                 case.step = Step::Attesting;
                 self.decide(ctx, id);
             }
-        } else if opening.body.tiles.iter().map(|t| t.hash).eq(reference.iter().copied()) {
+        } else if opening
+            .body
+            .tiles
+            .iter()
+            .map(|t| t.hash)
+            .eq(reference.iter().copied())
+        {
             let (tiles, opening) = (reference.len() as u16, opening.body.digest(&ctx.swarm));
             let (seed, nonce) = (case.seed, Hash::default());
-            let attestation = ctx.sign(Attestation { lease: id, seed, opening, agree: true, tiles, nonce });
-            case.quorum = Some(Quorum::SelfChecked { tiles, signature: attestation.signature });
+            let attestation = ctx.sign(Attestation {
+                lease: id,
+                seed,
+                opening,
+                agree: true,
+                tiles,
+                nonce,
+            });
+            case.quorum = Some(Quorum::SelfChecked {
+                tiles,
+                signature: attestation.signature,
+            });
             self.ask_output(ctx, id, 1);
         } else {
             self.end(ctx, id, Reason::Refuted, true, Some(ctx.me));
@@ -180,10 +262,13 @@ impl Collector {
     }
 
     fn ask_output(&mut self, ctx: &mut Context, id: LeaseId, tries: u32) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
         case.step = Step::Delivering { tries };
         ctx.send(case.worker(), &Message::Audited { lease: id });
-        ctx.timers.set(Timer::Case(id), ctx.retry_at(tries as usize - 1));
+        ctx.timers
+            .set(Timer::Case(id), ctx.retry_at(tries as usize - 1));
     }
 
     pub(super) fn retry_delivery(&mut self, ctx: &mut Context, id: LeaseId, tries: u32) {
@@ -197,20 +282,36 @@ impl Collector {
         }
     }
 
-    pub(crate) fn on_output(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId, blob: BlobId, secret: Hash) {
+    pub(crate) fn on_output(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        id: LeaseId,
+        blob: BlobId,
+        secret: Hash,
+    ) {
         if let Some((_, receipt)) = self.concluded.iter().find(|(lease, _)| *lease == id) {
             if receipt.lease.body.worker == from {
                 Self::send_receipt(ctx, receipt, None);
             }
             return;
         }
-        let Some(case) = self.cases.get_mut(&id).filter(|c| c.worker() == from) else { return };
-        let Step::Delivering { tries } = case.step else { return };
+        let Some(case) = self.cases.get_mut(&id).filter(|c| c.worker() == from) else {
+            return;
+        };
+        let Step::Delivering { tries } = case.step else {
+            return;
+        };
         let manifest = &case.record.manifest.body;
         let len = manifest.slice_len(case.lease.body.slice);
-        case.step = Step::Fetching { tries, blob, secret };
+        case.step = Step::Fetching {
+            tries,
+            blob,
+            secret,
+        };
         case.task = Some(ctx.fetch(Waiting::Collector(id), blob, len, manifest.tile_bytes, from));
-        ctx.timers.set(Timer::Case(id), ctx.now.after(config::STORE_WAIT));
+        ctx.timers
+            .set(Timer::Case(id), ctx.now.after(config::STORE_WAIT));
     }
 
     /// The bytes are here, or not. They count only if they rebuild the committed root.
@@ -227,7 +328,9 @@ impl Collector {
             self.retry_delivery(ctx, id, tries);
             return;
         };
-        let Some(case) = self.cases.get(&id) else { return };
+        let Some(case) = self.cases.get(&id) else {
+            return;
+        };
         let rebuilt = merkle::root(&id, &merkle::leaves(&secret, &fetched.tiles));
         if rebuilt.is_some() && rebuilt == case.commitment.as_ref().map(|c| c.body.root) {
             self.conclude(ctx, id, Some(blob));
@@ -238,14 +341,25 @@ impl Collector {
 
     /// Makes the receipt, and says Stored if the bytes are here.
     fn conclude(&mut self, ctx: &mut Context, id: LeaseId, blob: Option<BlobId>) {
-        let Some(case) = self.remove(ctx, id) else { return };
-        let nonces = case.nonce_list();
-        let (Some(commitment), Some(lock_set), Some(seal_list), Some(opening), Some(quorum)) =
-            (case.commitment, case.lock_set, case.seal_list, case.opening, case.quorum)
-        else {
+        let Some(case) = self.remove(ctx, id) else {
             return;
         };
-        let stored = blob.map(|_| ctx.sign(Stored { lease: id, root: commitment.body.root }));
+        let nonces = case.nonce_list();
+        let (Some(commitment), Some(lock_set), Some(seal_list), Some(opening), Some(quorum)) = (
+            case.commitment,
+            case.lock_set,
+            case.seal_list,
+            case.opening,
+            case.quorum,
+        ) else {
+            return;
+        };
+        let stored = blob.map(|_| {
+            ctx.sign(Stored {
+                lease: id,
+                root: commitment.body.root,
+            })
+        });
         let receipt = Box::new(Receipt {
             opening: opening.body.digest(&ctx.swarm),
             commitment,
@@ -254,11 +368,17 @@ impl Collector {
             steward_nonce: case.steward_nonce,
             seal_list,
             quorum,
-            stored: stored.as_ref().map(|s| Storer { peer: ctx.me, signature: s.signature }),
+            stored: stored.as_ref().map(|s| Storer {
+                peer: ctx.me,
+                signature: s.signature,
+            }),
             lease: case.lease,
         });
         let job = receipt.lease.body.job;
-        let seq = ctx.persist(Record::Receipted { job, receipt: receipt.clone() });
+        let seq = ctx.persist(Record::Receipted {
+            job,
+            receipt: receipt.clone(),
+        });
         Self::send_receipt(ctx, &receipt, Some(seq));
         if self.concluded.len() >= config::CONCLUDED_MAX {
             self.concluded.pop_front();
@@ -276,10 +396,15 @@ impl Collector {
         let worker = receipt.lease.body.worker;
         let (lease, root) = (receipt.commitment.body.lease, receipt.commitment.body.root);
         let stored = receipt.stored.as_ref().map(|storer| {
-            let stored = Signed { body: Stored { lease, root }, signature: storer.signature };
+            let stored = Signed {
+                body: Stored { lease, root },
+                signature: storer.signature,
+            };
             Message::Stored(Box::new(stored))
         });
-        let messages = stored.into_iter().chain([Message::Receipt(Box::new(receipt.clone()))]);
+        let messages = stored
+            .into_iter()
+            .chain([Message::Receipt(Box::new(receipt.clone()))]);
         for message in messages {
             match after {
                 Some(seq) => ctx.send_after(seq, worker, &message),

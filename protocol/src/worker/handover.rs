@@ -19,7 +19,9 @@ use alloc::vec::Vec;
 impl Worker {
     pub(crate) fn on_lock_set(&mut self, ctx: &mut Context, from: PeerKey, set: Signed<LockSet>) {
         let id = set.body.lease;
-        let Some(work) = self.work_from(from, id) else { return };
+        let Some(work) = self.work_from(from, id) else {
+            return;
+        };
         if work.lock_set.is_none() {
             work.lock_set = Some(set);
             self.open(ctx, id);
@@ -34,16 +36,25 @@ impl Worker {
         nonces: Vec<Option<Hash>>,
         steward_nonce: Hash,
     ) {
-        let Some(work) = self.work_from(from, id) else { return };
+        let Some(work) = self.work_from(from, id) else {
+            return;
+        };
         if work.nonces.is_none() && nonces.len() <= config::WITNESSES {
             work.nonces = Some((nonces, steward_nonce));
             self.open(ctx, id);
         }
     }
 
-    pub(crate) fn on_seal_list(&mut self, ctx: &mut Context, from: PeerKey, list: Signed<SealList>) {
+    pub(crate) fn on_seal_list(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        list: Signed<SealList>,
+    ) {
         let id = list.body.lease;
-        let Some(work) = self.work_from(from, id) else { return };
+        let Some(work) = self.work_from(from, id) else {
+            return;
+        };
         match &work.opening {
             Some(opening) if work.list.as_ref() == Some(&list) => {
                 let opening = Message::Opening(Box::new(opening.clone()));
@@ -60,7 +71,9 @@ impl Worker {
     /// Opens once lock set, seed and seal list are here and fit together. Whatever does not fit is dropped: the
     /// collector may still send the right one, and a wrong draw must not be opened.
     fn open(&mut self, ctx: &mut Context, id: LeaseId) {
-        let Some(work) = self.works.get_mut(&id).filter(|w| w.opening.is_none()) else { return };
+        let Some(work) = self.works.get_mut(&id).filter(|w| w.opening.is_none()) else {
+            return;
+        };
         let (Some(commitment), Some(set), Some((nonces, steward_nonce)), Some(list)) =
             (&work.commitment, &work.lock_set, &work.nonces, &work.list)
         else {
@@ -71,19 +84,27 @@ impl Worker {
         let seed = draw::seed(&id, &root, nonces, steward_nonce);
         let verifier = ctx.signer.verifier();
         let checked = rules::check_lock_set(&work.record, lease, id, &set.body)
-            .and_then(|witnesses| rules::check_locks(&witnesses, &set.body, root, &ctx.swarm, verifier))
+            .and_then(|witnesses| {
+                rules::check_locks(&witnesses, &set.body, root, &ctx.swarm, verifier)
+            })
             .and_then(|()| rules::check_nonces(lease, &set.body, nonces, steward_nonce))
             .and_then(|()| rules::check_seal_list(&work.record, lease, id, &list.body, &seed));
         let signed = ctx.verify(set, &lease.steward) && ctx.verify(list, &lease.steward);
         let manifest = &work.record.manifest.body;
         let n = commitment.body.tiles;
-        let tiles = list.body.tiles(&seed, &lease.intensity, n, manifest, &work.record.roster);
+        let tiles = list
+            .body
+            .tiles(&seed, &lease.intensity, n, manifest, &work.record.roster);
         let (Ok(_), true, Some(tiles)) = (checked, signed, tiles) else {
             (work.lock_set, work.nonces, work.list) = (None, None, None);
             return;
         };
         let secret = ctx.signer.prf(merkle::SECRET_CONTEXT, id.as_bytes());
-        let opened = |t: &u32| OpenedTile { tile: *t, salt: merkle::salt(&secret, *t), hash: work.tiles[*t as usize] };
+        let opened = |t: &u32| OpenedTile {
+            tile: *t,
+            salt: merkle::salt(&secret, *t),
+            hash: work.tiles[*t as usize],
+        };
         let opening = ctx.sign(Opening {
             lease: id,
             root,
@@ -98,13 +119,19 @@ impl Worker {
     }
 
     pub(crate) fn on_opening_ack(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId) {
-        if self.work_from(from, id).is_some_and(|w| matches!(w.stage, Stage::Opening { .. })) {
-            ctx.timers.set(Timer::Work(id), ctx.now.after(config::LINGER));
+        if self
+            .work_from(from, id)
+            .is_some_and(|w| matches!(w.stage, Stage::Opening { .. }))
+        {
+            ctx.timers
+                .set(Timer::Work(id), ctx.now.after(config::LINGER));
         }
     }
 
     pub(crate) fn on_audited(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId) {
-        let Some(work) = self.work_from(from, id) else { return };
+        let Some(work) = self.work_from(from, id) else {
+            return;
+        };
         if matches!(work.stage, Stage::Opening { .. } | Stage::Delivering { .. }) {
             work.stage = Stage::Delivering { tries: 1 };
             self.deliver(ctx, id);
@@ -112,34 +139,63 @@ impl Worker {
     }
 
     pub(super) fn deliver(&mut self, ctx: &mut Context, id: LeaseId) {
-        let Some(work) = self.works.get(&id) else { return };
+        let Some(work) = self.works.get(&id) else {
+            return;
+        };
         let Some(blob) = work.blob else { return };
         let secret = ctx.signer.prf(merkle::SECRET_CONTEXT, id.as_bytes());
-        ctx.send(work.steward(), &Message::Output { lease: id, blob, secret });
-        ctx.timers.set(Timer::Work(id), ctx.now.after(config::STORE_WAIT));
+        ctx.send(
+            work.steward(),
+            &Message::Output {
+                lease: id,
+                blob,
+                secret,
+            },
+        );
+        ctx.timers
+            .set(Timer::Work(id), ctx.now.after(config::STORE_WAIT));
     }
 
     pub(crate) fn on_stored(&mut self, ctx: &mut Context, from: PeerKey, stored: &Signed<Stored>) {
         let id = stored.body.lease;
         let valid = ctx.verify(stored, &from);
-        let Some(work) = self.work_from(from, id).filter(|_| valid) else { return };
-        if work.commitment.as_ref().is_some_and(|c| c.body.root == stored.body.root) {
+        let Some(work) = self.work_from(from, id).filter(|_| valid) else {
+            return;
+        };
+        if work
+            .commitment
+            .as_ref()
+            .is_some_and(|c| c.body.root == stored.body.root)
+        {
             // The receipt follows at once; if it does not, the collector has died after storing.
-            ctx.timers.set(Timer::Work(id), ctx.now.after(config::STORE_WAIT));
+            ctx.timers
+                .set(Timer::Work(id), ctx.now.after(config::STORE_WAIT));
         }
     }
 
     pub(crate) fn on_receipt(&mut self, ctx: &mut Context, from: PeerKey, receipt: Box<Receipt>) {
         let id = receipt.id(&ctx.swarm);
         let swarm = ctx.swarm;
-        let Some(work) = self.work_from(from, id) else { return };
-        if receipt.verify(&work.record, &swarm, ctx.signer.verifier()).is_err() {
+        let Some(work) = self.work_from(from, id) else {
+            return;
+        };
+        if receipt
+            .verify(&work.record, &swarm, ctx.signer.verifier())
+            .is_err()
+        {
             return;
         }
         let (job, slice) = (work.lease.body.job, work.lease.body.slice);
         self.remove(ctx, id);
-        ctx.persist(Record::Receipted { job, receipt: receipt.clone() });
-        ctx.notify(Event::Earned { job, slice, receipt });
+        ctx.persist(Record::Receipted {
+            job,
+            receipt: receipt.clone(),
+        });
+        ctx.notify(Event::Earned {
+            job,
+            slice,
+            receipt,
+        });
         self.ask_soon(ctx);
     }
 }

@@ -24,9 +24,19 @@ fn speaker(i: u32) -> Ed25519Signer {
 impl Ear {
     fn new() -> Self {
         let genesis = Genesis::new("test", Scope::Local, Hash::default());
-        let setup = Setup { genesis: genesis.clone(), rng_seed: [1; 32] };
-        let mut ear = Self { peer: Peer::new(setup, Box::new(speaker(0))), genesis, now: Time(0) };
-        ear.give(Input::Started { unix_s: START_S, restored: Vec::new() });
+        let setup = Setup {
+            genesis: genesis.clone(),
+            rng_seed: [1; 32],
+        };
+        let mut ear = Self {
+            peer: Peer::new(setup, Box::new(speaker(0))),
+            genesis,
+            now: Time(0),
+        };
+        ear.give(Input::Started {
+            unix_s: START_S,
+            restored: Vec::new(),
+        });
         ear
     }
 
@@ -63,13 +73,25 @@ impl Ear {
     }
 
     fn signed(&self, from: u32, advert: Advert) -> Vec<u8> {
-        codec::encode(&Signed::new(advert, &self.genesis.swarm_id(), &speaker(from)))
+        codec::encode(&Signed::new(
+            advert,
+            &self.genesis.swarm_id(),
+            &speaker(from),
+        ))
     }
 
     fn hear(&mut self, data: Vec<u8>) -> Verdict {
-        let outputs = self.give(Input::Gossip { id: GossipId(1), data });
-        let verdict =
-            outputs.iter().find_map(|o| if let Output::Verdict { verdict, .. } = o { Some(*verdict) } else { None });
+        let outputs = self.give(Input::Gossip {
+            id: GossipId(1),
+            data,
+        });
+        let verdict = outputs.iter().find_map(|o| {
+            if let Output::Verdict { verdict, .. } = o {
+                Some(*verdict)
+            } else {
+                None
+            }
+        });
         verdict.expect("every gossip is judged")
     }
 
@@ -93,10 +115,18 @@ fn numbers_only_grow() {
     assert!(ear.knows(1));
     ear.wait(SECOND);
     for stale in [0, 4, 5] {
-        assert_eq!(ear.hear_advert(1, ear.advert(1, stale)), Verdict::Ignore, "number {stale}");
+        assert_eq!(
+            ear.hear_advert(1, ear.advert(1, stale)),
+            Verdict::Ignore,
+            "number {stale}"
+        );
     }
     assert_eq!(ear.hear_advert(1, ear.advert(1, 6)), Verdict::Accept);
-    assert_eq!(ear.hear_advert(1, ear.advert(1, 7)), Verdict::Ignore, "too soon after the last");
+    assert_eq!(
+        ear.hear_advert(1, ear.advert(1, 7)),
+        Verdict::Ignore,
+        "too soon after the last"
+    );
 }
 
 #[test]
@@ -117,7 +147,11 @@ fn a_silent_peer_is_forgotten_after_three_intervals_and_no_replay_brings_it_back
         assert!(!ear.knows(1));
         ear.wait(10 * SECOND);
     }
-    assert_eq!(ear.hear_advert(1, ear.advert(1, 3)), Verdict::Accept, "it may come back by itself");
+    assert_eq!(
+        ear.hear_advert(1, ear.advert(1, 3)),
+        Verdict::Accept,
+        "it may come back by itself"
+    );
 }
 
 #[test]
@@ -126,7 +160,16 @@ fn a_goodbye_holds_against_replays() {
     let hello = ear.signed(1, ear.advert(1, 1));
     ear.hear(hello.clone());
     // A goodbye may follow at once.
-    assert_eq!(ear.hear_advert(1, Advert { goodbye: true, ..ear.advert(1, 2) }), Verdict::Accept);
+    assert_eq!(
+        ear.hear_advert(
+            1,
+            Advert {
+                goodbye: true,
+                ..ear.advert(1, 2)
+            }
+        ),
+        Verdict::Accept
+    );
     assert!(!ear.knows(1));
     for _ in 0..30 {
         assert_eq!(ear.hear(hello.clone()), Verdict::Ignore);
@@ -138,7 +181,11 @@ fn a_goodbye_holds_against_replays() {
 #[test]
 fn nobody_speaks_for_others_or_from_another_time_or_swarm() {
     let mut ear = Ear::new();
-    assert_eq!(ear.hear_advert(2, ear.advert(1, 1)), Verdict::Reject, "signed by another");
+    assert_eq!(
+        ear.hear_advert(2, ear.advert(1, 1)),
+        Verdict::Reject,
+        "signed by another"
+    );
     let mut altered = ear.signed(1, ear.advert(1, 1));
     altered[40] ^= 1;
     assert_eq!(ear.hear(altered), Verdict::Reject, "altered");
@@ -147,13 +194,31 @@ fn nobody_speaks_for_others_or_from_another_time_or_swarm() {
     assert_eq!(ear.hear(foreign), Verdict::Reject, "another swarm's");
     let now_s = ear.unix_s();
     for issued_s in [0, now_s - 121, now_s + 121, u64::MAX] {
-        let advert = Advert { issued_s, ..ear.advert(1, 1) };
-        assert_eq!(ear.hear_advert(1, advert), Verdict::Ignore, "issued at {issued_s}");
+        let advert = Advert {
+            issued_s,
+            ..ear.advert(1, 1)
+        };
+        assert_eq!(
+            ear.hear_advert(1, advert),
+            Verdict::Ignore,
+            "issued at {issued_s}"
+        );
     }
-    assert_eq!(ear.hear_advert(0, ear.advert(0, 9)), Verdict::Ignore, "the own one");
+    assert_eq!(
+        ear.hear_advert(0, ear.advert(0, 9)),
+        Verdict::Ignore,
+        "the own one"
+    );
     for long in [65, 4_096] {
-        let advert = Advert { region: "r".repeat(long), ..ear.advert(1, 1) };
-        assert_eq!(ear.hear_advert(1, advert), Verdict::Reject, "a region of {long} bytes");
+        let advert = Advert {
+            region: "r".repeat(long),
+            ..ear.advert(1, 1)
+        };
+        assert_eq!(
+            ear.hear_advert(1, advert),
+            Verdict::Reject,
+            "a region of {long} bytes"
+        );
     }
     assert!(!ear.knows(1));
 }
@@ -168,7 +233,11 @@ fn the_table_is_bounded_and_frees_itself() {
     assert_eq!(ear.hear_advert(next, ear.advert(next, 1)), Verdict::Ignore);
     assert_eq!(ear.peer.known_peers().count(), ADVERTS_MAX);
     ear.wait(SECOND);
-    assert_eq!(ear.hear_advert(1, ear.advert(1, 2)), Verdict::Accept, "known ones stay fresh");
+    assert_eq!(
+        ear.hear_advert(1, ear.advert(1, 2)),
+        Verdict::Accept,
+        "known ones stay fresh"
+    );
     ear.wait(300 * SECOND);
     assert_eq!(ear.peer.known_peers().count(), 0);
     assert_eq!(ear.hear_advert(next, ear.advert(next, 1)), Verdict::Accept);

@@ -10,7 +10,11 @@ use starling_protocol::{Bundle, Genesis, Hash, Message, PeerKey, Receipt};
 fn the_wire_format_stands() {
     let mut golden = String::new();
     for message in samples::messages(1) {
-        let hex: String = message.to_bytes().iter().map(|b| format!("{b:02x}")).collect();
+        let hex: String = message
+            .to_bytes()
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         golden += &format!("{}\n", message.name());
         for line in hex.as_bytes().chunks(112) {
             golden += &format!("  {}\n", std::str::from_utf8(line).expect("hexadecimal"));
@@ -22,11 +26,20 @@ fn the_wire_format_stands() {
 #[test]
 fn every_kind_of_message_has_a_sample() {
     for (kind, message) in samples::messages(1).iter().enumerate() {
-        assert_eq!(usize::from(message.to_bytes()[0]), kind, "{}", message.name());
+        assert_eq!(
+            usize::from(message.to_bytes()[0]),
+            kind,
+            "{}",
+            message.name()
+        );
     }
     let next = samples::messages(1).len() as u8;
     let bytes: Vec<u8> = [next].into_iter().chain([0; 4_096]).collect();
-    assert_eq!(Message::from_bytes(&bytes), Err(CodecError::Malformed), "a kind without a sample");
+    assert_eq!(
+        Message::from_bytes(&bytes),
+        Err(CodecError::Malformed),
+        "a kind without a sample"
+    );
 }
 
 #[test]
@@ -34,14 +47,31 @@ fn a_value_has_one_encoding() {
     for message in samples::messages(1) {
         let bytes = message.to_bytes();
         let longer = [&bytes[..], &[0]].concat();
-        assert_eq!(Message::from_bytes(&longer), Err(CodecError::NotCanonical), "{}", message.name());
+        assert_eq!(
+            Message::from_bytes(&longer),
+            Err(CodecError::NotCanonical),
+            "{}",
+            message.name()
+        );
         // The kind as an integer of 2, 4 and 8 bytes.
-        for wide in [&[251, bytes[0], 0][..], &[252, bytes[0], 0, 0, 0], &[253, bytes[0], 0, 0, 0, 0, 0, 0, 0]] {
+        for wide in [
+            &[251, bytes[0], 0][..],
+            &[252, bytes[0], 0, 0, 0],
+            &[253, bytes[0], 0, 0, 0, 0, 0, 0, 0],
+        ] {
             let padded = [wide, &bytes[1..]].concat();
-            assert!(Message::from_bytes(&padded).is_err(), "{} by {wide:?}", message.name());
+            assert!(
+                Message::from_bytes(&padded).is_err(),
+                "{} by {wide:?}",
+                message.name()
+            );
         }
         for end in 0..bytes.len() {
-            assert!(Message::from_bytes(&bytes[..end]).is_err(), "{} cut at {end}", message.name());
+            assert!(
+                Message::from_bytes(&bytes[..end]).is_err(),
+                "{} cut at {end}",
+                message.name()
+            );
         }
     }
 }
@@ -54,13 +84,28 @@ fn claimed_lengths_are_not_believed() {
         let board_query = [&[0], &length[..], b"abc"].concat();
         let lock_set = [&[10], &lease[..], &length[..], &[1; 200]].concat();
         let seed = [&[13], &lease[..], &length[..], &[0; 200]].concat();
-        let opening = [&[16], &lease[..], &lease[..], &lease[..], &length[..], &[0; 200]].concat();
+        let opening = [
+            &[16],
+            &lease[..],
+            &lease[..],
+            &lease[..],
+            &length[..],
+            &[0; 200],
+        ]
+        .concat();
         for bytes in [board_query, lock_set, seed, opening] {
-            assert_eq!(Message::from_bytes(&bytes), Err(CodecError::Malformed), "{claim} claimed");
+            assert_eq!(
+                Message::from_bytes(&bytes),
+                Err(CodecError::Malformed),
+                "{claim} claimed"
+            );
         }
     }
     let long = vec![0; MESSAGE_MAX + 1];
-    let expected = CodecError::TooLong { len: MESSAGE_MAX + 1, limit: MESSAGE_MAX };
+    let expected = CodecError::TooLong {
+        len: MESSAGE_MAX + 1,
+        limit: MESSAGE_MAX,
+    };
     assert_eq!(Message::from_bytes(&long), Err(expected));
 }
 
@@ -70,11 +115,25 @@ fn hashes_are_hexadecimal_for_people_and_raw_on_the_wire() {
     let json = serde_json::to_string(&key).expect("a string");
     assert_eq!(json, format!("\"{key}\""));
     assert_eq!(json.len(), 66);
-    assert_eq!(serde_json::from_str::<PeerKey>(&json).expect("its own"), key);
-    assert_eq!(serde_json::from_str::<PeerKey>(&json.to_uppercase()).expect("any case"), key);
+    assert_eq!(
+        serde_json::from_str::<PeerKey>(&json).expect("its own"),
+        key
+    );
+    assert_eq!(
+        serde_json::from_str::<PeerKey>(&json.to_uppercase()).expect("any case"),
+        key
+    );
     assert_eq!(codec::encode(&key), key.as_bytes());
     let long = format!("\"{key}00\"");
-    for bad in ["\"\"", "\"00\"", "7", "null", &json.replace('a', "g"), &long, &json.replace("00", "é")] {
+    for bad in [
+        "\"\"",
+        "\"00\"",
+        "7",
+        "null",
+        &json.replace('a', "g"),
+        &long,
+        &json.replace("00", "é"),
+    ] {
         assert!(serde_json::from_str::<PeerKey>(bad).is_err(), "{bad}");
     }
 }

@@ -9,8 +9,15 @@ use starling_protocol::signed::Signed;
 use starling_protocol::{Hash, Input, Message, Output};
 
 fn messages(outputs: &[Output]) -> Vec<Message> {
-    let sent = outputs.iter().filter_map(|o| if let Output::Send { bytes, .. } = o { Some(bytes) } else { None });
-    sent.map(|b| Message::from_bytes(b).expect("peers send what they can read")).collect()
+    let sent = outputs.iter().filter_map(|o| {
+        if let Output::Send { bytes, .. } = o {
+            Some(bytes)
+        } else {
+            None
+        }
+    });
+    sent.map(|b| Message::from_bytes(b).expect("peers send what they can read"))
+        .collect()
 }
 
 /// The first message of `name` that reached `to`.
@@ -35,45 +42,92 @@ impl Witnessed {
         let mut world = World::new(&[Honest; 4]);
         world.submit();
         world.run_job(600_000);
-        let (witness, message) =
-            (1..5).find_map(|i| received(&world, i, "LockRequest").map(|(_, m)| (i, m))).expect("somebody witnessed");
-        let Message::LockRequest { lease, commitment } = message else { unreachable!("by name") };
+        let (witness, message) = (1..5)
+            .find_map(|i| received(&world, i, "LockRequest").map(|(_, m)| (i, m)))
+            .expect("somebody witnessed");
+        let Message::LockRequest { lease, commitment } = message else {
+            unreachable!("by name")
+        };
         let about = commitment.body.lease;
         let lock_set = world.sent.iter().filter(|s| s.to == witness).find_map(|s| {
             let message = Message::from_bytes(&s.bytes).expect("readable");
             matches!(&message, Message::LockSet(set) if set.body.lease == about).then_some(message)
         });
         let lock_set = lock_set.expect("it was told the locks");
-        Self { world, witness, lease: *lease, commitment: *commitment, lock_set }
+        Self {
+            world,
+            witness,
+            lease: *lease,
+            commitment: *commitment,
+            lock_set,
+        }
     }
 
     fn ask(&mut self, message: &Message) -> Vec<Message> {
-        let input = Input::Message { from: self.world.keys[0], bytes: message.to_bytes() };
+        let input = Input::Message {
+            from: self.world.keys[0],
+            bytes: message.to_bytes(),
+        };
         messages(&self.world.probe(self.witness, input))
     }
 
     fn request(&mut self, lease: &Signed<Lease>, root: Hash) -> Vec<Message> {
         let swarm = self.world.genesis.swarm_id();
-        let worker = self.world.keys.iter().position(|k| *k == lease.body.worker).expect("known");
-        let body = Commitment { lease: lease.body.id(&swarm), root, ..self.commitment.body.clone() };
+        let worker = self
+            .world
+            .keys
+            .iter()
+            .position(|k| *k == lease.body.worker)
+            .expect("known");
+        let body = Commitment {
+            lease: lease.body.id(&swarm),
+            root,
+            ..self.commitment.body.clone()
+        };
         let commitment = Box::new(Signed::new(body, &swarm, &signer(worker)));
-        self.ask(&Message::LockRequest { lease: Box::new(lease.clone()), commitment })
+        self.ask(&Message::LockRequest {
+            lease: Box::new(lease.clone()),
+            commitment,
+        })
     }
 
     /// The requester's second lease on the same slice for the same worker.
     fn second_lease(&self) -> Signed<Lease> {
-        let body = Lease { nonce_digest: Hash([5; 32]), ..self.lease.body.clone() };
+        let body = Lease {
+            nonce_digest: Hash([5; 32]),
+            ..self.lease.body.clone()
+        };
         Signed::new(body, &self.world.genesis.swarm_id(), &signer(0))
     }
 
     /// The lock set that makes the witness reveal, if it ever would.
     fn lock_set(&self, locked: &Message) -> Message {
-        let Message::Locked(lock) = locked else { panic!("{locked:?}") };
-        let witness = self.world.bundle().record.roster.index(&self.world.keys[self.witness]).expect("in the roster");
+        let Message::Locked(lock) = locked else {
+            panic!("{locked:?}")
+        };
+        let witness = self
+            .world
+            .bundle()
+            .record
+            .roster
+            .index(&self.world.keys[self.witness])
+            .expect("in the roster");
         let (nonce_digest, signature) = (lock.body.nonce_digest, lock.signature);
-        let locks = vec![starling_protocol::evidence::LockEntry { witness, nonce_digest, signature }];
-        let set = LockSet { lease: lock.body.lease, locks, skipped: Vec::new() };
-        Message::LockSet(Box::new(Signed::new(set, &self.world.genesis.swarm_id(), &signer(0))))
+        let locks = vec![starling_protocol::evidence::LockEntry {
+            witness,
+            nonce_digest,
+            signature,
+        }];
+        let set = LockSet {
+            lease: lock.body.lease,
+            locks,
+            skipped: Vec::new(),
+        };
+        Message::LockSet(Box::new(Signed::new(
+            set,
+            &self.world.genesis.swarm_id(),
+            &signer(0),
+        )))
     }
 
     fn restart(&mut self) {
@@ -85,10 +139,14 @@ impl Witnessed {
     /// The same root is locked again in the same words; no other is; no second lease of the slice is revealed.
     fn holds(&mut self) {
         let (lease, root) = (self.lease.clone(), self.commitment.body.root);
-        let [again] = &self.request(&lease, root)[..] else { panic!("the stored lock was asked for") };
+        let [again] = &self.request(&lease, root)[..] else {
+            panic!("the stored lock was asked for")
+        };
         let set = self.lock_set(again);
         let first = self.world.logs[self.witness].iter().find_map(|r| match r {
-            Record::Locked { lease, nonce, .. } if *lease == self.commitment.body.lease => Some(*nonce),
+            Record::Locked { lease, nonce, .. } if *lease == self.commitment.body.lease => {
+                Some(*nonce)
+            }
             Record::Locked { .. }
             | Record::Committed { .. }
             | Record::Revealed { .. }
@@ -96,7 +154,13 @@ impl Witnessed {
             | Record::Receipted { .. } => None,
         });
         let nonce = first.expect("it was logged");
-        assert_eq!(self.ask(&self.lock_set.clone()), [Message::Reveal { lease: self.commitment.body.lease, nonce }]);
+        assert_eq!(
+            self.ask(&self.lock_set.clone()),
+            [Message::Reveal {
+                lease: self.commitment.body.lease,
+                nonce
+            }]
+        );
         assert_eq!(self.ask(&set), [], "another set of locks");
         assert_eq!(self.request(&lease, Hash([1; 32])), [], "a second root");
         let second = self.second_lease();
@@ -128,7 +192,12 @@ fn a_restarted_witness_stays_bound_as_long_as_the_job_may_live() {
     let unix_s = case.world.unix_s() + 1_800;
     // Two days later, as far as the wall clock tells, with the job known again.
     case.world.now += 60_000_000;
-    case.world.probe(case.witness, Input::Tick { unix_s: unix_s + 2 * 24 * 3_600 });
+    case.world.probe(
+        case.witness,
+        Input::Tick {
+            unix_s: unix_s + 2 * 24 * 3_600,
+        },
+    );
     case.world.now += 60_000_000;
     case.world.probe(case.witness, Input::Tick { unix_s });
     let record = Box::new(case.world.bundle().record);
@@ -142,19 +211,46 @@ fn a_worker_never_takes_up_a_lease_that_it_has_committed_to() {
     world.submit();
     assert!(world.run_until(1, "LeaseRequest", 60_000));
     // Committed in the log, though the commitment was lost on its way.
-    while !world.logs[1].iter().any(|r| matches!(r, Record::Committed { .. })) {
+    while !world.logs[1]
+        .iter()
+        .any(|r| matches!(r, Record::Committed { .. }))
+    {
         world.run_for(10);
     }
     let (_, grant) = received(&world, 1, "LeaseGrant").expect("it was granted");
     world.restart(1);
     // Once it has heard enough of the roster's adverts, it asks for work again, and its steward repeats the lease.
     let record = Message::Record(Box::new(world.bundle().record));
-    world.give(1, Input::Message { from: world.keys[0], bytes: record.to_bytes() });
+    world.give(
+        1,
+        Input::Message {
+            from: world.keys[0],
+            bytes: record.to_bytes(),
+        },
+    );
     world.run_for(12_000);
-    let asked = world.trace.iter().filter(|(from, _, name)| (*from, *name) == (1, "LeaseRequest")).count();
+    let asked = world
+        .trace
+        .iter()
+        .filter(|(from, _, name)| (*from, *name) == (1, "LeaseRequest"))
+        .count();
     assert!(asked >= 2, "{asked}");
-    let outputs = world.probe(1, Input::Message { from: world.keys[0], bytes: grant.to_bytes() });
-    let computes = |o: &Output| matches!(o, Output::Compute { purpose: Purpose::Work, .. });
+    let outputs = world.probe(
+        1,
+        Input::Message {
+            from: world.keys[0],
+            bytes: grant.to_bytes(),
+        },
+    );
+    let computes = |o: &Output| {
+        matches!(
+            o,
+            Output::Compute {
+                purpose: Purpose::Work,
+                ..
+            }
+        )
+    };
     assert!(!outputs.iter().any(computes), "{outputs:?}");
     world.run_job(600_000);
     assert!(world.is_done());
@@ -163,9 +259,25 @@ fn a_worker_never_takes_up_a_lease_that_it_has_committed_to() {
 
 #[test]
 fn a_job_outlives_the_crash_of_any_worker_at_any_step() {
-    for name in ["LeaseRequest", "Commit", "Locked", "Reveal", "Seal", "Opening", "Attest", "Output"] {
+    for name in [
+        "LeaseRequest",
+        "Commit",
+        "Locked",
+        "Reveal",
+        "Seal",
+        "Opening",
+        "Attest",
+        "Output",
+    ] {
         for peer in 1..=4 {
-            let mut world = World::with_faults(&[Honest; 4], Faults { loss: 0, delay_ms: 20, seed: 7 });
+            let mut world = World::with_faults(
+                &[Honest; 4],
+                Faults {
+                    loss: 0,
+                    delay_ms: 20,
+                    seed: 7,
+                },
+            );
             world.submit();
             if !world.run_until(peer, name, 60_000) {
                 continue;
@@ -173,7 +285,10 @@ fn a_job_outlives_the_crash_of_any_worker_at_any_step() {
             world.restart(peer);
             world.run_job(600_000);
             assert!(world.is_done(), "peer {peer} died after {name}");
-            assert!(world.caught().iter().all(|c| *c == peer), "only who died may have missed its opening");
+            assert!(
+                world.caught().iter().all(|c| *c == peer),
+                "only who died may have missed its opening"
+            );
             model::check(&world);
         }
     }

@@ -52,7 +52,10 @@ proptest! {
 /// Pearson's statistic of `counts` against equal expectations.
 fn chi_square(counts: &[u32]) -> f64 {
     let expected = f64::from(counts.iter().sum::<u32>()) / counts.len() as f64;
-    counts.iter().map(|c| (f64::from(*c) - expected).powi(2) / expected).sum()
+    counts
+        .iter()
+        .map(|c| (f64::from(*c) - expected).powi(2) / expected)
+        .sum()
 }
 
 #[test]
@@ -67,7 +70,11 @@ fn every_tile_is_equally_likely() {
         // Mean n - 1, deviation sqrt(2 (n - 1)); drawing without repetition only narrows it.
         let freedom = f64::from(n - 1);
         let limit = freedom + 5.0 * (2.0 * freedom).sqrt();
-        assert!(chi_square(&counts) < limit, "{s} of {n}: {} > {limit}", chi_square(&counts));
+        assert!(
+            chi_square(&counts) < limit,
+            "{s} of {n}: {} > {limit}",
+            chi_square(&counts)
+        );
     }
 }
 

@@ -6,8 +6,8 @@ use crate::world::Nature::Honest;
 use crate::world::{Faults, NOBODY, Sent, World, kernel, shape, signer};
 use proptest::prelude::*;
 use starling_protocol::config::{
-    AUDITS_MAX, AUDITS_PER_COLLECTOR, BOOK_JOBS_MAX, BOOK_WAITING_MAX, BOOK_WAITING_PER_JOB, LOCKS_PER_COLLECTOR,
-    MESSAGE_MAX, OWN_JOBS_MAX, RULES_VERSION, WORKER_JOBS_MAX,
+    AUDITS_MAX, AUDITS_PER_COLLECTOR, BOOK_JOBS_MAX, BOOK_WAITING_MAX, BOOK_WAITING_PER_JOB,
+    LOCKS_PER_COLLECTOR, MESSAGE_MAX, OWN_JOBS_MAX, RULES_VERSION, WORKER_JOBS_MAX,
 };
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::evidence::{Commitment, Lease, Lock, LockEntry, LockSet};
@@ -21,7 +21,13 @@ use std::sync::LazyLock;
 /// Everything that was sent for a job of the same world, and of one with another seed, and of another swarm.
 static RECORDED: LazyLock<Vec<Sent>> = LazyLock::new(|| {
     let sent = |seed| {
-        let mut world = World::with_faults(&[Honest; 5], Faults { seed, ..Faults::default() });
+        let mut world = World::with_faults(
+            &[Honest; 5],
+            Faults {
+                seed,
+                ..Faults::default()
+            },
+        );
         world.submit();
         world.run_job(600_000);
         world.sent
@@ -48,26 +54,35 @@ struct Attack {
 impl std::fmt::Debug for Attack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = Message::from_bytes(&self.bytes).map_or("noise", |m| m.name());
-        let who = if self.from_roster { "member" } else { "stranger" };
+        let who = if self.from_roster {
+            "member"
+        } else {
+            "stranger"
+        };
         write!(f, "{} ms: {who} -> {}: {name}", self.after_ms, self.to)
     }
 }
 
 fn attack() -> impl Strategy<Value = Attack> {
     let recorded = any::<prop::sample::Index>().prop_map(|i| i.get(&RECORDED).bytes.clone());
-    let damaged = (recorded.clone(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(mut bytes, at, byte)| {
-        let at = at.index(bytes.len());
-        bytes[at] = byte;
-        bytes
-    });
-    let made_up = (any::<u64>(), 0..26_usize).prop_map(|(seed, kind)| samples::messages(seed)[kind].to_bytes());
+    let damaged = (recorded.clone(), any::<prop::sample::Index>(), any::<u8>()).prop_map(
+        |(mut bytes, at, byte)| {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            bytes
+        },
+    );
+    let made_up = (any::<u64>(), 0..26_usize)
+        .prop_map(|(seed, kind)| samples::messages(seed)[kind].to_bytes());
     let noise = prop::collection::vec(any::<u8>(), 0..300);
     let bytes = prop_oneof![6 => recorded, 2 => damaged, 1 => made_up, 1 => noise];
-    (0..300_u64, 0..6_usize, any::<bool>(), bytes).prop_map(|(after_ms, to, from_roster, bytes)| Attack {
-        after_ms,
-        to,
-        from_roster,
-        bytes,
+    (0..300_u64, 0..6_usize, any::<bool>(), bytes).prop_map(|(after_ms, to, from_roster, bytes)| {
+        Attack {
+            after_ms,
+            to,
+            from_roster,
+            bytes,
+        }
     })
 }
 
@@ -76,10 +91,26 @@ fn besieged(attacks: &[Attack]) -> World {
     world.submit();
     for a in attacks.iter().filter(|a| a.to != ATTACKER) {
         world.run_job(a.after_ms);
-        let from = if a.from_roster { world.keys[ATTACKER] } else { stranger(0).key() };
-        world.give(a.to, Input::Message { from, bytes: a.bytes.clone() });
+        let from = if a.from_roster {
+            world.keys[ATTACKER]
+        } else {
+            stranger(0).key()
+        };
+        world.give(
+            a.to,
+            Input::Message {
+                from,
+                bytes: a.bytes.clone(),
+            },
+        );
         // Gossip is as open.
-        world.give(a.to, Input::Gossip { id: GossipId(1), data: a.bytes.clone() });
+        world.give(
+            a.to,
+            Input::Gossip {
+                id: GossipId(1),
+                data: a.bytes.clone(),
+            },
+        );
     }
     world.run_job(3_600_000);
     world
@@ -115,9 +146,23 @@ fn a_whole_other_swarms_job_leaves_a_swarm_cold() {
     // The same peers and the same job, signed under another genesis.
     let mut requester = Attacker::new(&world, signer(0));
     requester.swarm = other_swarm();
-    let record = requester.record(1, &[world.keys[1], world.keys[2], world.keys[3]], Intensity::default());
+    let record = requester.record(
+        1,
+        &[world.keys[1], world.keys[2], world.keys[3]],
+        Intensity::default(),
+    );
     let bytes = Message::Record(Box::new(record)).to_bytes();
-    assert!(world.probe(1, Input::Message { from: world.keys[0], bytes }).is_empty());
+    assert!(
+        world
+            .probe(
+                1,
+                Input::Message {
+                    from: world.keys[0],
+                    bytes
+                }
+            )
+            .is_empty()
+    );
     world.submit();
     world.run_job(600_000);
     assert!(world.is_done());
@@ -132,7 +177,17 @@ fn other_swarm() -> starling_protocol::SwarmId {
 fn an_overlong_message_is_not_read() {
     let mut world = World::new(&[Honest]);
     let bytes = vec![0; MESSAGE_MAX + 1];
-    assert!(world.probe(1, Input::Message { from: world.keys[0], bytes }).is_empty());
+    assert!(
+        world
+            .probe(
+                1,
+                Input::Message {
+                    from: world.keys[0],
+                    bytes
+                }
+            )
+            .is_empty()
+    );
 }
 
 /// A requester that signs whatever it likes.
@@ -144,7 +199,11 @@ struct Attacker {
 
 impl Attacker {
     fn new(world: &World, signer: Ed25519Signer) -> Self {
-        Self { signer, swarm: world.genesis.swarm_id(), unix_s: world.unix_s() }
+        Self {
+            signer,
+            swarm: world.genesis.swarm_id(),
+            unix_s: world.unix_s(),
+        }
     }
 
     fn key(&self) -> PeerKey {
@@ -159,7 +218,13 @@ impl Attacker {
         self.record_until(salt, roster, floor, self.unix_s + 3_600)
     }
 
-    fn record_until(&self, salt: u32, roster: &[PeerKey], floor: Intensity, deadline_s: u64) -> JobRecord {
+    fn record_until(
+        &self,
+        salt: u32,
+        roster: &[PeerKey],
+        floor: Intensity,
+        deadline_s: u64,
+    ) -> JobRecord {
         let (roster, shape) = (Roster::new(roster.to_vec()), shape());
         let manifest = self.sign(Manifest {
             version: RULES_VERSION,
@@ -183,8 +248,17 @@ impl Attacker {
         });
         let job = manifest.body.id(&self.swarm);
         let stewards = vec![self.key()];
-        let appointment = self.sign(Appointment { job, stewards, until_s: u64::MAX, number: 0 });
-        JobRecord { manifest, appointment, roster }
+        let appointment = self.sign(Appointment {
+            job,
+            stewards,
+            until_s: u64::MAX,
+            number: 0,
+        });
+        JobRecord {
+            manifest,
+            appointment,
+            roster,
+        }
     }
 
     fn lease(&self, record: &JobRecord, slice: u32, worker: PeerKey) -> Signed<Lease> {
@@ -207,7 +281,13 @@ fn sends(outputs: &[Output], name: &str) -> usize {
 }
 
 fn tell(world: &mut World, to: usize, from: PeerKey, message: &Message) -> Vec<Output> {
-    world.probe(to, Input::Message { from, bytes: message.to_bytes() })
+    world.probe(
+        to,
+        Input::Message {
+            from,
+            bytes: message.to_bytes(),
+        },
+    )
 }
 
 #[test]
@@ -221,8 +301,16 @@ fn strangers_jobs_fill_the_book_only_so_far() {
         for salt in 0..80 {
             let record = attacker.record(salt, &[me], Intensity::default());
             let job: JobId = record.id(&attacker.swarm);
-            let outputs = tell(&mut world, 1, attacker.key(), &Message::Record(Box::new(record)));
-            prepared += outputs.iter().filter(|o| matches!(o, Output::Prepare { .. })).count();
+            let outputs = tell(
+                &mut world,
+                1,
+                attacker.key(),
+                &Message::Record(Box::new(record)),
+            );
+            prepared += outputs
+                .iter()
+                .filter(|o| matches!(o, Output::Prepare { .. }))
+                .count();
             of_this += usize::from(world.peers[1].record(&job).is_some());
         }
         assert!(of_this <= OWN_JOBS_MAX, "{of_this} jobs of one requester");
@@ -238,21 +326,41 @@ fn a_job_without_end_is_not_taken_up() {
     let attacker = Attacker::new(&world, stranger(0));
     let roster = [world.keys[1], world.keys[2]];
     let record = attacker.record_until(0, &roster, Intensity::default(), u64::MAX);
-    tell(&mut world, 1, attacker.key(), &Message::Record(Box::new(record.clone())));
+    tell(
+        &mut world,
+        1,
+        attacker.key(),
+        &Message::Record(Box::new(record.clone())),
+    );
     let lease = Box::new(attacker.lease(&record, 0, world.keys[2]));
     let commitment = commit(&world, &lease, 2, 64);
-    let locked = tell(&mut world, 1, attacker.key(), &Message::LockRequest { lease, commitment });
+    let locked = tell(
+        &mut world,
+        1,
+        attacker.key(),
+        &Message::LockRequest { lease, commitment },
+    );
     assert_eq!(sends(&locked, "Locked"), 0, "its deadline is out of range");
     world.run_for(60_000);
 }
 
-fn commit(world: &World, lease: &Signed<Lease>, worker: usize, tiles: u32) -> Box<Signed<Commitment>> {
+fn commit(
+    world: &World,
+    lease: &Signed<Lease>,
+    worker: usize,
+    tiles: u32,
+) -> Box<Signed<Commitment>> {
     let swarm = world.genesis.swarm_id();
     let device = starling_protocol::advert::DeviceProfile {
         kind: starling_protocol::advert::DeviceKind::Cpu,
         name: String::new(),
     };
-    let body = Commitment { lease: lease.body.id(&swarm), root: Hash([2; 32]), tiles, device };
+    let body = Commitment {
+        lease: lease.body.id(&swarm),
+        root: Hash([2; 32]),
+        tiles,
+        device,
+    };
     Box::new(Signed::new(body, &swarm, &signer(worker)))
 }
 
@@ -267,7 +375,12 @@ fn messages_without_a_record_wait_in_small_numbers() {
         for slice in 0..20 {
             let lease = Box::new(attacker.lease(&record, slice, world.keys[2]));
             let commitment = commit(&world, &lease, 2, 64);
-            let outputs = tell(&mut world, 1, attacker.key(), &Message::LockRequest { lease, commitment });
+            let outputs = tell(
+                &mut world,
+                1,
+                attacker.key(),
+                &Message::LockRequest { lease, commitment },
+            );
             of_job += sends(&outputs, "RecordRequest");
         }
         assert!(of_job <= BOOK_WAITING_PER_JOB);
@@ -281,12 +394,22 @@ fn one_collector_fills_only_its_share_of_locks() {
     let mut world = World::new(&[Honest, Honest]);
     let attacker = Attacker::new(&world, stranger(0));
     let record = attacker.record(0, &[world.keys[1], world.keys[2]], Intensity::default());
-    tell(&mut world, 1, attacker.key(), &Message::Record(Box::new(record.clone())));
+    tell(
+        &mut world,
+        1,
+        attacker.key(),
+        &Message::Record(Box::new(record.clone())),
+    );
     let mut locked = 0;
     for slice in 0..LOCKS_PER_COLLECTOR as u32 + 10 {
         let lease = Box::new(attacker.lease(&record, slice, world.keys[2]));
         let commitment = commit(&world, &lease, 2, 64);
-        let outputs = tell(&mut world, 1, attacker.key(), &Message::LockRequest { lease, commitment });
+        let outputs = tell(
+            &mut world,
+            1,
+            attacker.key(),
+            &Message::LockRequest { lease, commitment },
+        );
         locked += sends(&outputs, "Locked");
     }
     assert_eq!(locked, LOCKS_PER_COLLECTOR);
@@ -298,10 +421,19 @@ fn collectors_fill_only_their_share_of_audits() {
     let mut audits = 0;
     for i in 0..3 {
         let attacker = Attacker::new(&world, stranger(i));
-        let floor = Intensity { k: 1, s: 1, p_full: 0 };
+        let floor = Intensity {
+            k: 1,
+            s: 1,
+            p_full: 0,
+        };
         let record = attacker.record(0, &[world.keys[1], world.keys[2]], floor);
         let job = record.id(&attacker.swarm);
-        tell(&mut world, 1, attacker.key(), &Message::Record(Box::new(record.clone())));
+        tell(
+            &mut world,
+            1,
+            attacker.key(),
+            &Message::Record(Box::new(record.clone())),
+        );
         let m = &record.manifest.body;
         let shape = starling_protocol::io::Shape {
             tiles: m.tiles,
@@ -309,7 +441,13 @@ fn collectors_fill_only_their_share_of_audits() {
             units_per_tile: m.units_per_tile,
             tier: m.tier,
         };
-        world.probe(1, Input::Prepared { job, shape: Ok(shape) });
+        world.probe(
+            1,
+            Input::Prepared {
+                job,
+                shape: Ok(shape),
+            },
+        );
         let mut of_this = 0;
         for slice in 0..50 {
             let lease = attacker.lease(&record, slice, world.keys[2]);
@@ -317,17 +455,45 @@ fn collectors_fill_only_their_share_of_audits() {
             // The only witness of the other's work is the one who is called.
             let nonce = Hash([6; 32]);
             let id = commitment.body.lease;
-            let lock = Lock { lease: id, root: commitment.body.root, nonce_digest: draw::nonce_digest(&nonce) };
+            let lock = Lock {
+                lease: id,
+                root: commitment.body.root,
+                nonce_digest: draw::nonce_digest(&nonce),
+            };
             let entry = LockEntry {
                 witness: record.roster.index(&world.keys[1]).expect("in the roster"),
                 nonce_digest: lock.nonce_digest,
                 signature: Signed::new(lock, &attacker.swarm, &signer(1)).signature,
             };
-            let lock_set = attacker.sign(LockSet { lease: id, locks: vec![entry], skipped: Vec::new() });
+            let lock_set = attacker.sign(LockSet {
+                lease: id,
+                locks: vec![entry],
+                skipped: Vec::new(),
+            });
             let (nonces, steward_nonce) = (vec![Some(nonce)], Hash::default());
-            let call = AuditCall { lease, commitment, lock_set, nonces, steward_nonce, context: Vec::new() };
-            let outputs = tell(&mut world, 1, attacker.key(), &Message::AuditCall(Box::new(call)));
-            let audit = |o: &&Output| matches!(o, Output::Compute { purpose: Purpose::Audit, .. });
+            let call = AuditCall {
+                lease,
+                commitment,
+                lock_set,
+                nonces,
+                steward_nonce,
+                context: Vec::new(),
+            };
+            let outputs = tell(
+                &mut world,
+                1,
+                attacker.key(),
+                &Message::AuditCall(Box::new(call)),
+            );
+            let audit = |o: &&Output| {
+                matches!(
+                    o,
+                    Output::Compute {
+                        purpose: Purpose::Audit,
+                        ..
+                    }
+                )
+            };
             of_this += outputs.iter().filter(audit).count();
         }
         assert!(of_this <= AUDITS_PER_COLLECTOR);
@@ -362,7 +528,9 @@ fn a_requester_runs_only_so_many_jobs() {
     };
     let accepted = (0..OWN_JOBS_MAX + 5).filter(|_| {
         let outputs = world.probe(0, Input::Submit(Box::new(submission())));
-        outputs.iter().any(|o| matches!(o, Output::Notify(Event::Submitted { .. })))
+        outputs
+            .iter()
+            .any(|o| matches!(o, Output::Notify(Event::Submitted { .. })))
     });
     assert_eq!(accepted.count(), OWN_JOBS_MAX);
 }

@@ -14,8 +14,14 @@ fn run(natures: &[Nature]) -> (World, u64) {
 }
 
 fn verified(world: &World) -> Vec<Verified> {
-    let results = world.bundle().verify(&Ed25519Verifier).expect("the record holds");
-    results.into_iter().map(|r| r.expect("every receipt verifies")).collect()
+    let results = world
+        .bundle()
+        .verify(&Ed25519Verifier)
+        .expect("the record holds");
+    results
+        .into_iter()
+        .map(|r| r.expect("every receipt verifies"))
+        .collect()
 }
 
 fn flags(world: &World) -> Flags {
@@ -31,8 +37,14 @@ fn honest_swarms_of_two_to_six_earn_a_receipt_per_slice() {
         let (world, ms) = run(&vec![Honest; workers]);
         assert_eq!(world.receipts().len() as u32, TILES / SLICE);
         assert_eq!(world.caught(), NOBODY);
-        assert!(ms < 10_000, "{workers} workers took {ms} ms: some timer had to fire");
-        let expected = Flags { self_checked: workers == 1, ..Flags::default() };
+        assert!(
+            ms < 10_000,
+            "{workers} workers took {ms} ms: some timer had to fire"
+        );
+        let expected = Flags {
+            self_checked: workers == 1,
+            ..Flags::default()
+        };
         assert_eq!(flags(&world), expected, "{workers} workers");
     }
 }
@@ -45,7 +57,10 @@ fn a_silent_peer_costs_time_but_no_slice() {
         let (world, _) = run(&natures);
         assert_eq!(world.caught(), NOBODY);
         if workers == 1 {
-            assert!(world.receipts().is_empty(), "the requester computed it all itself");
+            assert!(
+                world.receipts().is_empty(),
+                "the requester computed it all itself"
+            );
             continue;
         }
         for v in verified(&world) {
@@ -71,7 +86,16 @@ fn a_faker_is_caught_in_every_size_of_swarm() {
 
 #[test]
 fn withholding_at_any_step_never_ends_the_job_and_blames_only_missing_openings() {
-    for name in ["LeaseRequest", "Commit", "Locked", "Reveal", "Seal", "Opening", "Attest", "Output"] {
+    for name in [
+        "LeaseRequest",
+        "Commit",
+        "Locked",
+        "Reveal",
+        "Seal",
+        "Opening",
+        "Attest",
+        "Output",
+    ] {
         let (world, _) = run(&[Withholds(name), Honest, Honest, Honest]);
         let blamed: &[usize] = if name == "Opening" { &[1] } else { &[] };
         assert_eq!(world.caught(), blamed, "{name}");
@@ -83,7 +107,10 @@ fn withholding_at_any_step_never_ends_the_job_and_blames_only_missing_openings()
 fn a_lone_worker_that_never_commits_does_not_hold_the_job_up_for_ever() {
     let (world, _) = run(&[Withholds("Commit")]);
     assert_eq!(world.caught(), NOBODY);
-    assert!(world.receipts().is_empty(), "the requester computed it all itself");
+    assert!(
+        world.receipts().is_empty(),
+        "the requester computed it all itself"
+    );
 }
 
 #[test]
@@ -100,7 +127,11 @@ fn a_false_accuser_harms_nobody() {
 fn a_broken_device_leaves_the_job_to_others() {
     let (world, ms) = run(&[Broken, Honest, Honest]);
     assert_eq!(world.caught(), NOBODY);
-    let granted = world.trace.iter().filter(|(_, to, name)| (*to, *name) == (1, "LeaseGrant")).count();
+    let granted = world
+        .trace
+        .iter()
+        .filter(|(_, to, name)| (*to, *name) == (1, "LeaseGrant"))
+        .count();
     assert!((1..=3).contains(&granted), "{granted} leases");
     assert!(ms < 10_000, "{ms} ms: a lease had to lapse");
 }

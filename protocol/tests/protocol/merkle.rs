@@ -29,12 +29,22 @@ impl Case {
 
 fn case() -> impl Strategy<Value = Case> {
     (1..=1024_u32)
-        .prop_flat_map(|n| (Just(n), subsequence((0..n).collect::<Vec<_>>(), 1..=(n as usize).min(80))))
+        .prop_flat_map(|n| {
+            (
+                Just(n),
+                subsequence((0..n).collect::<Vec<_>>(), 1..=(n as usize).min(80)),
+            )
+        })
         .prop_map(|(n, tiles)| {
             let leaves = tree(n);
             let root = root(&LEASE, &leaves).expect("n > 0");
             let opened = tiles.iter().map(|t| (*t, leaves[*t as usize])).collect();
-            Case { root, opened, proof: prove(&leaves, &tiles), leaves }
+            Case {
+                root,
+                opened,
+                proof: prove(&leaves, &tiles),
+                leaves,
+            }
         })
 }
 
@@ -101,7 +111,10 @@ proptest! {
 fn the_largest_opening_of_the_newcomer_rule_fits() {
     use starling_protocol::config::{OPENING_MAX, SELF_CHECK_TILES, SLICE_TILES_MAX};
     use starling_protocol::manifest::Intensity;
-    let most = (1..=64).map(Intensity::newcomer).map(|i| u32::from(i.k) * u32::from(i.s)).max();
+    let most = (1..=64)
+        .map(Intensity::newcomer)
+        .map(|i| u32::from(i.k) * u32::from(i.s))
+        .max();
     let tiles = most.expect("not empty") + SELF_CHECK_TILES;
     // Evenly spread leaves share the fewest siblings.
     let spread: Vec<_> = (0..tiles).map(|i| i * SLICE_TILES_MAX / tiles).collect();

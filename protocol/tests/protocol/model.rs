@@ -35,19 +35,39 @@ fn one_live_lease_per_slice(world: &World) {
             }
             Event::Committed { job, slice, worker } => {
                 let before = slices.insert((*job, *slice), Slice::Committed(*worker));
-                assert_eq!(before, Some(Slice::Leased(*worker)), "slice {slice} was committed without a lease");
+                assert_eq!(
+                    before,
+                    Some(Slice::Leased(*worker)),
+                    "slice {slice} was committed without a lease"
+                );
             }
-            Event::SliceReopened { job, slice, worker, .. } => {
+            Event::SliceReopened {
+                job, slice, worker, ..
+            } => {
                 let before = slices.remove(&(*job, *slice));
-                let live = [Some(Slice::Leased(*worker)), Some(Slice::Committed(*worker))];
-                assert!(live.contains(&before), "slice {slice} was reopened from {before:?}");
+                let live = [
+                    Some(Slice::Leased(*worker)),
+                    Some(Slice::Committed(*worker)),
+                ];
+                assert!(
+                    live.contains(&before),
+                    "slice {slice} was reopened from {before:?}"
+                );
             }
-            Event::SliceDone { job, slice, worker, receipt, .. } => {
+            Event::SliceDone {
+                job,
+                slice,
+                worker,
+                receipt,
+                ..
+            } => {
                 let before = slices.insert((*job, *slice), Slice::Done);
                 let expected = receipt.as_ref().map(|_| Slice::Committed(*worker));
                 assert_eq!(before, expected, "slice {slice} was done out of turn");
             }
-            Event::JobDone { job } | Event::JobFailed { job, .. } => assert!(over.insert(*job), "a job ended twice"),
+            Event::JobDone { job } | Event::JobFailed { job, .. } => {
+                assert!(over.insert(*job), "a job ended twice")
+            }
             Event::PeerSeen { .. }
             | Event::PeerGone { .. }
             | Event::Submitted { .. }
@@ -61,7 +81,10 @@ fn one_live_lease_per_slice(world: &World) {
         }
     }
     if world.is_done() {
-        assert!(slices.values().all(|s| *s == Slice::Done), "a job was done before its slices: {slices:?}");
+        assert!(
+            slices.values().all(|s| *s == Slice::Done),
+            "a job was done before its slices: {slices:?}"
+        );
     }
 }
 
@@ -71,14 +94,22 @@ fn one_root_per_lease(world: &World) {
     for sent in &world.sent {
         if let Ok(Message::Commit(c)) = Message::from_bytes(&sent.bytes) {
             let first = *roots.entry(c.body.lease).or_insert(c.body.root);
-            assert_eq!(first, c.body.root, "a worker signed two roots for {:?}", c.body.lease);
+            assert_eq!(
+                first, c.body.root,
+                "a worker signed two roots for {:?}",
+                c.body.lease
+            );
         }
     }
     for (i, log) in world.logs.iter().enumerate() {
         let mut locked = BTreeMap::new();
         for record in log {
             if let Record::Locked { lease, root, .. } = record {
-                assert_eq!(*locked.entry(*lease).or_insert(*root), *root, "witness {i} locked two roots");
+                assert_eq!(
+                    *locked.entry(*lease).or_insert(*root),
+                    *root,
+                    "witness {i} locked two roots"
+                );
             }
         }
     }
@@ -91,11 +122,18 @@ fn one_reveal_per_slice_and_worker(world: &World) {
         match Message::from_bytes(&sent.bytes) {
             Ok(Message::LeaseGrant(lease)) => {
                 let body = &lease.body;
-                slice_of.insert(body.id(&world.genesis.swarm_id()), (body.job, body.slice, body.worker));
+                slice_of.insert(
+                    body.id(&world.genesis.swarm_id()),
+                    (body.job, body.slice, body.worker),
+                );
             }
             Ok(Message::Reveal { lease, .. }) => {
                 let key = (sent.from, slice_of[&lease]);
-                assert_eq!(*revealed.entry(key).or_insert(lease), lease, "a witness revealed twice for {key:?}");
+                assert_eq!(
+                    *revealed.entry(key).or_insert(lease),
+                    lease,
+                    "a witness revealed twice for {key:?}"
+                );
             }
             Ok(_) | Err(_) => {}
         }
@@ -104,7 +142,10 @@ fn one_reveal_per_slice_and_worker(world: &World) {
 
 fn receipts_stand_for_what_happened(world: &World) {
     let receipts = world.receipts();
-    let verified = world.bundle().verify(&Ed25519Verifier).expect("the record holds");
+    let verified = world
+        .bundle()
+        .verify(&Ed25519Verifier)
+        .expect("the record holds");
     for (receipt, v) in receipts.iter().zip(verified) {
         let v = v.expect("every receipt verifies");
         let attested = world.sent.iter().filter(|s| {
@@ -113,7 +154,10 @@ fn receipts_stand_for_what_happened(world: &World) {
         });
         let agreed: BTreeSet<_> = attested.map(|s| s.from).collect();
         let quorum = receipt.lease.body.intensity.quorum();
-        assert!(v.flags.self_checked || agreed.len() >= quorum, "{agreed:?} agreed, {quorum} make a quorum");
+        assert!(
+            v.flags.self_checked || agreed.len() >= quorum,
+            "{agreed:?} agreed, {quorum} make a quorum"
+        );
     }
 }
 

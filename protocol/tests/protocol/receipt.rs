@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// Finished worlds of 2, 3, 4, 5 and 24 peers, the requester among them.
-static WORLDS: LazyLock<Vec<Real>> = LazyLock::new(|| [2, 3, 4, 5, 24].into_iter().map(Real::new).collect());
+static WORLDS: LazyLock<Vec<Real>> =
+    LazyLock::new(|| [2, 3, 4, 5, 24].into_iter().map(Real::new).collect());
 
 /// One job's bundle, and who is who in it.
 struct Real {
@@ -27,16 +28,26 @@ impl Real {
         world.submit();
         world.run_job(600_000);
         assert!(world.is_done());
-        Self { keys: world.keys.clone(), bundle: world.bundle() }
+        Self {
+            keys: world.keys.clone(),
+            bundle: world.bundle(),
+        }
     }
 
     fn first(&self) -> &Receipt {
         &self.bundle.receipts[0]
     }
 
-    /// Verifies `receipt` in place of the bundle's.
+    /// The bundle with `receipt` alone.
+    fn with(&self, receipt: Receipt) -> Bundle {
+        Bundle {
+            receipts: vec![receipt],
+            ..self.bundle.clone()
+        }
+    }
+
     fn verify(&self, receipt: Receipt) -> Result<Verified, ReceiptError> {
-        verify_in(&Bundle { receipts: vec![receipt], ..self.bundle.clone() })
+        verify_in(&self.with(receipt))
     }
 
     /// The first receipt after `change`.
@@ -48,7 +59,11 @@ impl Real {
     }
 
     fn sign<T: Fact>(&self, who: &PeerKey, body: T) -> Signed<T> {
-        let who = self.keys.iter().position(|k| k == who).expect("one of the world's");
+        let who = self
+            .keys
+            .iter()
+            .position(|k| k == who)
+            .expect("one of the world's");
         Signed::new(body, &self.bundle.genesis.swarm_id(), &signer(who))
     }
 
@@ -58,18 +73,28 @@ impl Real {
 
     fn seed(&self) -> Hash {
         let r = self.first();
-        draw::seed(&r.commitment.body.lease, &r.commitment.body.root, &r.nonces, &r.steward_nonce)
+        draw::seed(
+            &r.commitment.body.lease,
+            &r.commitment.body.root,
+            &r.nonces,
+            &r.steward_nonce,
+        )
     }
 }
 
 /// Accepts the bundle's record and judges its only receipt.
 fn verify_in(bundle: &Bundle) -> Result<Verified, ReceiptError> {
-    bundle.verify(&Ed25519Verifier).expect("the record holds").remove(0)
+    bundle
+        .verify(&Ed25519Verifier)
+        .expect("the record holds")
+        .remove(0)
 }
 
 /// The worlds large enough for a quorum of two and more.
 fn with_quorum() -> impl Iterator<Item = &'static Real> {
-    WORLDS.iter().filter(|r| matches!(&r.first().quorum, Quorum::Auditors(a) if a.len() >= 2))
+    WORLDS
+        .iter()
+        .filter(|r| matches!(&r.first().quorum, Quorum::Auditors(a) if a.len() >= 2))
 }
 
 fn agreements(receipt: &mut Receipt) -> &mut Vec<starling_protocol::receipt::Agreement> {
@@ -85,7 +110,11 @@ fn receipts_of_every_size_of_swarm_verify_and_fit() {
         for receipt in &real.bundle.receipts {
             let bytes = codec::encode(receipt).len();
             let verified = real.verify(receipt.clone()).expect("it is real");
-            println!("{} peers: {bytes} bytes, {} in the committee", real.keys.len(), verified.committee.len());
+            println!(
+                "{} peers: {bytes} bytes, {} in the committee",
+                real.keys.len(),
+                verified.committee.len()
+            );
             assert!(bytes <= RECEIPT_MAX);
         }
         let bytes = real.bundle.to_bytes();
@@ -100,13 +129,29 @@ fn the_largest_receipt_fits() {
     r.lease.body.slice = u32::MAX;
     r.lease.body.ttl_ms = u32::MAX;
     r.commitment.body.device.name = "n".repeat(64);
-    r.lock_set.body.locks.iter_mut().for_each(|l| l.witness = 1023);
-    r.seal_list.body.seals.iter_mut().for_each(|s| s.auditor = 1023);
+    r.lock_set
+        .body
+        .locks
+        .iter_mut()
+        .for_each(|l| l.witness = 1023);
+    r.seal_list
+        .body
+        .seals
+        .iter_mut()
+        .for_each(|s| s.auditor = 1023);
     r.seal_list.body.skipped = vec![1023; 16];
     agreements(&mut r).iter_mut().for_each(|a| a.auditor = 1023);
-    let shape = (r.lock_set.body.locks.len(), r.seal_list.body.seals.len(), agreements(&mut r).len());
+    let shape = (
+        r.lock_set.body.locks.len(),
+        r.seal_list.body.seals.len(),
+        agreements(&mut r).len(),
+    );
     assert_eq!(shape, (3, 16, 11));
-    assert!(codec::encode(&r).len() <= RECEIPT_MAX, "{} bytes", codec::encode(&r).len());
+    assert!(
+        codec::encode(&r).len() <= RECEIPT_MAX,
+        "{} bytes",
+        codec::encode(&r).len()
+    );
 }
 
 /// Real ed25519 that remembers what it accepted once: otherwise 100,000 flipped bits would take minutes.
@@ -118,33 +163,51 @@ impl Remembers {
         impl Verifier for Notes {
             fn verify(&self, key: &PeerKey, digest: &Hash, signature: &Signature) -> bool {
                 let ok = Ed25519Verifier.verify(key, digest, signature);
-                assert!(ok && self.0.borrow_mut().insert((*key, *digest, *signature)), "each signature counts once");
+                assert!(
+                    ok && self.0.borrow_mut().insert((*key, *digest, *signature)),
+                    "each signature counts once"
+                );
                 ok
             }
         }
         let notes = Notes(std::cell::RefCell::default());
-        assert!(bundle.verify(&notes).expect("the record holds").iter().all(Result::is_ok));
+        assert!(
+            bundle
+                .verify(&notes)
+                .expect("the record holds")
+                .iter()
+                .all(Result::is_ok)
+        );
         Self(notes.0.into_inner())
     }
 }
 
 impl Verifier for Remembers {
     fn verify(&self, key: &PeerKey, digest: &Hash, signature: &Signature) -> bool {
-        self.0.contains(&(*key, *digest, *signature)) || Ed25519Verifier.verify(key, digest, signature)
+        self.0.contains(&(*key, *digest, *signature))
+            || Ed25519Verifier.verify(key, digest, signature)
     }
 }
 
 #[test]
 fn no_bit_of_a_bundle_can_be_flipped() {
     for real in WORLDS.iter() {
-        let bundle = Bundle { receipts: vec![real.first().clone()], ..real.bundle.clone() };
+        let bundle = real.with(real.first().clone());
         let verifier = Remembers::all_of(&bundle);
         let mut bytes = bundle.to_bytes();
         for bit in 0..bytes.len() * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let accepted = Bundle::from_bytes(&bytes)
-                .is_ok_and(|b| b.verify(&verifier).is_ok_and(|all| all.iter().any(Result::is_ok)));
-            assert!(!accepted, "{} peers: bit {} of byte {}", real.keys.len(), bit % 8, bit / 8);
+            let accepted = Bundle::from_bytes(&bytes).is_ok_and(|b| {
+                b.verify(&verifier)
+                    .is_ok_and(|all| all.iter().any(Result::is_ok))
+            });
+            assert!(
+                !accepted,
+                "{} peers: bit {} of byte {}",
+                real.keys.len(),
+                bit % 8,
+                bit / 8
+            );
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
     }
@@ -153,7 +216,9 @@ fn no_bit_of_a_bundle_can_be_flipped() {
 #[test]
 fn parts_of_two_receipts_do_not_mix() {
     for real in WORLDS.iter() {
-        let [a, b] = &real.bundle.receipts[..2] else { unreachable!("a slice of two") };
+        let [a, b] = &real.bundle.receipts[..2] else {
+            unreachable!("a slice of two")
+        };
         let mixes: [fn(&mut Receipt, &Receipt); 9] = [
             |r, o| r.lease = o.lease.clone(),
             |r, o| r.commitment = o.commitment.clone(),
@@ -170,7 +235,11 @@ fn parts_of_two_receipts_do_not_mix() {
             mix(&mut mixed, b);
             // Alone with the requester, a worker has no witnesses, so neither receipt has nonces.
             assert!(mixed != *a || (i == 3 && real.keys.len() == 2));
-            assert!(mixed == *a || real.verify(mixed).is_err(), "{} peers, part {i}", real.keys.len());
+            assert!(
+                mixed == *a || real.verify(mixed).is_err(),
+                "{} peers, part {i}",
+                real.keys.len()
+            );
         }
     }
 }
@@ -179,17 +248,37 @@ fn parts_of_two_receipts_do_not_mix() {
 fn attestations_count_once_in_order_and_from_drawn_peers_only() {
     for real in with_quorum() {
         let need = real.first().lease.body.intensity.quorum();
-        let below = Err(ReceiptError::BelowQuorum { got: need - 1, need });
+        let below = Err(ReceiptError::BelowQuorum {
+            got: need - 1,
+            need,
+        });
         assert_eq!(real.changed(|r| agreements(r).truncate(need - 1)), below);
-        assert_eq!(real.changed(|r| agreements(r).clear()), Err(ReceiptError::BelowQuorum { got: 0, need }));
+        assert_eq!(
+            real.changed(|r| agreements(r).clear()),
+            Err(ReceiptError::BelowQuorum { got: 0, need })
+        );
         let not_drawn = Err(ReceiptError::NotDrawn("attesting auditor"));
-        assert_eq!(real.changed(|r| agreements(r).swap(0, 1)), not_drawn, "swapped");
-        assert_eq!(real.changed(|r| agreements(r)[1] = agreements(r)[0].clone()), not_drawn, "doubled");
+        assert_eq!(
+            real.changed(|r| agreements(r).swap(0, 1)),
+            not_drawn,
+            "swapped"
+        );
+        assert_eq!(
+            real.changed(|r| agreements(r)[1] = agreements(r)[0].clone()),
+            not_drawn,
+            "doubled"
+        );
         let one_more = real.changed(|r| {
             let last = agreements(r).last().expect("not empty").clone();
             agreements(r).push(last);
         });
-        assert_eq!(one_more, Err(ReceiptError::BelowQuorum { got: need + 1, need }));
+        assert_eq!(
+            one_more,
+            Err(ReceiptError::BelowQuorum {
+                got: need + 1,
+                need
+            })
+        );
         let fewer_tiles = real.changed(|r| agreements(r)[0].tiles -= 1);
         assert_eq!(fewer_tiles, Err(ReceiptError::Mismatch("attestation")));
         // The worker attests to itself, with a good signature.
@@ -197,10 +286,27 @@ fn attestations_count_once_in_order_and_from_drawn_peers_only() {
             let worker = r.lease.body.worker;
             let Attestation { lease, opening, .. } = attestation(real, r);
             let (tiles, nonce) = (agreements(r)[0].tiles, Hash::default());
-            let body = Attestation { lease, seed: real.seed(), opening, agree: true, tiles, nonce };
-            let auditor = real.bundle.record.roster.index(&worker).expect("in the roster");
+            let body = Attestation {
+                lease,
+                seed: real.seed(),
+                opening,
+                agree: true,
+                tiles,
+                nonce,
+            };
+            let auditor = real
+                .bundle
+                .record
+                .roster
+                .index(&worker)
+                .expect("in the roster");
             let signature = real.sign(&worker, body).signature;
-            agreements(r)[0] = starling_protocol::receipt::Agreement { auditor, tiles, nonce, signature };
+            agreements(r)[0] = starling_protocol::receipt::Agreement {
+                auditor,
+                tiles,
+                nonce,
+                signature,
+            };
         });
         assert_eq!(itself, not_drawn);
     }
@@ -210,16 +316,31 @@ fn attestations_count_once_in_order_and_from_drawn_peers_only() {
 fn attestation(real: &Real, receipt: &mut Receipt) -> Attestation {
     let (lease, opening) = (receipt.commitment.body.lease, receipt.opening);
     let first = &agreements(receipt)[0];
-    Attestation { lease, seed: real.seed(), opening, agree: true, tiles: first.tiles, nonce: first.nonce }
+    Attestation {
+        lease,
+        seed: real.seed(),
+        opening,
+        agree: true,
+        tiles: first.tiles,
+        nonce: first.nonce,
+    }
 }
 
 #[test]
 fn a_dissent_is_no_agreement() {
     for real in with_quorum() {
         let dissent = real.changed(|r| {
-            let body = Attestation { agree: false, ..attestation(real, r) };
+            let body = Attestation {
+                agree: false,
+                ..attestation(real, r)
+            };
             let auditor = agreements(r)[0].auditor;
-            let auditor = real.bundle.record.roster.peer(auditor).expect("in the roster");
+            let auditor = real
+                .bundle
+                .record
+                .roster
+                .peer(auditor)
+                .expect("in the roster");
             agreements(r)[0].signature = real.sign(&auditor, body).signature;
         });
         assert_eq!(dissent, Err(ReceiptError::Signature("auditor")));
@@ -231,14 +352,27 @@ fn nonces_cannot_be_dropped_swapped_or_made_up() {
     for real in WORLDS.iter().filter(|r| !r.first().nonces.is_empty()) {
         let n = real.first().nonces.len();
         for i in 0..n {
-            assert!(real.changed(|r| r.nonces[i] = None).is_err(), "{} peers, nonce {i} dropped", real.keys.len());
+            assert!(
+                real.changed(|r| r.nonces[i] = None).is_err(),
+                "{} peers, nonce {i} dropped",
+                real.keys.len()
+            );
             let made_up = real.changed(|r| r.nonces[i] = Some(Hash([1; 32])));
             assert_eq!(made_up, Err(ReceiptError::Nonce("witness")));
         }
-        assert_eq!(real.changed(|r| r.nonces.truncate(n - 1)), Err(ReceiptError::Mismatch("nonces")));
-        assert_eq!(real.changed(|r| r.steward_nonce = Hash([1; 32])), Err(ReceiptError::Nonce("steward")));
+        assert_eq!(
+            real.changed(|r| r.nonces.truncate(n - 1)),
+            Err(ReceiptError::Mismatch("nonces"))
+        );
+        assert_eq!(
+            real.changed(|r| r.steward_nonce = Hash([1; 32])),
+            Err(ReceiptError::Nonce("steward"))
+        );
         if n >= 2 {
-            assert_eq!(real.changed(|r| r.nonces.swap(0, 1)), Err(ReceiptError::Nonce("witness")));
+            assert_eq!(
+                real.changed(|r| r.nonces.swap(0, 1)),
+                Err(ReceiptError::Nonce("witness"))
+            );
             let two = real.changed(|r| (r.nonces[0], r.nonces[1]) = (None, None));
             assert_eq!(two, Err(ReceiptError::NoncesMissing));
         }
@@ -259,10 +393,17 @@ fn the_lease_must_be_the_records_and_as_strict() {
             assert_eq!(changed(&|l| l.intensity.k -= 1), mismatch("intensity"));
             assert_eq!(changed(&|l| l.intensity.s -= 1), mismatch("intensity"));
         }
-        assert_eq!(changed(&|l| l.intensity.k = 200), mismatch("intensity"), "more auditors than peers");
+        assert_eq!(
+            changed(&|l| l.intensity.k = 200),
+            mismatch("intensity"),
+            "more auditors than peers"
+        );
         assert_eq!(changed(&|l| l.slice = u32::MAX), mismatch("lease"));
         assert_eq!(changed(&|l| l.job.0.0[0] ^= 1), mismatch("lease"));
-        assert_eq!(changed(&|l| l.appointment.0[0] ^= 1), mismatch("appointment"));
+        assert_eq!(
+            changed(&|l| l.appointment.0[0] ^= 1),
+            mismatch("appointment")
+        );
         assert_eq!(changed(&|l| l.steward = l.worker), mismatch("steward"));
         assert_eq!(changed(&|l| l.worker = real.keys[0]), mismatch("worker"));
         // Allowed by the record, but another lease than the one that was committed to.
@@ -287,13 +428,25 @@ fn the_seal_list_accounts_for_every_rank() {
                 r.seal_list = real.sign(&real.steward(), r.seal_list.body.clone());
             })
         };
-        assert_eq!(relisted(&|l| l.seals.truncate(k - 1)), mismatch, "a seal left out");
-        assert_eq!(relisted(&|l| l.seals.push(l.seals[0].clone())), mismatch, "more than k");
+        assert_eq!(
+            relisted(&|l| l.seals.truncate(k - 1)),
+            mismatch,
+            "a seal left out"
+        );
+        assert_eq!(
+            relisted(&|l| l.seals.push(l.seals[0].clone())),
+            mismatch,
+            "more than k"
+        );
         let both = relisted(&|l| l.skipped.push(l.seals[0].auditor));
         assert_eq!(both, mismatch, "sealed and skipped");
         let not_drawn = Err(ReceiptError::NotDrawn("auditor"));
         assert_eq!(relisted(&|l| l.seals.swap(0, 1)), not_drawn, "out of order");
-        assert_eq!(relisted(&|l| l.seals[0].auditor = 9_999), not_drawn, "nobody");
+        assert_eq!(
+            relisted(&|l| l.seals[0].auditor = 9_999),
+            not_drawn,
+            "nobody"
+        );
         // A later rank in place of the first, which is passed over in silence.
         let roster = &real.bundle.record.roster;
         let worker = real.first().lease.body.worker;
@@ -323,15 +476,27 @@ fn witnesses_are_the_drawn_ones_in_order() {
     let not_drawn = Err(ReceiptError::NotDrawn("witness"));
     assert_eq!(relocked(&|s| s.locks.swap(0, 1)), not_drawn);
     assert_eq!(relocked(&|s| s.locks[1] = s.locks[0].clone()), not_drawn);
-    assert!(relocked(&|s| s.locks.truncate(2)).is_err(), "a lock left out after the draw");
+    assert!(
+        relocked(&|s| s.locks.truncate(2)).is_err(),
+        "a lock left out after the draw"
+    );
     // Someone beyond the ten ranks, with a good signature.
     let lease = &real.first().lease.body;
     let target = draw::witness_target(&lease.job, lease.slice, &lease.worker);
     let far = real.bundle.record.roster.ranks(&lease.worker, &target)[15];
     let stranger = relocked(&|s| {
         let nonce_digest = s.locks[2].nonce_digest;
-        let lock = Lock { lease: s.lease, root: real.first().commitment.body.root, nonce_digest };
-        s.locks[2].witness = real.bundle.record.roster.index(&far).expect("in the roster");
+        let lock = Lock {
+            lease: s.lease,
+            root: real.first().commitment.body.root,
+            nonce_digest,
+        };
+        s.locks[2].witness = real
+            .bundle
+            .record
+            .roster
+            .index(&far)
+            .expect("in the roster");
         s.locks[2].signature = real.sign(&far, lock).signature;
     });
     assert_eq!(stranger, not_drawn);
@@ -342,12 +507,23 @@ fn only_stewards_and_the_requester_store() {
     for real in WORLDS.iter() {
         let by = |who: PeerKey| {
             real.changed(|r| {
-                let stored = Stored { lease: r.commitment.body.lease, root: r.commitment.body.root };
-                r.stored = Some(Storer { peer: who, signature: real.sign(&who, stored).signature });
+                let stored = Stored {
+                    lease: r.commitment.body.lease,
+                    root: r.commitment.body.root,
+                };
+                r.stored = Some(Storer {
+                    peer: who,
+                    signature: real.sign(&who, stored).signature,
+                });
             })
         };
-        assert_eq!(by(real.first().lease.body.worker), Err(ReceiptError::Mismatch("storer")));
-        let without = real.changed(|r| r.stored = None).expect("valid, but nobody keeps the output");
+        assert_eq!(
+            by(real.first().lease.body.worker),
+            Err(ReceiptError::Mismatch("storer"))
+        );
+        let without = real
+            .changed(|r| r.stored = None)
+            .expect("valid, but nobody keeps the output");
         assert!(without.flags.not_stored);
     }
 }
@@ -361,15 +537,26 @@ fn a_self_check_needs_the_requesters_signature_and_its_own_draw() {
     });
     assert_eq!(relisted, Err(ReceiptError::Mismatch("self-check")));
     let fewer = real.changed(|r| {
-        let Quorum::SelfChecked { tiles, .. } = &mut r.quorum else { panic!("self-checked") };
+        let Quorum::SelfChecked { tiles, .. } = &mut r.quorum else {
+            panic!("self-checked")
+        };
         *tiles = 31;
     });
     assert_eq!(fewer, Err(ReceiptError::Mismatch("self-check")));
     let by_worker = real.changed(|r| {
         let (lease, opening, seed) = (r.commitment.body.lease, r.opening, real.seed());
         let worker = r.lease.body.worker;
-        let Quorum::SelfChecked { tiles, signature } = &mut r.quorum else { panic!("self-checked") };
-        let body = Attestation { lease, seed, opening, agree: true, tiles: *tiles, nonce: Hash::default() };
+        let Quorum::SelfChecked { tiles, signature } = &mut r.quorum else {
+            panic!("self-checked")
+        };
+        let body = Attestation {
+            lease,
+            seed,
+            opening,
+            agree: true,
+            tiles: *tiles,
+            nonce: Hash::default(),
+        };
         *signature = real.sign(&worker, body).signature;
     });
     assert_eq!(by_worker, Err(ReceiptError::Signature("requester")));
@@ -380,16 +567,19 @@ fn another_record_does_not_carry_the_receipt() {
     for real in WORLDS.iter() {
         let requester = real.keys[0];
         // A later appointment, signed by the requester: the lease names the old one.
-        let mut later = Bundle { receipts: vec![real.first().clone()], ..real.bundle.clone() };
+        let mut later = real.with(real.first().clone());
         later.record.appointment.body.number += 1;
         later.record.appointment = real.sign(&requester, later.record.appointment.body.clone());
-        assert_eq!(verify_in(&later), Err(ReceiptError::Mismatch("appointment")));
+        assert_eq!(
+            verify_in(&later),
+            Err(ReceiptError::Mismatch("appointment"))
+        );
         // Unsigned, it is no record at all.
         later.record.appointment.signature = real.bundle.record.appointment.signature;
         assert!(later.verify(&Ed25519Verifier).is_err());
 
         // Another roster does not belong to the manifest; with a manifest of its own it is another job.
-        let mut other = Bundle { receipts: vec![real.first().clone()], ..real.bundle.clone() };
+        let mut other = real.with(real.first().clone());
         let mut peers = other.record.roster.peers().to_vec();
         peers.push(signer(200).key());
         other.record.roster = Roster::new(peers);

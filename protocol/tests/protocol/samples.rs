@@ -5,14 +5,19 @@ use rand_core::{Rng as _, SeedableRng as _};
 use starling_protocol::advert::{DeviceKind, DeviceProfile};
 use starling_protocol::crypto::Signature;
 use starling_protocol::evidence::{
-    Attestation, Commitment, Lease, Lock, LockEntry, LockSet, OpenedTile, Opening, SealEntry, SealList, Stored,
+    Attestation, Commitment, Lease, Lock, LockEntry, LockSet, OpenedTile, Opening, SealEntry,
+    SealList, Stored,
 };
 use starling_protocol::fraud::FraudClaim;
-use starling_protocol::manifest::{Appointment, BlobRef, ContextRule, Intensity, JobRecord, Manifest};
+use starling_protocol::manifest::{
+    Appointment, BlobRef, ContextRule, Intensity, JobRecord, Manifest,
+};
 use starling_protocol::message::AuditCall;
 use starling_protocol::receipt::{Agreement, Quorum, Storer};
 use starling_protocol::signed::Signed;
-use starling_protocol::{BlobId, Hash, JobId, KernelId, LeaseId, Message, PeerKey, Reason, Receipt, Roster, Tier};
+use starling_protocol::{
+    BlobId, Hash, JobId, KernelId, LeaseId, Message, PeerKey, Reason, Receipt, Roster, Tier,
+};
 
 struct Fill(ChaCha12Rng);
 
@@ -42,7 +47,9 @@ impl Fill {
     }
 
     fn text(&mut self) -> String {
-        (0..self.0.next_u32() % 17).map(|_| char::from(b'a' + (self.0.next_u32() % 26) as u8)).collect()
+        (0..self.0.next_u32() % 17)
+            .map(|_| char::from(b'a' + (self.0.next_u32() % 26) as u8))
+            .collect()
     }
 
     fn some<T>(&mut self, make: impl Fn(&mut Self) -> T) -> Vec<T> {
@@ -68,7 +75,10 @@ impl Fill {
     }
 
     fn signed<T>(&mut self, body: T) -> Signed<T> {
-        Signed { body, signature: self.signature() }
+        Signed {
+            body,
+            signature: self.signature(),
+        }
     }
 
     fn nonces(&mut self) -> Vec<Option<Hash>> {
@@ -76,7 +86,11 @@ impl Fill {
     }
 
     fn intensity(&mut self) -> Intensity {
-        Intensity { k: self.u64() as u8, s: self.u16(), p_full: self.u16() }
+        Intensity {
+            k: self.u64() as u8,
+            s: self.u16(),
+            p_full: self.u16(),
+        }
     }
 
     fn lease(&mut self) -> Signed<Lease> {
@@ -94,21 +108,40 @@ impl Fill {
     }
 
     fn commitment(&mut self) -> Signed<Commitment> {
-        let device = DeviceProfile { kind: DeviceKind::Discrete, name: self.text() };
-        let commitment = Commitment { lease: self.id(), root: self.hash(), tiles: self.u32(), device };
+        let device = DeviceProfile {
+            kind: DeviceKind::Discrete,
+            name: self.text(),
+        };
+        let commitment = Commitment {
+            lease: self.id(),
+            root: self.hash(),
+            tiles: self.u32(),
+            device,
+        };
         self.signed(commitment)
     }
 
     fn lock_set(&mut self) -> Signed<LockSet> {
-        let entry = |f: &mut Self| LockEntry { witness: f.u16(), nonce_digest: f.hash(), signature: f.signature() };
-        let set = LockSet { lease: self.id(), locks: self.some(entry), skipped: self.some(Self::u16) };
+        let entry = |f: &mut Self| LockEntry {
+            witness: f.u16(),
+            nonce_digest: f.hash(),
+            signature: f.signature(),
+        };
+        let set = LockSet {
+            lease: self.id(),
+            locks: self.some(entry),
+            skipped: self.some(Self::u16),
+        };
         self.signed(set)
     }
 
     fn seal_list(&mut self) -> Signed<SealList> {
         let list = SealList {
             lease: self.id(),
-            seals: self.some(|f| SealEntry { auditor: f.u16(), digest: f.hash() }),
+            seals: self.some(|f| SealEntry {
+                auditor: f.u16(),
+                digest: f.hash(),
+            }),
             skipped: self.some(Self::u16),
             requester_draw: self.coin(),
         };
@@ -116,7 +149,11 @@ impl Fill {
     }
 
     fn opened(&mut self) -> OpenedTile {
-        OpenedTile { tile: self.u32(), salt: self.hash(), hash: self.hash() }
+        OpenedTile {
+            tile: self.u32(),
+            salt: self.hash(),
+            hash: self.hash(),
+        }
     }
 
     fn opening(&mut self) -> Signed<Opening> {
@@ -137,9 +174,16 @@ impl Fill {
             kernel: KernelId(self.hash()),
             class: self.text(),
             params: self.some(|f| f.u64() as u8),
-            inputs: self.some(|f| BlobRef { id: BlobId(f.hash()), len: f.u64() }),
+            inputs: self.some(|f| BlobRef {
+                id: BlobId(f.hash()),
+                len: f.u64(),
+            }),
             tier: Tier::Canonical,
-            context: if self.coin() { ContextRule::None } else { ContextRule::Previous { count: self.u16() } },
+            context: if self.coin() {
+                ContextRule::None
+            } else {
+                ContextRule::Previous { count: self.u16() }
+            },
             tiles: self.u32(),
             tile_bytes: self.u32(),
             units_per_tile: self.u64(),
@@ -151,15 +195,27 @@ impl Fill {
             recipient: self.coin().then(|| self.hash().0),
             salt: self.hash(),
         };
-        let appointment =
-            Appointment { job: self.job(), stewards: self.some(Self::key), until_s: self.u64(), number: self.u32() };
+        let appointment = Appointment {
+            job: self.job(),
+            stewards: self.some(Self::key),
+            until_s: self.u64(),
+            number: self.u32(),
+        };
         let (manifest, appointment) = (self.signed(manifest), self.signed(appointment));
-        JobRecord { manifest, appointment, roster: Roster::new(self.some(Self::key)) }
+        JobRecord {
+            manifest,
+            appointment,
+            roster: Roster::new(self.some(Self::key)),
+        }
     }
 
     fn receipt(&mut self) -> Receipt {
-        let agreement =
-            |f: &mut Self| Agreement { auditor: f.u16(), tiles: f.u16(), nonce: f.hash(), signature: f.signature() };
+        let agreement = |f: &mut Self| Agreement {
+            auditor: f.u16(),
+            tiles: f.u16(),
+            nonce: f.hash(),
+            signature: f.signature(),
+        };
         Receipt {
             lease: self.lease(),
             commitment: self.commitment(),
@@ -171,9 +227,15 @@ impl Fill {
             quorum: if self.coin() {
                 Quorum::Auditors(self.some(agreement))
             } else {
-                Quorum::SelfChecked { tiles: self.u16(), signature: self.signature() }
+                Quorum::SelfChecked {
+                    tiles: self.u16(),
+                    signature: self.signature(),
+                }
             },
-            stored: self.coin().then(|| Storer { peer: self.key(), signature: self.signature() }),
+            stored: self.coin().then(|| Storer {
+                peer: self.key(),
+                signature: self.signature(),
+            }),
         }
     }
 }
@@ -182,12 +244,32 @@ impl Fill {
 pub fn messages(seed: u64) -> Vec<Message> {
     let mut fill = Fill(ChaCha12Rng::seed_from_u64(seed));
     let f = &mut fill;
-    let stored = Stored { lease: f.id(), root: f.hash() };
-    let lock = Lock { lease: f.id(), root: f.hash(), nonce_digest: f.hash() };
+    let stored = Stored {
+        lease: f.id(),
+        root: f.hash(),
+    };
+    let lock = Lock {
+        lease: f.id(),
+        root: f.hash(),
+        nonce_digest: f.hash(),
+    };
     let (seed, opening, nonce) = (f.hash(), f.hash(), f.hash());
-    let attestation = Attestation { lease: f.id(), seed, opening, agree: f.coin(), tiles: f.u16(), nonce };
+    let attestation = Attestation {
+        lease: f.id(),
+        seed,
+        opening,
+        agree: f.coin(),
+        tiles: f.u16(),
+        nonce,
+    };
     let (accuser, entry, path) = (f.key(), f.opened(), f.some(Fill::hash));
-    let claim = FraudClaim { accuser, lease: f.lease(), commitment: f.commitment(), entry, path };
+    let claim = FraudClaim {
+        accuser,
+        lease: f.lease(),
+        commitment: f.commitment(),
+        entry,
+        path,
+    };
     let call = AuditCall {
         lease: f.lease(),
         commitment: f.commitment(),
@@ -202,16 +284,33 @@ pub fn messages(seed: u64) -> Vec<Message> {
         Message::RecordRequest { job: f.job() },
         Message::LeaseRequest { job: f.job() },
         Message::LeaseGrant(Box::new(f.lease())),
-        Message::LeaseRefusal { job: f.job(), reason: Reason::NothingOpen, retry_ms: f.u32() },
+        Message::LeaseRefusal {
+            job: f.job(),
+            reason: Reason::NothingOpen,
+            retry_ms: f.u32(),
+        },
         Message::Commit(Box::new(f.commitment())),
         Message::CommitAck { lease: f.id() },
-        Message::LockRequest { lease: Box::new(f.lease()), commitment: Box::new(f.commitment()) },
+        Message::LockRequest {
+            lease: Box::new(f.lease()),
+            commitment: Box::new(f.commitment()),
+        },
         Message::Locked(f.signed(lock)),
         Message::LockSet(Box::new(f.lock_set())),
-        Message::Reveal { lease: f.id(), nonce: f.hash() },
+        Message::Reveal {
+            lease: f.id(),
+            nonce: f.hash(),
+        },
         Message::AuditCall(Box::new(call)),
-        Message::Seed { lease: f.id(), nonces: f.nonces(), steward_nonce: f.hash() },
-        Message::Seal { lease: f.id(), digest: f.hash() },
+        Message::Seed {
+            lease: f.id(),
+            nonces: f.nonces(),
+            steward_nonce: f.hash(),
+        },
+        Message::Seal {
+            lease: f.id(),
+            digest: f.hash(),
+        },
         Message::SealList(Box::new(f.seal_list())),
         Message::Opening(Box::new(f.opening())),
         Message::OpeningAck { lease: f.id() },
@@ -221,10 +320,20 @@ pub fn messages(seed: u64) -> Vec<Message> {
             proof: f.coin().then(|| Box::new(f.signed(claim))),
         },
         Message::Audited { lease: f.id() },
-        Message::Output { lease: f.id(), blob: BlobId(f.hash()), secret: f.hash() },
+        Message::Output {
+            lease: f.id(),
+            blob: BlobId(f.hash()),
+            secret: f.hash(),
+        },
         Message::Stored(Box::new(f.signed(stored))),
         Message::Receipt(Box::new(f.receipt())),
-        Message::LeaseEnded { lease: f.id(), reason: Reason::FetchFailed },
-        Message::JobEnded { job: f.job(), reason: Reason::NoEligiblePeer },
+        Message::LeaseEnded {
+            lease: f.id(),
+            reason: Reason::FetchFailed,
+        },
+        Message::JobEnded {
+            job: f.job(),
+            reason: Reason::NoEligiblePeer,
+        },
     ]
 }

@@ -7,8 +7,8 @@ use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::io::{Capacity, Computed, Purpose, Record, Setup, Shape, Submission};
 use starling_protocol::{
-    BlobId, Bundle, Core, Event, Genesis, Hash, Input, JobId, KernelId, Message, Output, Peer, PeerKey, Reason,
-    Receipt, Scope, Tier, Time,
+    BlobId, Bundle, Core, Event, Genesis, Hash, Input, JobId, KernelId, Message, Output, Peer,
+    PeerKey, Reason, Receipt, Scope, Tier, Time,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -70,7 +70,12 @@ pub struct World {
 }
 
 pub fn shape() -> Shape {
-    Shape { tiles: TILES, tile_bytes: 64, units_per_tile: 1_000, tier: Tier::Exact }
+    Shape {
+        tiles: TILES,
+        tile_bytes: 64,
+        units_per_tile: 1_000,
+        tier: Tier::Exact,
+    }
 }
 
 pub fn kernel() -> KernelId {
@@ -83,7 +88,10 @@ fn truth(tile: u32) -> Hash {
 
 fn capacity() -> Capacity {
     Capacity {
-        devices: vec![DeviceProfile { kind: DeviceKind::Cpu, name: "test".into() }],
+        devices: vec![DeviceProfile {
+            kind: DeviceKind::Cpu,
+            name: "test".into(),
+        }],
         kernels: vec![KernelOffer {
             kernel: kernel(),
             class: "test".into(),
@@ -116,7 +124,10 @@ impl World {
             .map(|i| {
                 let mut rng_seed = [i as u8; 32];
                 rng_seed[..8].copy_from_slice(&faults.seed.to_le_bytes());
-                let setup = Setup { genesis: genesis.clone(), rng_seed };
+                let setup = Setup {
+                    genesis: genesis.clone(),
+                    rng_seed,
+                };
                 Peer::new(setup, Box::new(signer(i)))
             })
             .collect();
@@ -138,7 +149,13 @@ impl World {
             natures,
         };
         for i in 0..world.peers.len() {
-            world.give(i, Input::Started { unix_s: world.unix_s(), restored: Vec::new() });
+            world.give(
+                i,
+                Input::Started {
+                    unix_s: world.unix_s(),
+                    restored: Vec::new(),
+                },
+            );
             if i > 0 {
                 world.give(i, Input::Capacity(capacity()));
             }
@@ -184,19 +201,32 @@ impl World {
             Output::Publish { data } => {
                 for to in (0..self.peers.len()).filter(|to| *to != i) {
                     let id = starling_protocol::io::GossipId(0);
-                    self.later(1, to, Input::Gossip { id, data: data.clone() });
+                    self.later(
+                        1,
+                        to,
+                        Input::Gossip {
+                            id,
+                            data: data.clone(),
+                        },
+                    );
                 }
             }
             Output::Send { to, bytes, .. } => {
                 let message = Message::from_bytes(&bytes).expect("peers send what they can read");
                 // Strangers' answers go nowhere.
-                let Some(to) = self.keys.iter().position(|k| *k == to) else { return };
+                let Some(to) = self.keys.iter().position(|k| *k == to) else {
+                    return;
+                };
                 let name = message.name();
                 if nature == Nature::Silent || nature == Nature::Withholds(name) {
                     return;
                 }
                 self.trace.push((i, to, name));
-                self.sent.push(Sent { from: i, to, bytes: bytes.clone() });
+                self.sent.push(Sent {
+                    from: i,
+                    to,
+                    bytes: bytes.clone(),
+                });
                 if self.chance.next_u32() % 100 < self.faults.loss {
                     return;
                 }
@@ -204,10 +234,26 @@ impl World {
                 let from = self.keys[i];
                 self.later(1 + u64::from(delay), to, Input::Message { from, bytes });
             }
-            Output::Compute { task, purpose: Purpose::Work, .. } if nature == Nature::Broken => {
-                self.later(50, i, Input::Computed { task, result: Err(Reason::DeviceFailed) });
+            Output::Compute {
+                task,
+                purpose: Purpose::Work,
+                ..
+            } if nature == Nature::Broken => {
+                self.later(
+                    50,
+                    i,
+                    Input::Computed {
+                        task,
+                        result: Err(Reason::DeviceFailed),
+                    },
+                );
             }
-            Output::Compute { task, job, tiles, purpose } => {
+            Output::Compute {
+                task,
+                job,
+                tiles,
+                purpose,
+            } => {
                 let lies = match purpose {
                     Purpose::Work | Purpose::SelfCheck => nature == Nature::Fakes,
                     Purpose::Audit | Purpose::Judge => nature == Nature::Accuses,
@@ -217,16 +263,40 @@ impl World {
                 let hashes: Vec<_> = tiles.iter().map(hash).collect();
                 let keeps = matches!(purpose, Purpose::Work | Purpose::Own);
                 let blob = keeps.then(|| {
-                    BlobId(Hash::derive("test blob", &[job.as_bytes(), &tiles[0].to_le_bytes(), &[u8::from(lies)]]))
+                    BlobId(Hash::derive(
+                        "test blob",
+                        &[job.as_bytes(), &tiles[0].to_le_bytes(), &[u8::from(lies)]],
+                    ))
                 });
                 blob.map(|b| self.outputs.insert(b, hashes.clone()));
-                self.later(50, i, Input::Computed { task, result: Ok(Computed { tiles: hashes, blob }) });
+                self.later(
+                    50,
+                    i,
+                    Input::Computed {
+                        task,
+                        result: Ok(Computed {
+                            tiles: hashes,
+                            blob,
+                        }),
+                    },
+                );
             }
             Output::Prepare { job, record, .. } => {
                 let m = &record.manifest.body;
-                let shape =
-                    Shape { tiles: m.tiles, tile_bytes: m.tile_bytes, units_per_tile: m.units_per_tile, tier: m.tier };
-                self.later(1, i, Input::Prepared { job, shape: Ok(shape) });
+                let shape = Shape {
+                    tiles: m.tiles,
+                    tile_bytes: m.tile_bytes,
+                    units_per_tile: m.units_per_tile,
+                    tier: m.tier,
+                };
+                self.later(
+                    1,
+                    i,
+                    Input::Prepared {
+                        job,
+                        shape: Ok(shape),
+                    },
+                );
             }
             Output::Fetch { task, blob, .. } => {
                 let result = self.outputs.get(&blob).cloned().ok_or(Reason::FetchFailed);
@@ -240,7 +310,14 @@ impl World {
                 self.events.push((i, event));
             }
             Output::FindProviders { board } => {
-                self.later(1, i, Input::Providers { board, peers: vec![self.keys[0]] });
+                self.later(
+                    1,
+                    i,
+                    Input::Providers {
+                        board,
+                        peers: vec![self.keys[0]],
+                    },
+                );
             }
             Output::Verdict { .. }
             | Output::Provide { .. }
@@ -253,13 +330,26 @@ impl World {
 
     /// Peer `i` dies and comes back with its log and nothing else.
     pub fn restart(&mut self, i: usize) {
-        let setup = Setup { genesis: self.genesis.clone(), rng_seed: [0xA0 + i as u8; 32] };
+        let setup = Setup {
+            genesis: self.genesis.clone(),
+            rng_seed: [0xA0 + i as u8; 32],
+        };
         self.peers[i] = Peer::new(setup, Box::new(signer(i)));
-        let dies =
-            |input: &Input| matches!(input, Input::Computed { .. } | Input::Fetched { .. } | Input::Prepared { .. });
+        let dies = |input: &Input| {
+            matches!(
+                input,
+                Input::Computed { .. } | Input::Fetched { .. } | Input::Prepared { .. }
+            )
+        };
         self.queue.retain(|(_, to, input)| *to != i || !dies(input));
         let restored = self.logs[i].clone();
-        self.give(i, Input::Started { unix_s: self.unix_s(), restored });
+        self.give(
+            i,
+            Input::Started {
+                unix_s: self.unix_s(),
+                restored,
+            },
+        );
         self.give(i, Input::Capacity(capacity()));
     }
 
@@ -295,9 +385,19 @@ impl World {
     }
 
     fn step(&mut self, end: u64) -> bool {
-        let due = self.peers.iter().enumerate().filter_map(|(i, p)| p.next_deadline().map(|d| (d.at.0, i))).min();
+        let due = self
+            .peers
+            .iter()
+            .enumerate()
+            .filter_map(|(i, p)| p.next_deadline().map(|d| (d.at.0, i)))
+            .min();
         let message = self.queue.front().map(|(at, _, _)| *at);
-        let at = due.map(|d| d.0).into_iter().chain(message).min().unwrap_or(end);
+        let at = due
+            .map(|d| d.0)
+            .into_iter()
+            .chain(message)
+            .min()
+            .unwrap_or(end);
         if at >= end {
             return false;
         }
@@ -308,24 +408,39 @@ impl World {
                 self.give(to, input);
             }
         } else if let Some((_, i)) = due {
-            self.give(i, Input::Tick { unix_s: self.unix_s() });
+            self.give(
+                i,
+                Input::Tick {
+                    unix_s: self.unix_s(),
+                },
+            );
         }
         true
     }
 
     pub fn over(&self) -> bool {
-        self.events.iter().any(|(i, e)| *i == 0 && matches!(e, Event::JobDone { .. } | Event::JobFailed { .. }))
+        self.events
+            .iter()
+            .any(|(i, e)| *i == 0 && matches!(e, Event::JobDone { .. } | Event::JobFailed { .. }))
     }
 
     pub fn is_done(&self) -> bool {
-        self.events.iter().any(|(i, e)| *i == 0 && matches!(e, Event::JobDone { .. }))
+        self.events
+            .iter()
+            .any(|(i, e)| *i == 0 && matches!(e, Event::JobDone { .. }))
     }
 
     pub fn caught(&self) -> Vec<usize> {
         let mut caught: Vec<_> = self
             .events
             .iter()
-            .filter_map(|(_, e)| if let Event::CheatCaught { worker, .. } = e { Some(*worker) } else { None })
+            .filter_map(|(_, e)| {
+                if let Event::CheatCaught { worker, .. } = e {
+                    Some(*worker)
+                } else {
+                    None
+                }
+            })
             .map(|w| self.keys.iter().position(|k| *k == w).expect("known"))
             .collect();
         caught.sort_unstable();
@@ -334,21 +449,34 @@ impl World {
     }
 
     pub fn falsely_accused(&self) -> usize {
-        self.events.iter().filter(|(_, e)| matches!(e, Event::FalseAccusation { .. })).count()
+        self.events
+            .iter()
+            .filter(|(_, e)| matches!(e, Event::FalseAccusation { .. }))
+            .count()
     }
 
     /// The requester's receipts.
     pub fn receipts(&self) -> Vec<Receipt> {
         let receipts = self.logs[0].iter();
         receipts
-            .filter_map(|r| if let Record::Receipted { receipt, .. } = r { Some((**receipt).clone()) } else { None })
+            .filter_map(|r| {
+                if let Record::Receipted { receipt, .. } = r {
+                    Some((**receipt).clone())
+                } else {
+                    None
+                }
+            })
             .collect()
     }
 
     pub fn bundle(&self) -> Bundle {
-        let record = self.logs[0]
-            .iter()
-            .find_map(|r| if let Record::Submitted { record } = r { Some((**record).clone()) } else { None });
+        let record = self.logs[0].iter().find_map(|r| {
+            if let Record::Submitted { record } = r {
+                Some((**record).clone())
+            } else {
+                None
+            }
+        });
         Bundle {
             genesis: self.genesis.clone(),
             record: record.expect("a job was submitted"),

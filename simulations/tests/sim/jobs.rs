@@ -14,11 +14,27 @@ fn twenty_seeds_end_with_the_cheat_caught_and_nobody_else_accused() {
     let scenario = one_job();
     for seed in 1..=20 {
         let report = good_run("one_job.toml", &scenario, seed);
-        assert_eq!((report.slices_done, report.receipts, report.earned), (64, 64, 64), "seed {seed}");
-        assert_eq!((report.cheats_caught, report.false_accusations), (1, 0), "seed {seed}");
-        assert_eq!(report.flags, Default::default(), "seed {seed}: in a quiet swarm of fifty no receipt is weak");
+        assert_eq!(
+            (report.slices_done, report.receipts, report.earned),
+            (64, 64, 64),
+            "seed {seed}"
+        );
+        assert_eq!(
+            (report.cheats_caught, report.false_accusations),
+            (1, 0),
+            "seed {seed}"
+        );
+        assert_eq!(
+            report.flags,
+            Default::default(),
+            "seed {seed}: in a quiet swarm of fifty no receipt is weak"
+        );
         // 16 auditors x 2 tiles of 512, for every slice that was committed, the cheat's included.
-        assert!((0.06..0.07).contains(&report.audit_share), "seed {seed}: {}", report.audit_share);
+        assert!(
+            (0.06..0.07).contains(&report.audit_share),
+            "seed {seed}: {}",
+            report.audit_share
+        );
     }
 }
 
@@ -27,7 +43,10 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another_one() {
     let scenario = one_job();
     let first = good_run("one_job.toml", &scenario, 7);
     assert_eq!(first, good_run("one_job.toml", &scenario, 7));
-    assert_ne!(first.trace_hash, good_run("one_job.toml", &scenario, 8).trace_hash);
+    assert_ne!(
+        first.trace_hash,
+        good_run("one_job.toml", &scenario, 8).trace_hash
+    );
 }
 
 /// Lost messages cost time and strength, never an honest peer's standing.
@@ -41,7 +60,11 @@ fn losses_accuse_nobody() {
     let mut lost = 0;
     for seed in 1..=5 {
         let report = good_run("(one_job.toml with losses)", &scenario, seed);
-        assert_eq!((report.slices_done, report.false_accusations), (16, 0), "seed {seed}");
+        assert_eq!(
+            (report.slices_done, report.false_accusations),
+            (16, 0),
+            "seed {seed}"
+        );
         lost += report.messages_lost;
     }
     assert!(lost > 100, "the network lost only {lost} messages");
@@ -49,15 +72,25 @@ fn losses_accuse_nobody() {
 
 #[test]
 fn real_signatures_tell_the_same_story_as_cheap_ones() {
-    let mut scenario = Scenario::load(&shipped("small_job.toml")).expect("the shipped scenario loads");
+    let mut scenario =
+        Scenario::load(&shipped("small_job.toml")).expect("the shipped scenario loads");
     let cheap = good_run("small_job.toml", &scenario, 1);
     scenario.signatures = Scheme::Ed25519;
     let real = good_run("(small_job.toml with ed25519)", &scenario, 1);
     let kinds = |report: &starling_sim::Report| -> Vec<_> {
         let polling = |name: &&str| name.starts_with("LeaseRe");
-        report.messages.iter().filter(|(name, _)| !polling(name)).map(|(name, tally)| (*name, tally.count)).collect()
+        report
+            .messages
+            .iter()
+            .filter(|(name, _)| !polling(name))
+            .map(|(name, tally)| (*name, tally.count))
+            .collect()
     };
-    assert_eq!(kinds(&cheap), kinds(&real), "the same messages, polling aside");
+    assert_eq!(
+        kinds(&cheap),
+        kinds(&real),
+        "the same messages, polling aside"
+    );
     assert_eq!(real.receipts, 1);
     assert!(real.messages["Receipt"].bytes <= config::RECEIPT_MAX as u64);
 }

@@ -12,13 +12,17 @@ use starling_sim::{Report, Scenario, run};
 use std::path::PathBuf;
 
 fn shipped(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("scenarios")
+        .join(name)
 }
 
 /// Runs `scenario`; a run that is not good panics with the command that repeats it.
 fn good_run(name: &str, scenario: &Scenario, seed: u64) -> Report {
     scenario.check().expect("the scenario is in range");
-    let report = run(scenario, seed, false).expect("virtual time moves").report;
+    let report = run(scenario, seed, false)
+        .expect("virtual time moves")
+        .report;
     assert!(
         report.is_good(),
         "repeat it with `starling-sim run {name} --seed {seed}` on\n{}\n{report:#?}",

@@ -34,10 +34,20 @@ fn swarm(roster: u32, cheats: u32, silent: u32) -> Report {
 #[test]
 fn honest_ones_are_weak_only_where_nobody_else_can_check() {
     // Alone with the requester: nobody can witness or audit, so the requester recomputes, and says so.
-    assert_eq!(swarm(1, 0, 0).flags, Flags { self_checked: SLICES, ..Flags::default() });
+    assert_eq!(
+        swarm(1, 0, 0).flags,
+        Flags {
+            self_checked: SLICES,
+            ..Flags::default()
+        }
+    );
     for roster in 2..=4 {
         let report = swarm(roster, 0, 0);
-        assert_eq!((report.receipts, report.earned), (SLICES, SLICES), "a roster of {roster}");
+        assert_eq!(
+            (report.receipts, report.earned),
+            (SLICES, SLICES),
+            "a roster of {roster}"
+        );
         assert_eq!(report.flags, Flags::default(), "a roster of {roster}");
     }
 }
@@ -46,13 +56,20 @@ fn honest_ones_are_weak_only_where_nobody_else_can_check() {
 fn a_silent_peer_weakens_receipts_and_stops_nobody() {
     // The only worker is silent: the requester computes everything itself, without receipts.
     let alone = swarm(1, 0, 1);
-    assert_eq!((alone.receipts, alone.tiles["own"]), (0, u64::from(SLICES) * 64));
+    assert_eq!(
+        (alone.receipts, alone.tiles["own"]),
+        (0, u64::from(SLICES) * 64)
+    );
     for roster in 2..=4 {
         let report = swarm(roster, 0, 1);
         assert_eq!(report.receipts, SLICES, "a roster of {roster}");
         // One of at most three witnesses is missing everywhere. Of two or three auditors, q = 2 must agree.
         let self_checked = if roster < 4 { SLICES } else { 0 };
-        let expected = Flags { weak: SLICES, self_checked, ..Flags::default() };
+        let expected = Flags {
+            weak: SLICES,
+            self_checked,
+            ..Flags::default()
+        };
         assert_eq!(report.flags, expected, "a roster of {roster}");
     }
 }
@@ -60,10 +77,17 @@ fn a_silent_peer_weakens_receipts_and_stops_nobody() {
 #[test]
 fn a_lying_peer_is_caught_and_earns_nothing() {
     let alone = swarm(1, 1, 0);
-    assert_eq!((alone.cheats_caught, alone.receipts, alone.tiles["own"]), (1, 0, u64::from(SLICES) * 64));
+    assert_eq!(
+        (alone.cheats_caught, alone.receipts, alone.tiles["own"]),
+        (1, 0, u64::from(SLICES) * 64)
+    );
     for roster in 2..=4 {
         let report = swarm(roster, 1, 0);
-        assert_eq!((report.cheats_caught, report.receipts, report.earned), (1, SLICES, SLICES), "a roster of {roster}");
+        assert_eq!(
+            (report.cheats_caught, report.receipts, report.earned),
+            (1, SLICES, SLICES),
+            "a roster of {roster}"
+        );
         assert!(report.re_leases["refuted"] >= 1, "a roster of {roster}");
     }
 }

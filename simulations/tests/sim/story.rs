@@ -15,7 +15,10 @@ before the message that depends on it leaves. Peers that have nothing to do ask 
 #[test]
 fn one_job_in_messages() {
     let scenario = Scenario::load(&shipped("small_job.toml")).expect("the shipped scenario loads");
-    let trace = run(&scenario, 1, true).expect("virtual time moves").trace.expect("the trace was asked for");
+    let trace = run(&scenario, 1, true)
+        .expect("virtual time moves")
+        .trace
+        .expect("the trace was asked for");
     insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!(format!("{PROLOGUE}\n\n{trace}"));
     });

@@ -71,8 +71,15 @@ pub struct Demo {
 impl Demo {
     pub(super) async fn run(self, context: &Context, interrupt: Interrupt) -> Outcome {
         if self.cheats + 1 >= self.peers && self.cheats > 0 {
-            let what = format!("{} peers with {} cheats leave nobody honest to compute", self.peers, self.cheats);
-            return Err(Failure::new(Exit::Usage, what, "ask for more --peers or fewer --cheats"));
+            let what = format!(
+                "{} peers with {} cheats leave nobody honest to compute",
+                self.peers, self.cheats
+            );
+            return Err(Failure::new(
+                Exit::Usage,
+                what,
+                "ask for more --peers or fewer --cheats",
+            ));
         }
         let dir = self.prepare_dir()?;
         let (lines, received) = mpsc::channel(1024);
@@ -101,10 +108,16 @@ impl Demo {
     /// An empty folder of our own: a demo's earlier results go, nothing else ever does.
     fn prepare_dir(&self) -> Result<PathBuf, Failure> {
         let dir = std::path::absolute(&self.dir).map_err(|e| Failure::of(format!("--dir: {e}")))?;
-        let used = dir.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+        let used = dir
+            .read_dir()
+            .is_ok_and(|mut entries| entries.next().is_some());
         if used && !dir.join(MARKER).exists() {
             let what = format!("{} holds other files", dir.display());
-            return Err(Failure::new(Exit::Usage, what, "choose a new folder with --dir"));
+            return Err(Failure::new(
+                Exit::Usage,
+                what,
+                "choose a new folder with --dir",
+            ));
         }
         let fail = |e| Failure::of(disk::DiskError::new("prepare", &dir, e));
         for old in ["peers", "receipts"].map(|name| dir.join(name)) {
@@ -118,7 +131,11 @@ impl Demo {
             }
         }
         std::fs::create_dir_all(dir.join("peers")).map_err(fail)?;
-        std::fs::write(dir.join(MARKER), "made by `starling demo`, which may empty this folder\n").map_err(fail)?;
+        std::fs::write(
+            dir.join(MARKER),
+            "made by `starling demo`, which may empty this folder\n",
+        )
+        .map_err(fail)?;
         Ok(dir)
     }
 }
@@ -154,9 +171,21 @@ impl Stage {
             let on_software = software && workers > 1 && i == 1;
             let lies = i >= workers - self.demo.cheats;
             let device = if on_software { "software" } else { "auto" };
-            let mut args: Vec<String> = ["up", "--events", "--exit-on-stdin-close", "--device", device].map(Into::into).into();
+            let mut args: Vec<String> = [
+                "up",
+                "--events",
+                "--exit-on-stdin-close",
+                "--device",
+                device,
+            ]
+            .map(Into::into)
+            .into();
             args.extend(lies.then(|| "--lies".into()));
-            args.extend(bootstrap.iter().flat_map(|b| ["--bootstrap".into(), b.clone()]));
+            args.extend(
+                bootstrap
+                    .iter()
+                    .flat_map(|b| ["--bootstrap".into(), b.clone()]),
+            );
             let index = self.spawn(&name, &home, &args)?;
             self.story.cast(index, &name, lies);
             if bootstrap.is_none() {
@@ -168,8 +197,17 @@ impl Stage {
         let mut args = self.render_args(&path("render.png"));
         let wait = START.as_secs().to_string();
         args.extend(["--events", "--device", "cpu", "--wait", &wait].map(Into::into));
-        args.extend(["--receipts".into(), path("receipts"), "--peers".into(), workers.to_string()]);
-        args.extend(bootstrap.iter().flat_map(|b| ["--bootstrap".into(), b.clone()]));
+        args.extend([
+            "--receipts".into(),
+            path("receipts"),
+            "--peers".into(),
+            workers.to_string(),
+        ]);
+        args.extend(
+            bootstrap
+                .iter()
+                .flat_map(|b| ["--bootstrap".into(), b.clone()]),
+        );
         let requester = self.spawn("requester", &home, &args)?;
         self.story.cast(requester, "requester", false);
         self.requester = Some(requester);
@@ -180,7 +218,19 @@ impl Stage {
     fn render_args(&self, output: &str) -> Vec<String> {
         let scene = self.demo.scene.display().to_string();
         let spp = self.demo.spp.to_string();
-        ["run", "render", &scene, "-o", output, "--size", &self.demo.size, "--spp", &spp].map(Into::into).into()
+        [
+            "run",
+            "render",
+            &scene,
+            "-o",
+            output,
+            "--size",
+            &self.demo.size,
+            "--spp",
+            &spp,
+        ]
+        .map(Into::into)
+        .into()
     }
 
     fn home(&self, name: &str, genesis: &starling_protocol::Genesis) -> Result<PathBuf, Failure> {
@@ -193,13 +243,18 @@ impl Stage {
     fn spawn(&mut self, name: &str, home: &Path, args: &[String]) -> Result<usize, Failure> {
         let index = self.children.len();
         let child = Child::spawn(index, home, args, self.lines.clone());
-        self.children.push(child.map_err(|e| Failure::of(format!("cannot start {name}: {e}")))?);
+        self.children
+            .push(child.map_err(|e| Failure::of(format!("cannot start {name}: {e}")))?);
         Ok(index)
     }
 
     /// The next line of any process. Lines that tell the story are told on the way.
     async fn next(&mut self) -> Result<Line, Failure> {
-        let line = self.received.recv().await.ok_or_else(|| Failure::of("all peers have stopped"))?;
+        let line = self
+            .received
+            .recv()
+            .await
+            .ok_or_else(|| Failure::of("all peers have stopped"))?;
         if let Line::Json { child, value } = &line {
             self.story.hear(*child, value);
         }
@@ -212,12 +267,17 @@ impl Stage {
         loop {
             let line = tokio::time::timeout_at(until, self.next()).await;
             match line.map_err(|_| self.died(index, "did not start in time"))?? {
-                Line::Json { child, value } if child == index && value["happening"] == "listening" => {
-                    if let Some(address) = value["address"].as_str().filter(|a| a.contains("/tcp/")) {
+                Line::Json { child, value }
+                    if child == index && value["happening"] == "listening" =>
+                {
+                    if let Some(address) = value["address"].as_str().filter(|a| a.contains("/tcp/"))
+                    {
                         return Ok(address.to_owned());
                     }
                 }
-                Line::End { child } if child == index => return Err(self.died(index, "stopped at once")),
+                Line::End { child } if child == index => {
+                    return Err(self.died(index, "stopped at once"));
+                }
                 Line::Json { .. } | Line::End { .. } => {}
             }
         }
@@ -225,7 +285,11 @@ impl Stage {
 
     fn died(&self, index: usize, what: &str) -> Failure {
         let log = self.children[index].log.display();
-        Failure::new(Exit::Error, format!("{} {what}", self.story.name(index)), format!("its log tells why: {log}"))
+        Failure::new(
+            Exit::Error,
+            format!("{} {what}", self.story.name(index)),
+            format!("its log tells why: {log}"),
+        )
     }
 
     /// Until the requester ends.
@@ -264,7 +328,8 @@ impl Stage {
     /// One process alone, on the CPU; then the verdict.
     async fn compare(&mut self, interrupt: &Interrupt) -> Outcome {
         let wall_s = self.story.job_s();
-        self.story.say("the same picture again, by one process on the CPU alone");
+        self.story
+            .say("the same picture again, by one process on the CPU alone");
         let home = self.dir.join("peers").join("alone");
         let local = self.dir.join("local.png");
         let mut args = self.render_args(&local.display().to_string());
@@ -309,8 +374,13 @@ impl Stage {
 
 /// The adapters of this machine; none if the drivers cannot even be asked.
 async fn adapters() -> Vec<DeviceInfo> {
-    let Ok(exe) = std::env::current_exe() else { return Vec::new() };
-    let command = RunnerCommand { exe, args: vec!["__runner".into()] };
+    let Ok(exe) = std::env::current_exe() else {
+        return Vec::new();
+    };
+    let command = RunnerCommand {
+        exe,
+        args: vec!["__runner".into()],
+    };
     let asked = tokio::task::spawn_blocking(move || command.adapters(ADAPTERS)).await;
     asked.ok().and_then(Result::ok).unwrap_or_default()
 }

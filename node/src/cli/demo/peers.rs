@@ -31,11 +31,23 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts this program with `args`; what it says arrives in `lines` under `index`.
-    pub(super) fn spawn(index: usize, home: &Path, args: &[String], lines: mpsc::Sender<Line>) -> io::Result<Self> {
+    pub(super) fn spawn(
+        index: usize,
+        home: &Path,
+        args: &[String],
+        lines: mpsc::Sender<Line>,
+    ) -> io::Result<Self> {
         let log = home.with_extension("log");
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(args).arg("--home").arg(home).kill_on_drop(true);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(std::fs::File::create(&log)?);
+        command
+            .args(args)
+            .arg("--home")
+            .arg(home)
+            .kill_on_drop(true);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(&log)?);
         // Ctrl-C is for the demo, which then tells its peers to leave.
         #[cfg(unix)]
         command.process_group(0);
@@ -46,7 +58,13 @@ impl Child {
                 let mut reader = BufReader::new(stdout).lines();
                 while let Ok(Some(text)) = reader.next_line().await {
                     if let Ok(value) = serde_json::from_str(&text)
-                        && lines.send(Line::Json { child: index, value }).await.is_err()
+                        && lines
+                            .send(Line::Json {
+                                child: index,
+                                value,
+                            })
+                            .await
+                            .is_err()
                     {
                         return;
                     }
@@ -54,7 +72,12 @@ impl Child {
                 let _ = lines.send(Line::End { child: index }).await;
             });
         }
-        Ok(Self { process, stdin, log, code: None })
+        Ok(Self {
+            process,
+            stdin,
+            log,
+            code: None,
+        })
     }
 
     /// Whether its end was seen.
@@ -66,7 +89,10 @@ impl Child {
     pub(super) async fn exit_code(&mut self) -> Option<i32> {
         if self.code.is_none() {
             let waited = tokio::time::timeout(Duration::from_secs(5), self.process.wait()).await;
-            self.code = waited.ok().and_then(Result::ok).map(|status| status.code().unwrap_or(-1));
+            self.code = waited
+                .ok()
+                .and_then(Result::ok)
+                .map(|status| status.code().unwrap_or(-1));
         }
         self.code
     }

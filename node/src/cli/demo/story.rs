@@ -62,11 +62,17 @@ impl Story {
     /// A process joins the cast; they come in the order of their indices.
     pub(super) fn cast(&mut self, index: usize, name: &str, lies: bool) {
         self.actors.resize_with(index + 1, Actor::default);
-        self.actors[index] = Actor { name: name.to_owned(), lies, ..Actor::default() };
+        self.actors[index] = Actor {
+            name: name.to_owned(),
+            lies,
+            ..Actor::default()
+        };
     }
 
     pub(super) fn name(&self, index: usize) -> String {
-        self.actors.get(index).map_or_else(|| "a peer".into(), |a| a.name.clone())
+        self.actors
+            .get(index)
+            .map_or_else(|| "a peer".into(), |a| a.name.clone())
     }
 
     /// A line that stays.
@@ -79,7 +85,10 @@ impl Story {
 
     fn named(&self, key: &Value) -> String {
         let key = key.as_str().unwrap_or_default();
-        self.keys.get(key).map_or_else(|| key.chars().take(8).collect(), |i| self.actors[*i].name.clone())
+        self.keys.get(key).map_or_else(
+            || key.chars().take(8).collect(),
+            |i| self.actors[*i].name.clone(),
+        )
     }
 
     fn actor(&mut self, key: &Value) -> Option<&mut Actor> {
@@ -104,12 +113,21 @@ impl Story {
     }
 
     fn on_started(&mut self, index: usize, value: &Value) {
-        let Some(actor) = self.actors.get_mut(index) else { return };
+        let Some(actor) = self.actors.get_mut(index) else {
+            return;
+        };
         if let Some(key) = value["peer"].as_str() {
             self.keys.insert(key.to_owned(), index);
         }
-        actor.device = value["device"]["name"].as_str().unwrap_or("asks for the picture").to_owned();
-        let lies = if actor.lies { ", fakes all its work" } else { "" };
+        actor.device = value["device"]["name"]
+            .as_str()
+            .unwrap_or("asks for the picture")
+            .to_owned();
+        let lies = if actor.lies {
+            ", fakes all its work"
+        } else {
+            ""
+        };
         let line = format!("{:<10} {}{lies}", actor.name, actor.device);
         self.say(line);
     }
@@ -122,13 +140,20 @@ impl Story {
                 self.slices = value["slices"].as_u64().unwrap_or(0);
                 self.tiles = value["tiles"].as_u64().unwrap_or(0);
                 let roster = value["roster"].as_u64().unwrap_or(0);
-                self.say(format!("submitted  {} slices, {} tiles, {roster} peers in the roster", self.slices, self.tiles));
+                self.say(format!(
+                    "submitted  {} slices, {} tiles, {roster} peers in the roster",
+                    self.slices, self.tiles
+                ));
                 self.start_bar();
             }
             "leased" => {
                 let since = ms(value).saturating_sub(self.submitted_ms);
                 self.first_slice_ms.get_or_insert(since);
-                self.tell(&format!("{} computes slice {}", self.named(&value["worker"]), value["slice"]));
+                self.tell(&format!(
+                    "{} computes slice {}",
+                    self.named(&value["worker"]),
+                    value["slice"]
+                ));
             }
             "auditing" => {
                 let auditors = value["auditors"].as_array().cloned().unwrap_or_default();
@@ -138,7 +163,11 @@ impl Story {
                         actor.audits += 1;
                     }
                 }
-                self.tell(&format!("slice {} audited by {}", value["slice"], names.join(", ")));
+                self.tell(&format!(
+                    "slice {} audited by {}",
+                    value["slice"],
+                    names.join(", ")
+                ));
             }
             "slice_done" => {
                 self.done += 1;
@@ -168,7 +197,9 @@ impl Story {
         let line = format!("caught     {who} in slice {}: {how}", value["slice"]);
         let entry = json!({ "peer": who, "slice": value["slice"], "how": how });
         // It may have had several slices under audit; the first one excludes it.
-        let fresh = self.actor(&value["worker"]).is_some_and(|actor| actor.caught.replace(how).is_none());
+        let fresh = self
+            .actor(&value["worker"])
+            .is_some_and(|actor| actor.caught.replace(how).is_none());
         if fresh {
             self.say(line);
             self.caught.push(entry);
@@ -179,8 +210,10 @@ impl Story {
         if !self.console.terminal || self.console.quiet {
             return;
         }
-        let bar = ProgressBar::with_draw_target(Some(self.slices), ProgressDrawTarget::stderr_with_hz(8));
-        let template = "{bar:32.cyan/blue} {pos}/{len} slices, {elapsed} gone, {eta} left\n{wide_msg}";
+        let bar =
+            ProgressBar::with_draw_target(Some(self.slices), ProgressDrawTarget::stderr_with_hz(8));
+        let template =
+            "{bar:32.cyan/blue} {pos}/{len} slices, {elapsed} gone, {eta} left\n{wide_msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }
@@ -208,12 +241,19 @@ impl Story {
 
     /// Honest peers that were blamed, by a verdict or by a false accusation that was believed.
     fn wronged(&self) -> usize {
-        self.actors.iter().filter(|a| !a.lies && a.caught.is_some()).count()
+        self.actors
+            .iter()
+            .filter(|a| !a.lies && a.caught.is_some())
+            .count()
     }
 
     /// The summary, and how the demo ends.
     pub(super) fn conclude(&self, numbers: Value, equal: bool, cheats: usize) -> Exit {
-        let caught = self.actors.iter().filter(|a| a.lies && a.caught.is_some()).count();
+        let caught = self
+            .actors
+            .iter()
+            .filter(|a| a.lies && a.caught.is_some())
+            .count();
         let total = |f: fn(&Actor) -> u64| self.actors.iter().map(f).sum::<u64>();
         let audit_share = total(|a| a.audit_us) as f64 / total(|a| a.work_us).max(1) as f64;
         let false_accusations = self.false_accusations + self.wronged();
@@ -242,10 +282,23 @@ impl Story {
 
     fn table(&self, all: &Value, equal: bool) {
         let say = |line: String| self.console.data(line);
-        for actor in self.actors.iter().filter(|a| !matches!(a.name.as_str(), "alone" | "requester")) {
-            let caught = actor.caught.as_ref().map_or(String::new(), |how| format!(", caught: {how}"));
-            let (slices, audits) = (text::count(actor.slices as usize, "slice"), text::count(actor.audits as usize, "audit"));
-            say(format!("{:<10} {slices:>9}, {audits:>10}   {}{caught}", actor.name, actor.device));
+        for actor in self
+            .actors
+            .iter()
+            .filter(|a| !matches!(a.name.as_str(), "alone" | "requester"))
+        {
+            let caught = actor
+                .caught
+                .as_ref()
+                .map_or(String::new(), |how| format!(", caught: {how}"));
+            let (slices, audits) = (
+                text::count(actor.slices as usize, "slice"),
+                text::count(actor.audits as usize, "audit"),
+            );
+            say(format!(
+                "{:<10} {slices:>9}, {audits:>10}   {}{caught}",
+                actor.name, actor.device
+            ));
         }
         let seconds = |field: &str| all[field].as_f64().unwrap_or(0.0);
         say(format!(
@@ -255,8 +308,18 @@ impl Story {
             all["first_slice_ms"],
             100.0 * seconds("audit_share"),
         ));
-        say(format!("receipts   {} valid, {} invalid", all["receipts"], all["receipts_invalid"]));
-        let same = if equal { "equal, byte for byte, to the local run" } else { "NOT equal to the local run" };
-        say(format!("picture    {} ({same})", all["output"].as_str().unwrap_or_default()));
+        say(format!(
+            "receipts   {} valid, {} invalid",
+            all["receipts"], all["receipts_invalid"]
+        ));
+        let same = if equal {
+            "equal, byte for byte, to the local run"
+        } else {
+            "NOT equal to the local run"
+        };
+        say(format!(
+            "picture    {} ({same})",
+            all["output"].as_str().unwrap_or_default()
+        ));
     }
 }

@@ -55,7 +55,17 @@ impl Account {
         file.save(&jobs)?;
         let genesis = genesis.clone();
         let (blobs, receipts) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { file, record, blobs, receipts, genesis, jobs, each_in, submitted, saved: Instant::now() })
+        Ok(Self {
+            file,
+            record,
+            blobs,
+            receipts,
+            genesis,
+            jobs,
+            each_in,
+            submitted,
+            saved: Instant::now(),
+        })
     }
 
     /// Which job.
@@ -96,20 +106,33 @@ impl Account {
     pub(super) fn keep(&mut self, slice: u32, receipt: &Receipt) -> Result<(), Failure> {
         let verified = receipt
             .verify(&self.record, &self.genesis.swarm_id(), &Ed25519Verifier)
-            .map_err(|e| Failure::of(format!("the receipt of slice {slice} does not verify: {e}")))?;
+            .map_err(|e| {
+                Failure::of(format!("the receipt of slice {slice} does not verify: {e}"))
+            })?;
         if let Some(of) = self.file.slices.get_mut(slice as usize) {
             of.receipt = Some(verified.lease);
-            of.flags = flags(&verified.flags).iter().map(|&f| f.to_owned()).collect();
+            of.flags = flags(&verified.flags)
+                .iter()
+                .map(|&f| f.to_owned())
+                .collect();
         }
         if let Some(dir) = &self.each_in {
-            write_atomically(&dir.join(format!("{slice}.popw")), &self.bundle(vec![receipt.clone()]))?;
+            write_atomically(
+                &dir.join(format!("{slice}.popw")),
+                &self.bundle(vec![receipt.clone()]),
+            )?;
         }
         self.receipts.insert(slice, receipt.clone());
         Ok(())
     }
 
     fn bundle(&self, receipts: Vec<Receipt>) -> Vec<u8> {
-        Bundle { genesis: self.genesis.clone(), record: self.record.clone(), receipts }.to_bytes()
+        Bundle {
+            genesis: self.genesis.clone(),
+            record: self.record.clone(),
+            receipts,
+        }
+        .to_bytes()
     }
 
     /// Writes the account down, unless that was done a moment ago.
@@ -136,8 +159,17 @@ impl Account {
         let receipts: Vec<_> = self.receipts.values().cloned().collect();
         // At least one file, so that the record is kept as well.
         for n in 0..receipts.len().div_ceil(BUNDLE_RECEIPTS).max(1) {
-            let some = receipts.iter().skip(n * BUNDLE_RECEIPTS).take(BUNDLE_RECEIPTS).cloned().collect();
-            let name = if n == 0 { "bundle.popw".to_owned() } else { format!("bundle-{}.popw", n + 1) };
+            let some = receipts
+                .iter()
+                .skip(n * BUNDLE_RECEIPTS)
+                .take(BUNDLE_RECEIPTS)
+                .cloned()
+                .collect();
+            let name = if n == 0 {
+                "bundle.popw".to_owned()
+            } else {
+                format!("bundle-{}.popw", n + 1)
+            };
             write_atomically(&self.dir().join(name), &self.bundle(some))?;
         }
         Ok(())
@@ -150,10 +182,20 @@ impl Account {
     /// What the progress bar shows.
     pub(super) fn view(&self) -> View {
         let slices = &self.file.slices;
-        let workers = slices.iter().filter(|s| s.state == SliceState::Leased).filter_map(|s| s.worker.as_ref());
-        let auditors = slices.iter().filter(|s| s.state == SliceState::Auditing).flat_map(|s| &s.auditors);
+        let workers = slices
+            .iter()
+            .filter(|s| s.state == SliceState::Leased)
+            .filter_map(|s| s.worker.as_ref());
+        let auditors = slices
+            .iter()
+            .filter(|s| s.state == SliceState::Auditing)
+            .flat_map(|s| &s.auditors);
         let who = [("computing", names(workers)), ("auditing", names(auditors))];
-        let who: Vec<_> = who.iter().filter(|(_, n)| !n.is_empty()).map(|(does, n)| format!("{does}: {n}")).collect();
+        let who: Vec<_> = who
+            .iter()
+            .filter(|(_, n)| !n.is_empty())
+            .map(|(does, n)| format!("{does}: {n}"))
+            .collect();
         View {
             tiles: self.file.tiles_done(),
             slices: Some((self.file.done().count(), slices.len())),
@@ -191,10 +233,17 @@ impl Account {
     /// A finished job in lines for people.
     pub(super) fn summary(&self) -> Vec<String> {
         let file = &self.file;
-        let (slices, receipts) = (text::count(file.slices.len(), "slice"), text::count(file.receipts(), "receipt"));
+        let (slices, receipts) = (
+            text::count(file.slices.len(), "slice"),
+            text::count(file.receipts(), "receipt"),
+        );
         let mut lines = vec![format!("{slices} and {receipts} in {:.1} s", file.wall_s)];
         lines.extend(file.shares().iter().map(|share| {
-            let me = if share.peer == file.requester { " (this requester)" } else { "" };
+            let me = if share.peer == file.requester {
+                " (this requester)"
+            } else {
+                ""
+            };
             format!(
                 "  {}{me}: computed {} in {}, audited {}",
                 share.peer.short(),

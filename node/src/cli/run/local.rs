@@ -27,7 +27,10 @@ pub(super) async fn run(
     let signal = interrupt.clone();
     let work = tokio::task::spawn_blocking(move || {
         let mut picture = picture;
-        let prepared = picture.spec.prepare().map_err(|e| super::refused(e.into()))?;
+        let prepared = picture
+            .spec
+            .prepare()
+            .map_err(|e| super::refused(e.into()))?;
         let shape = picture.shape;
         let mut progress = Progress::new(&console, shape.tiles, picture.samples_per_tile);
         for first in (0..shape.tiles).step_by(PORTION as usize) {
@@ -36,11 +39,21 @@ pub(super) async fn run(
             }
             if limit.is_some_and(|limit| start.elapsed().as_secs_f64() > limit) {
                 let what = format!("not finished after {} s", limit.unwrap_or_default());
-                return Err(Failure::new(Exit::Timeout, what, "allow more with --timeout, or ask for fewer samples"));
+                return Err(Failure::new(
+                    Exit::Timeout,
+                    what,
+                    "allow more with --timeout, or ask for fewer samples",
+                ));
             }
             let tiles: Vec<u32> = (first..(first + PORTION).min(shape.tiles)).collect();
-            picture.add_tiles(first, &prepared.run(&tiles)).map_err(super::refused)?;
-            progress.show(&View { tiles: first + tiles.len() as u32, slices: None, who: "this process".into() });
+            picture
+                .add_tiles(first, &prepared.run(&tiles))
+                .map_err(super::refused)?;
+            progress.show(&View {
+                tiles: first + tiles.len() as u32,
+                slices: None,
+                who: "this process".into(),
+            });
         }
         progress.finish();
         outputs.write(&picture)?;

@@ -11,7 +11,6 @@ mod requester;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use libp2p::Multiaddr;
 use starling_kernels::fractal::{self, ONE, Set};
 use starling_kernels::render::scene::{self, Camera};
 use starling_kernels::render::{RenderParams, Scene};
@@ -21,6 +20,7 @@ use super::exit::{Exit, Failure, Outcome};
 use super::interrupt::Interrupt;
 use super::node_options::{self, DeviceArgs};
 use super::place::write_atomically;
+use crate::net::Multiaddr;
 use crate::picture::{self, Picture, PictureError};
 
 /// Compute with the swarm.
@@ -128,12 +128,25 @@ type Make = Box<dyn FnOnce() -> Result<Picture, Failure> + Send>;
 impl What {
     fn split(self) -> (How, Option<PathBuf>, Make) {
         match self {
-            Self::Render(Render { scene, exr, size, spp, camera, how }) => {
-                (how, exr, Box::new(move || render_picture(&scene, size, spp, camera)))
-            }
+            Self::Render(Render {
+                scene,
+                exr,
+                size,
+                spp,
+                camera,
+                how,
+            }) => (
+                how,
+                exr,
+                Box::new(move || render_picture(&scene, size, spp, camera)),
+            ),
             Self::Fractal(fractal) => {
                 let params = fractal.params();
-                (fractal.how, None, Box::new(move || params.and_then(Picture::fractal).map_err(refused)))
+                (
+                    fractal.how,
+                    None,
+                    Box::new(move || params.and_then(Picture::fractal).map_err(refused)),
+                )
             }
         }
     }
@@ -148,7 +161,10 @@ struct Outputs {
 impl Run {
     pub(super) async fn run(self, context: &Context, interrupt: Interrupt) -> Outcome {
         let (how, exr, make) = self.what.split();
-        let outputs = Outputs { png: how.output.clone(), exr };
+        let outputs = Outputs {
+            png: how.output.clone(),
+            exr,
+        };
         outputs.check()?;
         // Large scenes take seconds to load; Ctrl-C does not wait for them.
         let picture = tokio::select! {
@@ -163,16 +179,31 @@ impl Run {
     }
 }
 
-fn render_picture(file: &Path, size: (u32, u32), spp: u32, camera: Option<[f64; 7]>) -> Result<Picture, Failure> {
-    let scene: Scene =
-        if file == Path::new("bundled") { scene::bundled() } else { scene::load(file).map_err(Failure::of)? };
+fn render_picture(
+    file: &Path,
+    size: (u32, u32),
+    spp: u32,
+    camera: Option<[f64; 7]>,
+) -> Result<Picture, Failure> {
+    let scene: Scene = if file == Path::new("bundled") {
+        scene::bundled()
+    } else {
+        scene::load(file).map_err(Failure::of)?
+    };
     let (passes, spp_per_pass) = picture::passes(size.0, size.1, spp).map_err(refused)?;
     let camera = camera.map(|c| {
         let [ex, ey, ez, tx, ty, tz, fov] = c.map(|v| v as f32);
         Camera::pinhole([ex, ey, ez], [tx, ty, tz], fov)
     });
     let (width, height) = size;
-    let params = RenderParams { width, height, passes, spp_per_pass, camera, ..RenderParams::bundled() };
+    let params = RenderParams {
+        width,
+        height,
+        passes,
+        spp_per_pass,
+        camera,
+        ..RenderParams::bundled()
+    };
     Picture::render(&scene, params).map_err(refused)
 }
 
@@ -181,7 +212,10 @@ impl Fractal {
         let (width, height) = self.size;
         let mut params = fractal::Params::mandelbrot(width, height, self.iterations);
         if let Some([x, y]) = self.julia {
-            params.set = Set::Julia { x: fixed(x)?, y: fixed(y)? };
+            params.set = Set::Julia {
+                x: fixed(x)?,
+                y: fixed(y)?,
+            };
             params.centre = [0, 0];
             // Julia sets fill the disc of radius 2, the Mandelbrot set less.
             params.step = params.step.saturating_add(params.step / 3);
@@ -229,14 +263,26 @@ impl Outputs {
                 Some(folder) if !folder.as_os_str().is_empty() => folder,
                 _ => Path::new("."),
             };
-            let fail = |why: String| Failure::new(Exit::Error, why, "name a file in a folder that you can write to");
+            let fail = |why: String| {
+                Failure::new(
+                    Exit::Error,
+                    why,
+                    "name a file in a folder that you can write to",
+                )
+            };
             if file.is_dir() || file.file_name().is_none() {
                 return Err(fail(format!("{} is a folder", file.display())));
             }
             tempfile::Builder::new()
                 .prefix(".starling-")
                 .tempfile_in(folder)
-                .map_err(|e| fail(format!("cannot write to {}: {}", folder.display(), e.kind())))?;
+                .map_err(|e| {
+                    fail(format!(
+                        "cannot write to {}: {}",
+                        folder.display(),
+                        e.kind()
+                    ))
+                })?;
         }
         Ok(())
     }
@@ -252,13 +298,21 @@ impl Outputs {
 
 /// Parses `640x360`.
 fn size(text: &str) -> Result<(u32, u32), String> {
-    let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
-    parsed.filter(|&(w, h)| w > 0 && h > 0).ok_or_else(|| "write width x height, like 640x360".to_owned())
+    let parsed = text
+        .split_once('x')
+        .and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    parsed
+        .filter(|&(w, h)| w > 0 && h > 0)
+        .ok_or_else(|| "write width x height, like 640x360".to_owned())
 }
 
 /// Parses `N` numbers separated by commas.
 fn numbers<const N: usize>(text: &str) -> Result<[f64; N], String> {
     let values: Result<Vec<f64>, _> = text.split(',').map(|n| n.trim().parse()).collect();
-    let values = values.ok().filter(|v| v.iter().all(|n: &f64| n.is_finite()));
-    values.and_then(|v| v.try_into().ok()).ok_or_else(|| format!("write {N} numbers separated by commas"))
+    let values = values
+        .ok()
+        .filter(|v| v.iter().all(|n: &f64| n.is_finite()));
+    values
+        .and_then(|v| v.try_into().ok())
+        .ok_or_else(|| format!("write {N} numbers separated by commas"))
 }

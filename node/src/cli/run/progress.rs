@@ -34,7 +34,10 @@ impl Progress {
     /// Starts the clock.
     pub fn new(console: &Console, tiles: u32, samples_per_tile: u64) -> Self {
         let bar = (console.terminal && !console.quiet).then(|| {
-            let bar = ProgressBar::with_draw_target(Some(u64::from(tiles)), ProgressDrawTarget::stderr_with_hz(8));
+            let bar = ProgressBar::with_draw_target(
+                Some(u64::from(tiles)),
+                ProgressDrawTarget::stderr_with_hz(8),
+            );
             let template = if console.colour {
                 "{bar:32.cyan/blue} {pos}/{len} tiles, {prefix}\n{wide_msg:.dim}"
             } else {
@@ -45,7 +48,14 @@ impl Progress {
             }
             bar
         });
-        Self { console: *console, bar, tiles, samples_per_tile, start: Instant::now(), shown: None }
+        Self {
+            console: *console,
+            bar,
+            tiles,
+            samples_per_tile,
+            start: Instant::now(),
+            shown: None,
+        }
     }
 
     /// Shows the present state, unless it was shown a moment ago.
@@ -56,10 +66,15 @@ impl Progress {
             0 => String::new(),
             done => {
                 let seconds = f64::from(self.tiles.saturating_sub(done)) / rate;
-                format!(", {} left", text::duration(Duration::from_secs_f64(seconds.min(1e9))))
+                format!(
+                    ", {} left",
+                    text::duration(Duration::from_secs_f64(seconds.min(1e9)))
+                )
             }
         };
-        let slices = view.slices.map_or(String::new(), |(done, all)| format!("{done}/{all} slices, "));
+        let slices = view.slices.map_or(String::new(), |(done, all)| {
+            format!("{done}/{all} slices, ")
+        });
         let prefix = format!("{slices}{samples} samples/s{left}");
         if let Some(bar) = &self.bar {
             bar.set_position(u64::from(view.tiles));
@@ -73,8 +88,15 @@ impl Progress {
         };
         if news {
             self.shown = Some((Instant::now(), view.tiles));
-            let who = if view.who.is_empty() { String::new() } else { format!("; {}", view.who) };
-            self.console.note(format!("{}/{} tiles, {prefix}{who}", view.tiles, self.tiles));
+            let who = if view.who.is_empty() {
+                String::new()
+            } else {
+                format!("; {}", view.who)
+            };
+            self.console.note(format!(
+                "{}/{} tiles, {prefix}{who}",
+                view.tiles, self.tiles
+            ));
         }
     }
 

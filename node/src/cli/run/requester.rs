@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::account::Account;
 use super::progress::Progress;
 use super::{How, Outputs};
+use crate::blobs::BlobStore;
 use crate::cli::Context;
 use crate::cli::console::Console;
 use crate::cli::exit::{Exit, Failure, Outcome};
@@ -68,9 +69,10 @@ pub(super) async fn run(
         started = Node::start(options) => started.map_err(not_started)?,
         _ = interrupt.signalled() => return Ok(Exit::Interrupted),
     };
+    // A run that was killed may have left some.
+    sweep(node.blobs()).await;
     if how.events {
-        let line =
-            json!({ "happening": "started", "peer": node.key(), "swarm": node.swarm(), "pid": std::process::id() });
+        let line = json!({ "happening": "started", "peer": node.key(), "swarm": node.swarm(), "pid": std::process::id() });
         context.console.json(&stamped(line, start));
     }
     let mut requester = Requester {
@@ -126,7 +128,9 @@ impl Requester {
             early => return Ok(early),
         }
         let swarm = self.genesis.name.clone();
-        self.console.note(format!("the job's inputs and parameters are visible to the peers of swarm {swarm:?}"));
+        self.console.note(format!(
+            "the job's inputs and parameters are visible to the peers of swarm {swarm:?}"
+        ));
         self.submit().await?;
         self.follow().await
     }
@@ -159,13 +163,17 @@ impl Requester {
             Happening::Core(event) => Ok(Ok(Next::Event(event))),
             Happening::DialFailed { address, reason } => {
                 // It is dialled again and again; a person is told once.
-                if !self.unreachable.contains(&address) && self.unreachable.len() < UNREACHABLE_MAX {
-                    self.console.note(format!("cannot reach {address}: {reason}"));
+                if !self.unreachable.contains(&address) && self.unreachable.len() < UNREACHABLE_MAX
+                {
+                    self.console
+                        .note(format!("cannot reach {address}: {reason}"));
                     self.unreachable.push(address);
                 }
                 Ok(Ok(Next::Tick))
             }
-            Happening::Failed { reason } => Err(Failure::of(reason).or_fix("run `starling doctor`")),
+            Happening::Failed { reason } => {
+                Err(Failure::of(reason).or_fix("run `starling doctor`"))
+            }
             Happening::Listening { .. } => Ok(Ok(Next::Tick)),
         }
     }
@@ -189,9 +197,14 @@ impl Requester {
             if offering != known {
                 (known, changed) = (offering, Instant::now());
             }
-            let settled = how.peers.is_some() || changed.elapsed() >= SETTLE || Instant::now() >= until;
+            let settled =
+                how.peers.is_some() || changed.elapsed() >= SETTLE || Instant::now() >= until;
             if known >= least && settled {
-                self.console.note(format!("{} offered by {}", self.picture.class, text::count(known, "peer")));
+                self.console.note(format!(
+                    "{} offered by {}",
+                    self.picture.class,
+                    text::count(known, "peer")
+                ));
                 return Ok(Exit::Ok);
             }
             if Instant::now() >= until {
@@ -208,7 +221,8 @@ impl Requester {
             }
             if !told && began.elapsed() > SETTLE * 2 {
                 told = true;
-                self.console.note(format!("waiting for {}", text::count(least, "peer")));
+                self.console
+                    .note(format!("waiting for {}", text::count(least, "peer")));
             }
         }
     }
@@ -219,11 +233,18 @@ impl Requester {
         for input in &self.picture.spec.inputs {
             let (blobs, bytes) = (self.node.blobs().clone(), input.clone());
             let put = tokio::task::spawn_blocking(move || blobs.put(&bytes)).await;
-            let id = put.map_err(|e| Failure::of(format!("storing failed: {e}")))?.map_err(Failure::of)?;
-            inputs.push(BlobRef { id: id.into(), len: input.len() as u64 });
+            let id = put
+                .map_err(|e| Failure::of(format!("storing failed: {e}")))?
+                .map_err(Failure::of)?;
+            inputs.push(BlobRef {
+                id: id.into(),
+                len: input.len() as u64,
+            });
         }
         let shape = self.picture.shape;
-        let deadline = self.deadline.map(|at| at.saturating_duration_since(Instant::now()).as_secs() + 1);
+        let deadline = self
+            .deadline
+            .map(|at| at.saturating_duration_since(Instant::now()).as_secs() + 1);
         let submission = Submission {
             kernel: self.picture.spec.kernel.0.into(),
             class: self.picture.class.to_owned(),
@@ -272,7 +293,12 @@ impl Requester {
         match event {
             Event::SubmitRefused { reason } => return Err(ended(reason)),
             Event::Submitted { job, .. } => self.begin(job, submitted).await?,
-            Event::SliceDone { slice, blob, ref receipt, .. } => {
+            Event::SliceDone {
+                slice,
+                blob,
+                ref receipt,
+                ..
+            } => {
                 self.note(&event).await?;
                 self.add(slice, blob).await?;
                 if let (Some(job), Some(receipt)) = (&mut self.job, receipt) {
@@ -287,16 +313,36 @@ impl Requester {
                 self.note(&event).await?;
                 return Err(ended(reason));
             }
-            Event::CheatCaught { worker, slice, by, reason, .. } => {
+            Event::CheatCaught {
+                worker,
+                slice,
+                by,
+                reason,
+                ..
+            } => {
                 let by = by.map_or(String::new(), |by| format!(", found by {}", by.short()));
-                self.say(format!("cheat caught: {} in slice {slice}: {reason}{by}", worker.short()));
+                self.say(format!(
+                    "cheat caught: {} in slice {slice}: {reason}{by}",
+                    worker.short()
+                ));
                 self.note(&event).await?;
             }
-            Event::SliceReopened { slice, worker, reason, .. } => {
-                self.say(format!("slice {slice} is open again: {} ({reason})", worker.short()));
+            Event::SliceReopened {
+                slice,
+                worker,
+                reason,
+                ..
+            } => {
+                self.say(format!(
+                    "slice {slice} is open again: {} ({reason})",
+                    worker.short()
+                ));
                 self.note(&event).await?;
             }
-            Event::Leased { .. } | Event::Committed { .. } | Event::Auditing { .. } | Event::FalseAccusation { .. } => {
+            Event::Leased { .. }
+            | Event::Committed { .. }
+            | Event::Auditing { .. }
+            | Event::FalseAccusation { .. } => {
                 self.note(&event).await?;
             }
             // Peers come and go; and this peer works for nobody.
@@ -310,19 +356,34 @@ impl Requester {
     }
 
     async fn begin(&mut self, id: JobId, submitted: Instant) -> Result<(), Failure> {
-        let bundle = self.node.bundle(id).await.ok_or_else(|| ended(Reason::UnknownJob))?;
-        let file = JobFile::new(id, self.picture.class, &self.outputs.png, &bundle.record.manifest.body);
+        let bundle = self
+            .node
+            .bundle(id)
+            .await
+            .ok_or_else(|| ended(Reason::UnknownJob))?;
+        let file = JobFile::new(
+            id,
+            self.picture.class,
+            &self.outputs.png,
+            &bundle.record.manifest.body,
+        );
         let (jobs, each_in) = (self.place.jobs(), self.receipts.clone());
         let account = Account::open(file, bundle.record, &self.genesis, jobs, each_in, submitted)?;
         self.console.note(account.title());
-        self.progress = Some(Progress::new(&self.console, account.file.tiles, self.picture.samples_per_tile));
+        self.progress = Some(Progress::new(
+            &self.console,
+            account.file.tiles,
+            self.picture.samples_per_tile,
+        ));
         self.job = Some(account);
         Ok(())
     }
 
     /// Takes note of an event; starts the picture afresh if a slice in it turned out to be false.
     async fn note(&mut self, event: &Event) -> Result<(), Failure> {
-        let Some(job) = &mut self.job else { return Ok(()) };
+        let Some(job) = &mut self.job else {
+            return Ok(());
+        };
         if job.note(event) {
             let sound = job.blobs.clone();
             self.picture.clear();
@@ -346,9 +407,14 @@ impl Requester {
         let first = job.record.manifest.body.tiles_of(slice).start;
         let blobs = self.node.blobs().clone();
         let read = tokio::task::spawn_blocking(move || blobs.get(blob.as_bytes())).await;
-        let bytes = read.map_err(|e| Failure::of(format!("reading failed: {e}")))?.map_err(Failure::of)?;
-        let bytes = bytes.ok_or_else(|| Failure::of(format!("slice {slice} is not in the blob store")))?;
-        self.picture.add_tiles(first, &bytes).map_err(super::refused)
+        let bytes = read
+            .map_err(|e| Failure::of(format!("reading failed: {e}")))?
+            .map_err(Failure::of)?;
+        let bytes =
+            bytes.ok_or_else(|| Failure::of(format!("slice {slice} is not in the blob store")))?;
+        self.picture
+            .add_tiles(first, &bytes)
+            .map_err(super::refused)
     }
 
     /// All slices are here.
@@ -372,18 +438,41 @@ impl Requester {
             self.node.cancel(job.id()).await;
         }
         let rest = drain(self.happenings);
+        sweep(self.node.blobs()).await;
         let usage = leave(self.node).await;
         rest.abort();
         match (&self.job, &outcome) {
-            (Some(job), Ok(Exit::Ok)) => report(&self.console, self.events, self.start, job, &self.outputs.png),
+            (Some(job), Ok(Exit::Ok)) => report(
+                &self.console,
+                self.events,
+                self.start,
+                job,
+                &self.outputs.png,
+            ),
             (Some(job), _) => self.console.note(job.partly()),
-            (None, Ok(Exit::Interrupted)) => self.console.note("interrupted before anything was submitted"),
+            (None, Ok(Exit::Interrupted)) => self
+                .console
+                .note("interrupted before anything was submitted"),
             (None, _) => {}
         }
         if self.events {
             self.console.json(&usage_line(usage, self.start));
         }
         outcome.and_then(|exit| saved.map(|()| exit))
+    }
+}
+
+/// Empties the requester's store: outputs are in the picture, and no job outlives its `run`.
+async fn sweep(blobs: &BlobStore) {
+    let blobs = blobs.clone();
+    let removed = tokio::task::spawn_blocking(move || {
+        blobs
+            .list()
+            .iter()
+            .try_for_each(|(hash, _)| blobs.remove(hash).map(drop))
+    });
+    if let Ok(Err(error)) = removed.await {
+        tracing::warn!(%error, "old outputs could not be removed");
     }
 }
 
