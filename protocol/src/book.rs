@@ -48,7 +48,7 @@ impl Book {
         let ahead_s = manifest.deadline_s.saturating_sub(ctx.unix_s());
         let job = record.id(&ctx.swarm);
         if !concerns_me
-            || !(1..=config::DEADLINE_MAX_S).contains(&ahead_s)
+            || !ctx.genesis.limits.admit(manifest, &record.roster, ahead_s)
             || self.jobs.contains_key(&job)
             || !self.has_room(&manifest.requester)
             || record.check(&ctx.swarm, ctx.signer.verifier()).is_err()

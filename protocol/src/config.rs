@@ -39,7 +39,7 @@ pub const SLICE_TILES_MIN: u32 = 64;
 /// Slices in a job.
 pub const SLICES_MAX: u32 = 65_536;
 /// A job's deadline lies at most this far ahead, seconds: 30 days.
-pub const DEADLINE_MAX_S: u64 = 30 * 24 * 60 * 60;
+pub const DEADLINE_MAX_S: u32 = 30 * 24 * 60 * 60;
 /// Input blobs of a job.
 pub const INPUTS_MAX: usize = 16;
 /// Bytes of one input blob: what kernels take.

@@ -2,6 +2,7 @@
 //! and stands in every protocol name and under every signature, so two swarms can never mix.
 
 use crate::hash::{Hash, SwarmId};
+use crate::manifest::{Manifest, Roster};
 use crate::{codec, config};
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,43 @@ pub struct Genesis {
     pub advert_ms: u32,
     /// Random, so that two swarms of one name differ.
     pub salt: Hash,
+    /// What its jobs may ask of a peer.
+    pub limits: Limits,
+}
+
+/// A swarm's own limits, at most those of the protocol. A peer takes up no job beyond them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Peers in a roster, 1 to [`config::ROSTER_MAX`].
+    pub roster: u16,
+    /// MiB of one input blob, 1 to 1024.
+    pub input_mib: u32,
+    /// Seconds until a job's deadline, 60 to [`config::DEADLINE_MAX_S`].
+    pub deadline_s: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            roster: config::ROSTER_MAX as u16,
+            input_mib: (config::INPUT_LEN_MAX >> 20) as u32,
+            deadline_s: config::DEADLINE_MAX_S,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether a job with such a roster, and a deadline so far ahead, is within them.
+    #[must_use]
+    pub fn admit(&self, manifest: &Manifest, roster: &Roster, ahead_s: u64) -> bool {
+        roster.peers().len() <= usize::from(self.roster)
+            && manifest
+                .inputs
+                .iter()
+                .all(|i| i.len <= u64::from(self.input_mib) << 20)
+            && (1..=u64::from(self.deadline_s)).contains(&ahead_s)
+    }
 }
 
 /// Why a genesis is refused.
@@ -62,6 +100,7 @@ impl Genesis {
             slice_ms,
             advert_ms: 10_000,
             salt,
+            limits: Limits::default(),
         }
     }
 
@@ -83,7 +122,22 @@ impl Genesis {
         in_range((1..=64).contains(&self.name.chars().count()), "name")?;
         in_range(!self.name.chars().any(char::is_control), "name")?;
         in_range((100..=600_000).contains(&self.slice_ms), "slice_ms")?;
-        in_range((1_000..=600_000).contains(&self.advert_ms), "advert_ms")
+        in_range((1_000..=600_000).contains(&self.advert_ms), "advert_ms")?;
+        let Limits {
+            roster,
+            input_mib,
+            deadline_s,
+        } = self.limits;
+        let most = Limits::default();
+        in_range((1..=most.roster).contains(&roster), "limits.roster")?;
+        in_range(
+            (1..=most.input_mib).contains(&input_mib),
+            "limits.input_mib",
+        )?;
+        in_range(
+            (60..=most.deadline_s).contains(&deadline_s),
+            "limits.deadline_s",
+        )
     }
 
     /// The swarm's name in every protocol.

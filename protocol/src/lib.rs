@@ -47,7 +47,7 @@ mod worker;
 
 pub use advert::Advert;
 pub use bundle::Bundle;
-pub use genesis::{Genesis, Scope};
+pub use genesis::{Genesis, Limits, Scope};
 pub use hash::{BlobId, Hash, JobId, KernelId, LeaseId, PeerKey, SwarmId};
 pub use io::{Event, Input, Output, Outputs};
 pub use manifest::{Manifest, Roster, Tier};

@@ -67,7 +67,7 @@ impl Requester {
             .collect();
         // Fastest first: they get the offer, and their median speed sizes the slices.
         able.sort_unstable_by(|a, b| b.cmp(a));
-        able.truncate(config::ROSTER_MAX);
+        able.truncate(usize::from(ctx.genesis.limits.roster));
         if able.is_empty() {
             ctx.notify(Event::SubmitRefused {
                 reason: Reason::NoEligiblePeer,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
-use starling_protocol::{Genesis, Scope};
+use starling_protocol::{Genesis, Limits, Scope};
 use toml_edit::{Array, DocumentMut, Item, value};
 
 use super::Context;
@@ -275,5 +275,14 @@ fn show(context: &Context, genesis: &Genesis, file: &Path) {
         genesis.slice_ms
     ));
     out.data(format!("adverts  every {} ms", genesis.advert_ms));
+    let Limits {
+        roster,
+        input_mib,
+        deadline_s,
+    } = genesis.limits;
+    let hours = deadline_s / 3600;
+    out.data(format!(
+        "limits   {roster} peers in a roster, {input_mib} MiB an input, {hours} h to a deadline"
+    ));
     out.data(format!("file     {}", file.display()));
 }

@@ -5,6 +5,7 @@ mod codec;
 mod crash;
 mod draws;
 mod faults;
+mod genesis;
 mod hostile;
 mod jobs;
 mod merkle;
