@@ -10,8 +10,10 @@ fn demo(dir: &Path, samples: u32, arguments: &[&str]) -> Command {
     command
         .args([
             "demo",
+            "--slice-ms",
+            "100",
             "--size",
-            "192x108",
+            "320x180",
             "--spp",
             &samples.to_string(),
             "--dir",

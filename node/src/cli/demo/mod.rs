@@ -28,8 +28,6 @@ use story::Story;
 
 /// A folder that a demo made, and may empty.
 const MARKER: &str = ".starling-demo";
-/// Target time of a slice: short, so that a demo has many.
-const SLICE_MS: u32 = 1_000;
 /// A peer may take this long to open its device and its addresses.
 const START: Duration = Duration::from_secs(60);
 /// Peers that were told to leave may take this long.
@@ -66,6 +64,9 @@ pub struct Demo {
     /// Samples of each pixel.
     #[arg(long, default_value_t = 64, value_name = "N")]
     spp: u32,
+    /// Target time of a slice on one device, in ms: short, so that there are many.
+    #[arg(long, default_value_t = 1_000, value_name = "MS")]
+    slice_ms: u32,
 }
 
 impl Demo {
@@ -156,7 +157,8 @@ struct Stage {
 impl Stage {
     /// Starts everybody and follows the job to its end.
     async fn play(&mut self) -> Outcome {
-        let genesis = genesis::create("demo", Scope::Local, Some(SLICE_MS)).map_err(Failure::of)?;
+        let genesis =
+            genesis::create("demo", Scope::Local, Some(self.demo.slice_ms)).map_err(Failure::of)?;
         let workers = self.demo.peers - 1;
         let adapters = adapters().await;
         let software = adapters.iter().any(|a| a.kind == DeviceKind::Cpu);
