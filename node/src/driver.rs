@@ -3,6 +3,7 @@
 //! Invariants: a message that depends on a record leaves only when that record is durable; when the log fails, the
 //! peer stops rather than sign what it could forget.
 
+pub(crate) mod index;
 mod pending;
 
 use std::collections::VecDeque;
@@ -299,7 +300,7 @@ impl<C: Driven> Driver<C> {
             .pop_front_if(|(seq, _)| *seq <= progress.durable)
         {
             let mut batch = crate::store::Batch::default();
-            crate::node::index(seq, &bytes, &mut batch);
+            index::index(seq, &bytes, &mut batch);
             if let Err(error) = self.parts.store.apply(seq, batch) {
                 // The log has it; the index is rebuilt at the next start.
                 tracing::warn!(%error, "the index did not take a record");

@@ -17,19 +17,18 @@ use crate::blobs::{BlobError, BlobStore};
 use crate::compute::{
     Backend, Capability, Compute, DeviceChoice, DeviceError, Usage, open as open_device,
 };
-use crate::driver::{CAPACITY_TOPIC, Command, Driven, Driver, Parts};
+use crate::driver::{CAPACITY_TOPIC, Command, Driven, Driver, Parts, index};
+use crate::home::disk::{DiskError, move_aside};
 use crate::home::{Home, HomeError, config::Limits};
 use crate::key::{KeyError, Seed};
-use crate::log::{Log, LogError, LogWriter};
+use crate::log::{Log, LogError, LogWriter, MAX_RECORD};
 use crate::net::{Multiaddr, NetConfig, NetError, NetLimits, Scope, start as start_net};
-use crate::store::{Batch, Space, Store, StoreError};
+use crate::store::{Space, Store, StoreError};
 
 pub use crate::driver::Happening;
 
 /// Records that may wait for the disk.
 const LOG_QUEUE: usize = 4096;
-/// Longest record of the log.
-const RECORD_MAX: usize = crate::log::MAX_RECORD;
 
 /// What a peer is started with.
 #[derive(Clone, Debug)]
@@ -63,6 +62,8 @@ pub struct NodeOptions {
 pub enum NodeError {
     #[error(transparent)]
     Home(#[from] HomeError),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
@@ -281,11 +282,11 @@ struct Disk {
 impl Disk {
     fn open(options: &NodeOptions) -> Result<Self, NodeError> {
         let home = Home::open(&options.home)?;
-        let (seed, _) = Seed::load_or_create(&home.identity())?;
+        let (mut seed, _) = Seed::load_or_create(&home.identity())?;
         let swarm = options.genesis.swarm_id();
         let mut restored = Vec::new();
         let (mut log, recovery) = Log::open(&home.log(), swarm.as_bytes(), |_, bytes| {
-            match codec::decode::<Record>(bytes, RECORD_MAX) {
+            match codec::decode::<Record>(bytes, MAX_RECORD) {
                 // What the core must not forget; receipts and jobs are for the index.
                 Ok(
                     r
@@ -298,7 +299,13 @@ impl Disk {
         if !recovery.is_clean() {
             tracing::warn!(?recovery, "the log was damaged");
         }
-        let (store, opened) = Store::open(&home.index(), &mut log, index)?;
+        if recovery.moved_aside.is_some() {
+            // What this identity has signed is unknown, and it must not sign anything else: a new one begins.
+            let aside = move_aside(&home.identity())?;
+            (seed, _) = Seed::load_or_create(&home.identity())?;
+            tracing::warn!(aside = %aside.display(), "the log was lost: this peer goes on under a new identity");
+        }
+        let (store, opened) = Store::open(&home.index(), &mut log, index::index)?;
         if let crate::store::Opened::Rebuilt { reason, aside } = opened {
             tracing::warn!(%reason, aside = %aside.display(), "the index was rebuilt from the log");
         }
@@ -315,34 +322,6 @@ impl Disk {
             blobs,
             restored,
         })
-    }
-}
-
-/// The index entries that follow from one record of the log.
-pub(crate) fn index(_seq: u64, bytes: &[u8], batch: &mut Batch) {
-    let Ok(record) = codec::decode::<Record>(bytes, RECORD_MAX) else {
-        return;
-    };
-    match record {
-        Record::Receipted { job, receipt } => {
-            let (slice, root) = (
-                receipt.lease.body.slice.to_be_bytes(),
-                receipt.commitment.body.root,
-            );
-            let key = [job.as_bytes(), &slice[..], root.as_bytes()].concat();
-            batch.put(Space::Receipts, &key, &codec::encode(&*receipt));
-        }
-        Record::Submitted { record } => {
-            let job = record.appointment.body.job;
-            batch.put(Space::Jobs, job.as_bytes(), &codec::encode(&*record));
-        }
-        Record::Committed { lease, root } => {
-            batch.put(Space::Commitments, lease.as_bytes(), root.as_bytes())
-        }
-        Record::Locked { lease, root, .. } => {
-            batch.put(Space::Locks, lease.as_bytes(), root.as_bytes())
-        }
-        Record::Revealed { .. } => {}
     }
 }
 

@@ -49,6 +49,7 @@ impl Book {
         let job = record.id(&ctx.swarm);
         if !concerns_me
             || !ctx.genesis.limits.admit(manifest, &record.roster, ahead_s)
+            || record.appointment.body.until_s <= ctx.unix_s()
             || self.jobs.contains_key(&job)
             || !self.has_room(&manifest.requester)
             || record.check(&ctx.swarm, ctx.signer.verifier()).is_err()

@@ -18,12 +18,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Peer {
     node: Node,
     happenings: mpsc::Receiver<Happening>,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl Peer {
     async fn start(genesis: &Genesis, bootstrap: &[Multiaddr], lend: bool, lies: bool) -> Self {
         let home = tempfile::tempdir().expect("a folder");
+        Self::start_in(home, genesis, bootstrap, lend, lies).await
+    }
+
+    async fn start_in(
+        home: tempfile::TempDir,
+        genesis: &Genesis,
+        bootstrap: &[Multiaddr],
+        lend: bool,
+        lies: bool,
+    ) -> Self {
         let options = NodeOptions {
             home: home.path().join("home"),
             genesis: genesis.clone(),
@@ -39,7 +49,7 @@ impl Peer {
         Self {
             node,
             happenings,
-            _home: home,
+            home,
         }
     }
 
@@ -246,4 +256,29 @@ async fn a_lying_backend_is_caught_and_the_picture_is_right() {
     assert_eq!(outcome.false_accusations, 0);
     assert!(!outcome.workers.contains(&cheat));
     requester.node.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_whose_log_is_lost_goes_on_as_another_one() {
+    let genesis = genesis();
+    let first = Peer::start(&genesis, &[], true, false).await;
+    let (before, home) = (first.node.key(), first.home);
+    first.node.leave().await;
+    let again = Peer::start_in(home, &genesis, &[], true, false).await;
+    assert_eq!(again.node.key(), before, "a restart changes nothing");
+    let home = again.home;
+    again.node.leave().await;
+
+    let log = home.path().join("home/log/facts.log");
+    let len = std::fs::metadata(&log).expect("a log").len();
+    std::fs::write(&log, vec![0xa5; len as usize]).expect("writable");
+    let other = Peer::start_in(home, &genesis, &[], true, false).await;
+    assert_ne!(
+        other.node.key(),
+        before,
+        "what it signed before is forgotten"
+    );
+    let retired = other.home.path().join("home/identity.key.damaged-1");
+    assert!(retired.exists(), "the old identity is kept for its owner");
+    other.node.leave().await;
 }
