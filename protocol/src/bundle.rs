@@ -59,7 +59,7 @@ impl Bundle {
         Ok(codec::decode(body, config::BUNDLE_MAX)?)
     }
 
-    /// Verifies genesis and record, then each receipt by itself; the second one for a lease proves nothing.
+    /// Verifies genesis and record, then each receipt by itself; the second valid one for a lease proves nothing.
     ///
     /// # Errors
     /// [`BundleError`] when genesis or record do not hold, so that no receipt can be judged.
@@ -72,9 +72,10 @@ impl Bundle {
         self.record.check(&swarm, verifier)?;
         let mut seen = BTreeSet::new();
         let verify = |receipt: &Receipt| {
-            let fresh = seen.insert(receipt.id(&swarm));
+            let verified = receipt.verify(&self.record, &swarm, verifier)?;
+            let fresh = seen.insert(verified.lease);
             if fresh {
-                receipt.verify(&self.record, &swarm, verifier)
+                Ok(verified)
             } else {
                 Err(ReceiptError::Twice)
             }

@@ -23,7 +23,7 @@ use crate::config;
 use crate::context::Context;
 use crate::evidence::{Commitment, Lease, Lock, LockSet, Opening, SealList};
 use crate::hash::{BlobId, Hash, LeaseId, PeerKey};
-use crate::io::{Computed, TaskId};
+use crate::io::{Computed, PersistSeq, TaskId};
 use crate::manifest::JobRecord;
 use crate::message::Message;
 use crate::reason::Reason;
@@ -144,7 +144,7 @@ pub(crate) struct Collector {
     silences: Silences,
     outcomes: Vec<(LeaseId, Outcome)>,
     /// Receipts made lately, the oldest first: their messages may have been lost.
-    concluded: VecDeque<(LeaseId, Box<Receipt>)>,
+    concluded: VecDeque<(LeaseId, PersistSeq, Box<Receipt>)>,
 }
 
 impl Collector {
@@ -309,10 +309,10 @@ impl Collector {
             .filter(|(_, c)| c.lease.body.job == *job)
             .map(|(id, _)| *id)
             .collect();
-        for id in of_job {
+        for &id in &of_job {
             self.end(ctx, id, reason, false, None);
         }
-        self.outcomes.clear();
+        self.outcomes.retain(|(id, _)| !of_job.contains(id));
     }
 
     /// Ends a lease without a receipt and tells those who wait.

@@ -9,7 +9,7 @@ pub const RULES_VERSION: u16 = 1;
 
 /// A control message.
 pub const MESSAGE_MAX: usize = 64 * 1024;
-/// A signed manifest. With a full roster of 1024 keys it must still fit one control message.
+/// A manifest. With signatures and a full roster of 1024 keys it must still fit one control message.
 pub const MANIFEST_MAX: usize = 24 * 1024;
 /// A kernel's parameters inside the manifest.
 pub const PARAMS_MAX: usize = 16 * 1024;

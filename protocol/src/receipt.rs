@@ -134,8 +134,8 @@ pub enum ReceiptError {
         /// Needed.
         need: usize,
     },
-    /// The bundle holds another receipt for the same lease.
-    #[error("the same receipt appears twice")]
+    /// The bundle holds another valid receipt for the same lease.
+    #[error("another receipt for this lease stands before it")]
     Twice,
     /// Two nonces or more are missing.
     #[error("two or more witnesses' nonces are missing")]

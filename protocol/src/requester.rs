@@ -188,11 +188,12 @@ impl Requester {
         }
     }
 
-    /// The open jobs of a class that name `peer` in their roster.
+    /// The open jobs of a class that name the asker in their roster and would lease to it.
     pub(crate) fn on_board_query(&self, ctx: &mut Context, from: PeerKey, class: &str) {
         let open = self.jobs.values().map(|j| &j.table).filter(|t| {
             t.record.manifest.body.class == class
                 && t.record.roster.index(&from).is_some()
+                && t.accepts(&from)
                 && t.next_open().is_some()
         });
         for table in open.take(4) {

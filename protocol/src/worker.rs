@@ -29,7 +29,7 @@ use crate::rules;
 use crate::signed::Signed;
 use crate::timers::Timer;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -85,6 +85,8 @@ impl Work {
 pub(crate) struct Worker {
     jobs: BTreeMap<JobId, Engagement>,
     works: BTreeMap<LeaseId, Work>,
+    /// Jobs that the own device has failed at, the latest of them.
+    left: VecDeque<JobId>,
     /// Leases that the log binds to a root.
     bound: BTreeSet<LeaseId>,
 }
@@ -114,7 +116,8 @@ impl Worker {
         let wanted = able
             && record.roster.index(&ctx.me).is_some()
             && self.jobs.len() < config::WORKER_JOBS_MAX
-            && !self.jobs.contains_key(&job);
+            && !self.jobs.contains_key(&job)
+            && !self.left.contains(&job);
         if wanted {
             self.jobs.insert(
                 job,
@@ -362,6 +365,10 @@ impl Worker {
             engagement.failures += 1;
             if engagement.failures >= config::FAILURES_MAX {
                 self.end_job(ctx, &job);
+                if self.left.len() >= config::BOOK_JOBS_MAX {
+                    self.left.pop_front();
+                }
+                self.left.push_back(job);
             }
         }
     }

@@ -290,9 +290,9 @@ impl Collector {
         blob: BlobId,
         secret: Hash,
     ) {
-        if let Some((_, receipt)) = self.concluded.iter().find(|(lease, _)| *lease == id) {
+        if let Some((_, seq, receipt)) = self.concluded.iter().find(|(lease, _, _)| *lease == id) {
             if receipt.lease.body.worker == from {
-                Self::send_receipt(ctx, receipt, None);
+                Self::send_receipt(ctx, receipt, *seq);
             }
             return;
         }
@@ -379,11 +379,11 @@ impl Collector {
             job,
             receipt: receipt.clone(),
         });
-        Self::send_receipt(ctx, &receipt, Some(seq));
+        Self::send_receipt(ctx, &receipt, seq);
         if self.concluded.len() >= config::CONCLUDED_MAX {
             self.concluded.pop_front();
         }
-        self.concluded.push_back((id, receipt.clone()));
+        self.concluded.push_back((id, seq, receipt.clone()));
         let outcome = match blob {
             Some(blob) => Outcome::Done { blob, receipt },
             None => Outcome::NotStored,
@@ -392,24 +392,15 @@ impl Collector {
     }
 
     /// Tells the worker that its output is kept, and hands it its proof.
-    fn send_receipt(ctx: &mut Context, receipt: &Receipt, after: Option<PersistSeq>) {
+    fn send_receipt(ctx: &mut Context, receipt: &Receipt, after: PersistSeq) {
         let worker = receipt.lease.body.worker;
         let (lease, root) = (receipt.commitment.body.lease, receipt.commitment.body.root);
-        let stored = receipt.stored.as_ref().map(|storer| {
-            let stored = Signed {
-                body: Stored { lease, root },
-                signature: storer.signature,
-            };
-            Message::Stored(Box::new(stored))
-        });
-        let messages = stored
-            .into_iter()
-            .chain([Message::Receipt(Box::new(receipt.clone()))]);
-        for message in messages {
-            match after {
-                Some(seq) => ctx.send_after(seq, worker, &message),
-                None => ctx.send(worker, &message),
-            }
+        if let Some(storer) = &receipt.stored {
+            let body = Stored { lease, root };
+            let signature = storer.signature;
+            let stored = Message::Stored(Box::new(Signed { body, signature }));
+            ctx.send_after(after, worker, &stored);
         }
+        ctx.send_after(after, worker, &Message::Receipt(Box::new(receipt.clone())));
     }
 }
