@@ -16,7 +16,7 @@
 use crate::config;
 use crate::context::{Context, Waiting};
 use crate::draw;
-use crate::evidence::{Attestation, OpenedTile, Opening, SealList, seal_digest};
+use crate::evidence::{Attestation, OpenedTile, Opening, SealList, nonces, seal_digest};
 use crate::fraud::FraudClaim;
 use crate::hash::{Hash, LeaseId, PeerKey};
 use crate::io::{Computed, Purpose};
@@ -114,7 +114,8 @@ impl Auditor {
         }
         let witnesses = rules::check_lock_set(record, lease, id, set).ok()?;
         rules::check_nonces(lease, set, &call.nonces, &call.steward_nonce).ok()?;
-        let seed = draw::seed(&id, &commitment.root, &call.nonces, &call.steward_nonce);
+        let shares = nonces(&call.nonces);
+        let seed = draw::seed(&id, &commitment.root, &shares, &call.steward_nonce);
         let drawn = rules::auditor_ranks(record, lease, &seed).contains(&ctx.me);
         let signed = ctx.verify(&call.lease, &lease.steward)
             && ctx.verify(&call.commitment, &lease.worker)
@@ -123,6 +124,14 @@ impl Auditor {
                 &witnesses,
                 set,
                 commitment.root,
+                &ctx.swarm,
+                ctx.signer.verifier(),
+            )
+            .is_ok()
+            && rules::check_reveals(
+                &witnesses,
+                set,
+                &call.nonces,
                 &ctx.swarm,
                 ctx.signer.verifier(),
             )

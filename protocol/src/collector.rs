@@ -21,7 +21,7 @@ mod verdict;
 use crate::adverts::Adverts;
 use crate::config;
 use crate::context::Context;
-use crate::evidence::{Commitment, Lease, Lock, LockSet, Opening, SealList};
+use crate::evidence::{Commitment, Lease, Lock, LockSet, Opening, Revealed, SealList};
 use crate::hash::{BlobId, Hash, LeaseId, PeerKey};
 use crate::io::{Computed, PersistSeq, TaskId};
 use crate::manifest::JobRecord;
@@ -95,7 +95,7 @@ struct Case {
     asked: usize,
     locks: BTreeMap<PeerKey, Signed<Lock>>,
     lock_set: Option<Signed<LockSet>>,
-    nonces: BTreeMap<PeerKey, Hash>,
+    nonces: BTreeMap<PeerKey, Revealed>,
     seed: Hash,
     seals: BTreeMap<PeerKey, Hash>,
     seal_list: Option<Signed<SealList>>,
@@ -130,7 +130,7 @@ impl Case {
             .collect()
     }
 
-    fn nonce_list(&self) -> Vec<Option<Hash>> {
+    fn nonce_list(&self) -> Vec<Option<Revealed>> {
         self.witnesses()
             .iter()
             .map(|w| self.nonces.get(w).copied())

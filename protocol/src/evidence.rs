@@ -103,6 +103,37 @@ impl Fact for LockSet {
     const CONTEXT: &'static str = "starling 2026-11 lock set v1";
 }
 
+/// A witness's share of the seed. Signed by the witness, once, against one lock set: a steward that showed several
+/// sets, to learn more nonces than it uses, is left without enough of these for any of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reveal {
+    /// Under which lease.
+    pub lease: LeaseId,
+    /// Digest of the lock set that it was shown.
+    pub lock_set: Hash,
+    /// Opens the lock's digest.
+    pub nonce: Hash,
+}
+
+impl Fact for Reveal {
+    const CONTEXT: &'static str = "starling 2026-11 reveal v1";
+}
+
+/// A reveal's parts that lease and lock set do not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revealed {
+    /// The witness's nonce.
+    pub nonce: Hash,
+    /// The witness's signature over the [`Reveal`].
+    pub signature: Signature,
+}
+
+/// The bare nonces, as the seed is made of them.
+#[must_use]
+pub fn nonces(revealed: &[Option<Revealed>]) -> Vec<Option<Hash>> {
+    revealed.iter().map(|r| r.map(|r| r.nonce)).collect()
+}
+
 /// One sealed recomputation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealEntry {

@@ -3,7 +3,9 @@
 
 use crate::codec::{self, CodecError};
 use crate::config;
-use crate::evidence::{Attestation, Commitment, Lease, Lock, LockSet, Opening, SealList, Stored};
+use crate::evidence::{
+    Attestation, Commitment, Lease, Lock, LockSet, Opening, Reveal, Revealed, SealList, Stored,
+};
 use crate::fraud::FraudProof;
 use crate::hash::{BlobId, Hash, JobId, LeaseId};
 use crate::manifest::JobRecord;
@@ -65,12 +67,7 @@ pub enum Message {
     /// C->V, W: these locks make the seed.
     LockSet(Box<Signed<LockSet>>),
     /// V->C: the witness's nonce.
-    Reveal {
-        /// Under which lease.
-        lease: LeaseId,
-        /// Opens the lock's digest.
-        nonce: Hash,
-    },
+    Reveal(Signed<Reveal>),
     /// C->V: you were drawn: recompute your tiles.
     AuditCall(Box<AuditCall>),
     /// C->W: the seed's parts, so that the worker can check the draws.
@@ -78,7 +75,7 @@ pub enum Message {
         /// Under which lease.
         lease: LeaseId,
         /// In the lock set's order; a missing one counts as zeros.
-        nonces: Vec<Option<Hash>>,
+        nonces: Vec<Option<Revealed>>,
         /// The steward's own.
         steward_nonce: Hash,
     },
@@ -154,7 +151,7 @@ pub struct AuditCall {
     /// The locks.
     pub lock_set: Signed<LockSet>,
     /// In the lock set's order.
-    pub nonces: Vec<Option<Hash>>,
+    pub nonces: Vec<Option<Revealed>>,
     /// The steward's own.
     pub steward_nonce: Hash,
     /// Openings of context tiles, for kernels whose tiles need others' output. Empty for `ContextRule::None`.
@@ -191,7 +188,7 @@ impl Message {
             Self::LockRequest { .. } => "LockRequest",
             Self::Locked(_) => "Locked",
             Self::LockSet(_) => "LockSet",
-            Self::Reveal { .. } => "Reveal",
+            Self::Reveal(_) => "Reveal",
             Self::AuditCall(_) => "AuditCall",
             Self::Seed { .. } => "Seed",
             Self::Seal { .. } => "Seal",

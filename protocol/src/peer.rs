@@ -379,9 +379,8 @@ impl Peer {
                 self.witness.on_lock_set(ctx, from, &set);
                 self.worker.on_lock_set(ctx, from, *set);
             }
-            Message::Reveal { lease, nonce } => {
-                self.collector
-                    .on_reveal(ctx, &self.adverts, from, lease, nonce)
+            Message::Reveal(reveal) => {
+                self.collector.on_reveal(ctx, &self.adverts, from, &reveal);
             }
             Message::AuditCall(call) => {
                 let job = call.lease.body.job;

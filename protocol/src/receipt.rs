@@ -5,7 +5,9 @@
 //! that nobody chose alone recomputed theirs and agreed. What it cannot prove is listed as [`Flags`].
 
 use crate::crypto::{Signature, Verifier};
-use crate::evidence::{Attestation, Commitment, Lease, LockSet, SealList, Stored};
+use crate::evidence::{
+    Attestation, Commitment, Lease, LockSet, Revealed, SealList, Stored, nonces,
+};
 
 use crate::hash::{Hash, LeaseId, PeerKey, SwarmId};
 use crate::manifest::JobRecord;
@@ -62,7 +64,7 @@ pub struct Receipt {
     /// The witnesses' locks.
     pub lock_set: Signed<LockSet>,
     /// In the lock set's order; a missing one entered the seed as zeros.
-    pub nonces: Vec<Option<Hash>>,
+    pub nonces: Vec<Option<Revealed>>,
     /// The steward's share of the seed.
     pub steward_nonce: Hash,
     /// The sealed results.
@@ -180,7 +182,12 @@ impl Receipt {
             &self.nonces,
             &self.steward_nonce,
         )?;
-        let seed = draw::seed(&id, &commitment.root, &self.nonces, &self.steward_nonce);
+        let seed = draw::seed(
+            &id,
+            &commitment.root,
+            &nonces(&self.nonces),
+            &self.steward_nonce,
+        );
         let auditors = rules::check_seal_list(record, lease, id, &self.seal_list.body, &seed)?;
         let (mut committee, audited_tiles) =
             self.check_quorum(record, seed, n, &auditors, swarm, verifier)?;
@@ -190,6 +197,13 @@ impl Receipt {
             &witnesses,
             &self.lock_set.body,
             commitment.root,
+            swarm,
+            verifier,
+        )?;
+        rules::check_reveals(
+            &witnesses,
+            &self.lock_set.body,
+            &self.nonces,
             swarm,
             verifier,
         )?;

@@ -4,7 +4,7 @@
 use crate::config;
 use crate::crypto::Verifier;
 use crate::draw;
-use crate::evidence::{Lease, Lock, LockSet, SealList};
+use crate::evidence::{Lease, Lock, LockSet, Reveal, Revealed, SealList};
 use crate::hash::{Hash, LeaseId, PeerKey, SwarmId};
 use crate::manifest::JobRecord;
 use crate::receipt::ReceiptError;
@@ -131,11 +131,36 @@ pub(crate) fn check_locks(
     Ok(())
 }
 
+/// Whether the witnesses signed their nonces against this very lock set.
+pub(crate) fn check_reveals(
+    witnesses: &[PeerKey],
+    set: &LockSet,
+    nonces: &[Option<Revealed>],
+    swarm: &SwarmId,
+    verifier: &dyn Verifier,
+) -> Result<(), ReceiptError> {
+    let lock_set = set.digest(swarm);
+    for (witness, revealed) in witnesses.iter().zip(nonces) {
+        let Some(Revealed { nonce, signature }) = *revealed else {
+            continue;
+        };
+        let lease = set.lease;
+        let reveal = Reveal {
+            lease,
+            lock_set,
+            nonce,
+        };
+        let ok = verifier.verify(witness, &reveal.digest(swarm), &signature);
+        ensure(ok, ReceiptError::Signature("reveal"))?;
+    }
+    Ok(())
+}
+
 /// Whether the nonces open what was bound; at most one witness' may be missing.
 pub(crate) fn check_nonces(
     lease: &Lease,
     set: &LockSet,
-    nonces: &[Option<Hash>],
+    nonces: &[Option<Revealed>],
     steward_nonce: &Hash,
 ) -> Result<(), ReceiptError> {
     ensure(
@@ -143,7 +168,7 @@ pub(crate) fn check_nonces(
         ReceiptError::Mismatch("nonces"),
     )?;
     for (lock, nonce) in set.locks.iter().zip(nonces) {
-        let opens = nonce.is_none_or(|n| draw::nonce_digest(&n) == lock.nonce_digest);
+        let opens = nonce.is_none_or(|r| draw::nonce_digest(&r.nonce) == lock.nonce_digest);
         ensure(opens, ReceiptError::Nonce("witness"))?;
     }
     ensure(

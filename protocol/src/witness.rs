@@ -13,7 +13,7 @@
 use crate::config;
 use crate::context::Context;
 use crate::draw;
-use crate::evidence::{Commitment, Lease, Lock, LockSet};
+use crate::evidence::{Commitment, Lease, Lock, LockSet, Reveal};
 use crate::hash::{Hash, JobId, LeaseId, PeerKey};
 use crate::io::Record;
 use crate::manifest::JobRecord;
@@ -156,10 +156,12 @@ impl Witness {
         }
         // Against a second set of locks a steward could learn nonces one by one, and choose among seeds.
         let this = (lease, set.body.digest(&ctx.swarm));
-        let reveal = Message::Reveal {
+        let nonce = state.nonce;
+        let reveal = Message::Reveal(ctx.sign(Reveal {
             lease,
-            nonce: state.nonce,
-        };
+            lock_set: this.1,
+            nonce,
+        }));
         match self.revealed.get(&state.slice) {
             Some(other) if *other != this => {}
             Some(_) => ctx.send(from, &reveal),

@@ -18,7 +18,7 @@ mod handover;
 
 use crate::config;
 use crate::context::{Context, Waiting};
-use crate::evidence::{Commitment, Lease, LockSet, Opening, SealList};
+use crate::evidence::{Commitment, Lease, LockSet, Opening, Revealed, SealList};
 use crate::hash::{BlobId, Hash, JobId, LeaseId, PeerKey};
 use crate::io::{Capacity, Computed, Event, Output, Purpose, Record, TaskId};
 use crate::manifest::{Intensity, JobRecord};
@@ -63,7 +63,7 @@ struct Work {
     blob: Option<BlobId>,
     commitment: Option<Signed<Commitment>>,
     lock_set: Option<Signed<LockSet>>,
-    nonces: Option<(Vec<Option<Hash>>, Hash)>,
+    nonces: Option<(Vec<Option<Revealed>>, Hash)>,
     list: Option<Signed<SealList>>,
     opening: Option<Signed<Opening>>,
 }

@@ -253,9 +253,9 @@ fn lease_of(message: &Message, swarm: &SwarmId) -> Option<LeaseId> {
         Message::SealList(list) => Some(list.body.lease),
         Message::Opening(opening) => Some(opening.body.lease),
         Message::Attest { attestation, .. } => Some(attestation.body.lease),
+        Message::Reveal(reveal) => Some(reveal.body.lease),
         Message::Stored(stored) => Some(stored.body.lease),
         Message::CommitAck { lease }
-        | Message::Reveal { lease, .. }
         | Message::Seed { lease, .. }
         | Message::Seal { lease, .. }
         | Message::OpeningAck { lease }
@@ -353,7 +353,7 @@ fn describe(message: &Message) -> String {
         | Message::CommitAck { .. }
         | Message::LockRequest { .. }
         | Message::Locked(_)
-        | Message::Reveal { .. }
+        | Message::Reveal(_)
         | Message::AuditCall(_)
         | Message::Seal { .. }
         | Message::OpeningAck { .. }

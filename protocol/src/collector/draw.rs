@@ -5,7 +5,7 @@ use crate::adverts::Adverts;
 use crate::config;
 use crate::context::Context;
 use crate::draw;
-use crate::evidence::{Lock, LockEntry, LockSet, SealEntry, SealList};
+use crate::evidence::{self, Lock, LockEntry, LockSet, Reveal, Revealed, SealEntry, SealList};
 use crate::hash::{Hash, LeaseId, PeerKey};
 use crate::message::{AuditCall, Message};
 use crate::reason::Reason;
@@ -132,9 +132,13 @@ impl Collector {
         ctx: &mut Context,
         adverts: &Adverts,
         from: PeerKey,
-        id: LeaseId,
-        nonce: Hash,
+        reveal: &Signed<Reveal>,
     ) {
+        let Reveal {
+            lease: id,
+            lock_set,
+            nonce,
+        } = reveal.body;
         let Some(case) = self
             .cases
             .get_mut(&id)
@@ -143,11 +147,18 @@ impl Collector {
             return;
         };
         let bound = case.locks.get(&from).map(|l| l.body.nonce_digest);
-        if bound != Some(draw::nonce_digest(&nonce)) || !case.round.answered(&from) {
+        let shown = case.lock_set.as_ref().map(|s| s.digest(&ctx.swarm));
+        if bound != Some(draw::nonce_digest(&nonce))
+            || shown != Some(lock_set)
+            || !case.round.waiting().any(|p| *p == from)
+            || !ctx.verify(reveal, &from)
+        {
             return;
         }
+        case.round.answered(&from);
         self.silences.heard(&from);
-        case.nonces.insert(from, nonce);
+        let signature = reveal.signature;
+        case.nonces.insert(from, Revealed { nonce, signature });
         if case.round.is_over() {
             self.finish_revealing(ctx, adverts, id);
         } else {
@@ -167,7 +178,8 @@ impl Collector {
         let Some(root) = case.commitment.as_ref().map(|c| c.body.root) else {
             return;
         };
-        case.seed = draw::seed(&id, &root, &nonces, &case.steward_nonce);
+        let shares = evidence::nonces(&nonces);
+        case.seed = draw::seed(&id, &root, &shares, &case.steward_nonce);
         let seed = Message::Seed {
             lease: id,
             nonces,

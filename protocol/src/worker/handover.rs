@@ -4,7 +4,7 @@ use super::{Stage, Worker};
 use crate::config;
 use crate::context::Context;
 use crate::draw;
-use crate::evidence::{LockSet, OpenedTile, Opening, SealList, Stored};
+use crate::evidence::{self, LockSet, OpenedTile, Opening, Revealed, SealList, Stored};
 use crate::hash::{Hash, LeaseId, PeerKey};
 use crate::io::{Event, Record};
 use crate::merkle;
@@ -33,7 +33,7 @@ impl Worker {
         ctx: &mut Context,
         from: PeerKey,
         id: LeaseId,
-        nonces: Vec<Option<Hash>>,
+        nonces: Vec<Option<Revealed>>,
         steward_nonce: Hash,
     ) {
         let Some(work) = self.work_from(from, id) else {
@@ -81,11 +81,12 @@ impl Worker {
         };
         let lease = &work.lease.body;
         let root = commitment.body.root;
-        let seed = draw::seed(&id, &root, nonces, steward_nonce);
+        let seed = draw::seed(&id, &root, &evidence::nonces(nonces), steward_nonce);
         let verifier = ctx.signer.verifier();
         let checked = rules::check_lock_set(&work.record, lease, id, &set.body)
             .and_then(|witnesses| {
-                rules::check_locks(&witnesses, &set.body, root, &ctx.swarm, verifier)
+                rules::check_locks(&witnesses, &set.body, root, &ctx.swarm, verifier)?;
+                rules::check_reveals(&witnesses, &set.body, nonces, &ctx.swarm, verifier)
             })
             .and_then(|()| rules::check_nonces(lease, &set.body, nonces, steward_nonce))
             .and_then(|()| rules::check_seal_list(&work.record, lease, id, &list.body, &seed));

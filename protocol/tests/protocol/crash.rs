@@ -3,7 +3,7 @@
 use crate::model;
 use crate::world::Nature::{Honest, Withholds};
 use crate::world::{Faults, World, signer};
-use starling_protocol::evidence::{Commitment, Lease, LockSet};
+use starling_protocol::evidence::{Commitment, Lease, LockSet, Reveal};
 use starling_protocol::io::{Purpose, Record};
 use starling_protocol::signed::Signed;
 use starling_protocol::{Hash, Input, Message, Output};
@@ -154,13 +154,17 @@ impl Witnessed {
             | Record::Receipted { .. } => None,
         });
         let nonce = first.expect("it was logged");
-        assert_eq!(
-            self.ask(&self.lock_set.clone()),
-            [Message::Reveal {
-                lease: self.commitment.body.lease,
-                nonce
-            }]
-        );
+        let Message::LockSet(shown) = self.lock_set.clone() else {
+            panic!("kept as one")
+        };
+        let swarm = self.world.genesis.swarm_id();
+        let reveal = Reveal {
+            lease: self.commitment.body.lease,
+            lock_set: shown.digest(&swarm),
+            nonce,
+        };
+        let reveal = Signed::new(reveal, &swarm, &signer(self.witness));
+        assert_eq!(self.ask(&self.lock_set.clone()), [Message::Reveal(reveal)]);
         assert_eq!(self.ask(&set), [], "another set of locks");
         assert_eq!(self.request(&lease, Hash([1; 32])), [], "a second root");
         let second = self.second_lease();

@@ -10,7 +10,7 @@ use starling_protocol::config::{
     LOCKS_PER_COLLECTOR, MESSAGE_MAX, OWN_JOBS_MAX, RULES_VERSION, WORKER_JOBS_MAX,
 };
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
-use starling_protocol::evidence::{Commitment, Lease, Lock, LockEntry, LockSet};
+use starling_protocol::evidence::{Commitment, Lease, Lock, LockEntry, LockSet, Reveal, Revealed};
 use starling_protocol::io::{GossipId, Purpose, Submission, Verdict};
 use starling_protocol::manifest::{Appointment, ContextRule, Intensity, JobRecord, Manifest};
 use starling_protocol::message::AuditCall;
@@ -470,7 +470,15 @@ fn collectors_fill_only_their_share_of_audits() {
                 locks: vec![entry],
                 skipped: Vec::new(),
             });
-            let (nonces, steward_nonce) = (vec![Some(nonce)], Hash::default());
+            let shown = lock_set.digest(&attacker.swarm);
+            let reveal = Reveal {
+                lease: id,
+                lock_set: shown,
+                nonce,
+            };
+            let signature = Signed::new(reveal, &attacker.swarm, &signer(1)).signature;
+            let nonces = vec![Some(Revealed { nonce, signature })];
+            let steward_nonce = Hash::default();
             let call = AuditCall {
                 lease,
                 commitment,

@@ -127,7 +127,8 @@ fn one_reveal_per_slice_and_worker(world: &World) {
                     (body.job, body.slice, body.worker),
                 );
             }
-            Ok(Message::Reveal { lease, .. }) => {
+            Ok(Message::Reveal(reveal)) => {
+                let lease = reveal.body.lease;
                 let key = (sent.from, slice_of[&lease]);
                 assert_eq!(
                     *revealed.entry(key).or_insert(lease),

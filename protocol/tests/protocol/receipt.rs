@@ -4,7 +4,7 @@ use crate::world::Nature::Honest;
 use crate::world::{World, signer};
 use starling_protocol::config::RECEIPT_MAX;
 use starling_protocol::crypto::{Ed25519Verifier, Signature, Signer as _, Verifier};
-use starling_protocol::evidence::{Attestation, Lock, Stored};
+use starling_protocol::evidence::{Attestation, Lock, Reveal, Stored, nonces};
 use starling_protocol::manifest::Intensity;
 use starling_protocol::receipt::{Quorum, ReceiptError, Storer, Verified};
 use starling_protocol::signed::{Fact, Signed};
@@ -76,7 +76,7 @@ impl Real {
         draw::seed(
             &r.commitment.body.lease,
             &r.commitment.body.root,
-            &r.nonces,
+            &nonces(&r.nonces),
             &r.steward_nonce,
         )
     }
@@ -357,8 +357,29 @@ fn nonces_cannot_be_dropped_swapped_or_made_up() {
                 "{} peers, nonce {i} dropped",
                 real.keys.len()
             );
-            let made_up = real.changed(|r| r.nonces[i] = Some(Hash([1; 32])));
+            let made_up = real.changed(|r| {
+                if let Some(revealed) = &mut r.nonces[i] {
+                    revealed.nonce = Hash([1; 32]);
+                }
+            });
             assert_eq!(made_up, Err(ReceiptError::Nonce("witness")));
+            // The true nonce, said against another set of locks: the steward showed two.
+            let root = real.first().commitment.body.root;
+            let witness = real.first().lock_set.body.locks[i].witness;
+            let witness = real.bundle.record.roster.peer(witness).expect("drawn");
+            let elsewhere = real.changed(|r| {
+                if let Some(revealed) = &mut r.nonces[i] {
+                    let (lease, nonce) = (r.commitment.body.lease, revealed.nonce);
+                    let lock_set = root;
+                    let reveal = Reveal {
+                        lease,
+                        lock_set,
+                        nonce,
+                    };
+                    revealed.signature = real.sign(&witness, reveal).signature;
+                }
+            });
+            assert_eq!(elsewhere, Err(ReceiptError::Signature("reveal")));
         }
         assert_eq!(
             real.changed(|r| r.nonces.truncate(n - 1)),

@@ -5,8 +5,8 @@ use rand_core::{Rng as _, SeedableRng as _};
 use starling_protocol::advert::{DeviceKind, DeviceProfile};
 use starling_protocol::crypto::Signature;
 use starling_protocol::evidence::{
-    Attestation, Commitment, Lease, Lock, LockEntry, LockSet, OpenedTile, Opening, SealEntry,
-    SealList, Stored,
+    Attestation, Commitment, Lease, Lock, LockEntry, LockSet, OpenedTile, Opening, Reveal,
+    Revealed, SealEntry, SealList, Stored,
 };
 use starling_protocol::fraud::FraudClaim;
 use starling_protocol::manifest::{
@@ -81,8 +81,13 @@ impl Fill {
         }
     }
 
-    fn nonces(&mut self) -> Vec<Option<Hash>> {
-        self.some(|f| f.coin().then(|| f.hash()))
+    fn nonces(&mut self) -> Vec<Option<Revealed>> {
+        self.some(|f| {
+            f.coin().then(|| Revealed {
+                nonce: f.hash(),
+                signature: f.signature(),
+            })
+        })
     }
 
     fn intensity(&mut self) -> Intensity {
@@ -248,6 +253,11 @@ pub fn messages(seed: u64) -> Vec<Message> {
         lease: f.id(),
         root: f.hash(),
     };
+    let reveal = Reveal {
+        lease: f.id(),
+        lock_set: f.hash(),
+        nonce: f.hash(),
+    };
     let lock = Lock {
         lease: f.id(),
         root: f.hash(),
@@ -297,10 +307,7 @@ pub fn messages(seed: u64) -> Vec<Message> {
         },
         Message::Locked(f.signed(lock)),
         Message::LockSet(Box::new(f.lock_set())),
-        Message::Reveal {
-            lease: f.id(),
-            nonce: f.hash(),
-        },
+        Message::Reveal(f.signed(reveal)),
         Message::AuditCall(Box::new(call)),
         Message::Seed {
             lease: f.id(),
