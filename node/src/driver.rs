@@ -86,7 +86,7 @@ pub(crate) struct Parts<C> {
     pub(crate) store: std::sync::Arc<Store>,
     pub(crate) blobs: BlobStore,
     pub(crate) compute: Compute,
-    pub(crate) finished: mpsc::UnboundedReceiver<Finished>,
+    pub(crate) finished: mpsc::Receiver<Finished>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) happenings: mpsc::Sender<Happening>,
     /// Number of the newest record when the log was opened.
@@ -105,6 +105,7 @@ pub(crate) struct Driver<C> {
     parts: Parts<C>,
     started: Instant,
     pending: Pending,
+    /// Without a bound, because the loop itself answers too; each answer was asked for by the core, which has bounds.
     answers: mpsc::UnboundedReceiver<Input>,
     progress: watch::Receiver<Progress>,
     held: VecDeque<Held>,

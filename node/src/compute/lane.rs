@@ -9,7 +9,7 @@ use serde::Serialize;
 use starling_kernels::JobSpec;
 use starling_protocol::JobId;
 use starling_protocol::io::{Purpose, TaskId};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 
 use super::{Backend, Finished, Jobs, lock};
 
@@ -127,7 +127,7 @@ impl Lane {
         name: &str,
         backend: Backend,
         jobs: &Jobs,
-        results: &UnboundedSender<Finished>,
+        results: &Sender<Finished>,
     ) -> Self {
         let shared = Arc::new(Shared::default());
         let (here, jobs, results) = (shared.clone(), jobs.clone(), results.clone());
@@ -171,7 +171,7 @@ impl Drop for Lane {
     }
 }
 
-fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &UnboundedSender<Finished>) {
+fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &Sender<Finished>) {
     // Seconds that a tile takes, per job, as last measured.
     let mut pace: HashMap<JobId, f64> = HashMap::new();
     while let Some(mut task) = next(shared, &mut backend) {
@@ -179,7 +179,7 @@ fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &UnboundedSe
         backend.keep(|job| lock(jobs).contains_key(job));
         pace.retain(|job, _| lock(jobs).contains_key(job));
         let Some(spec) = spec else {
-            let _ = results.send(task.finish(Err("the job was released".into())));
+            let _ = results.blocking_send(task.finish(Err("the job was released".into())));
             continue;
         };
         let start = Instant::now();
@@ -208,7 +208,11 @@ fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &UnboundedSe
         };
         match end {
             // A driver that is gone needs no result.
-            Some(end) => drop(results.send(task.finish(end))),
+            Some(end) => {
+                // Not under the lock: the driver may be waiting for it.
+                drop(state);
+                let _ = results.blocking_send(task.finish(end));
+            }
             None if task.is_urgent() => state.urgent.push_front(task),
             None => state.bulk.push_front(task),
         }

@@ -34,6 +34,9 @@ pub struct Finished {
     pub result: Result<Vec<u8>, String>,
 }
 
+/// Results that may wait for the driver.
+const RESULTS: usize = 64;
+
 /// Jobs whose inputs are here; shared with the device threads.
 type Jobs = Arc<Mutex<HashMap<JobId, Arc<JobSpec>>>>;
 
@@ -45,9 +48,9 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// Starts the threads. Results arrive in the receiver, at most as many as tasks were given.
-    pub fn start(backend: Backend) -> (Self, mpsc::UnboundedReceiver<Finished>) {
-        let (results, finished) = mpsc::unbounded_channel();
+    /// Starts the threads. Results arrive in the receiver; while nobody takes them, the threads wait.
+    pub fn start(backend: Backend) -> (Self, mpsc::Receiver<Finished>) {
+        let (results, finished) = mpsc::channel(RESULTS);
         let jobs = Jobs::default();
         let reference =
             (!backend.is_cpu()).then(|| Lane::start("reference", Backend::cpu(), &jobs, &results));
