@@ -45,6 +45,16 @@ struct Audit {
     task: Option<crate::io::TaskId>,
 }
 
+impl Audit {
+    /// The first tile whose opened hash is not the own one.
+    fn first_difference(&self) -> Option<u32> {
+        let opened = self.opening.as_ref()?.body.hashes(&self.tiles)?;
+        let mut pairs = self.results.as_ref()?.iter().zip(&opened);
+        let place = pairs.position(|(mine, theirs)| mine != theirs)?;
+        self.tiles.get(place).copied()
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Auditor {
     audits: BTreeMap<LeaseId, Audit>,
@@ -301,13 +311,7 @@ impl Auditor {
         if opened == *results {
             self.attest(ctx, id, None);
         } else {
-            let differs = audit
-                .tiles
-                .iter()
-                .zip(results)
-                .zip(&opened)
-                .find(|((_, mine), theirs)| mine != theirs);
-            let Some(((tile, _), _)) = differs else {
+            let Some(tile) = audit.first_difference() else {
                 return;
             };
             let tile = manifest.tiles_of(lease.slice).start + tile;
@@ -325,20 +329,10 @@ impl Auditor {
         let Some(audit) = self.audits.get(&id) else {
             return;
         };
-        let (Some(results), Some(opening)) = (&audit.results, &audit.opening) else {
+        let (Some(opening), Some(tile)) = (&audit.opening, audit.first_difference()) else {
             return;
         };
-        let opened = opening.body.hashes(&audit.tiles).unwrap_or_default();
-        let differs = audit
-            .tiles
-            .iter()
-            .zip(results)
-            .zip(&opened)
-            .find(|((_, mine), theirs)| mine != theirs);
-        let Some(((tile, _), _)) = differs else {
-            return;
-        };
-        match opening.body.tile(*tile) {
+        match opening.body.tile(tile) {
             Some(entry) if reference.is_some_and(|r| r != entry.hash) => {
                 let entry = entry.clone();
                 self.attest(ctx, id, Some(entry));

@@ -116,6 +116,14 @@ impl Case {
         self.record.manifest.body.tiles_in(self.lease.body.slice)
     }
 
+    /// Takes up to `count` of the ranks that were not asked yet, and counts them as asked.
+    fn next_ranks(&mut self, count: usize) -> Vec<PeerKey> {
+        let ranks = self.ranks.iter().skip(self.asked).take(count);
+        let next: Vec<_> = ranks.copied().collect();
+        self.asked += next.len();
+        next
+    }
+
     /// Witnesses of the lock set in its order: rank order.
     fn witnesses(&self) -> Vec<PeerKey> {
         let set = self.lock_set.iter().flat_map(|s| &s.body.locks);

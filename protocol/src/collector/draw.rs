@@ -39,18 +39,11 @@ impl Collector {
             return;
         };
         let missing = Self::full_set(case).saturating_sub(case.locks.len());
-        let next: Vec<_> = case
-            .ranks
-            .iter()
-            .skip(case.asked)
-            .take(missing)
-            .copied()
-            .collect();
+        let next = case.next_ranks(missing);
         if next.is_empty() {
             self.finish_locking(ctx, adverts, id);
             return;
         }
-        case.asked += next.len();
         let Some(commitment) = case.commitment.clone() else {
             return;
         };
@@ -198,18 +191,11 @@ impl Collector {
             return;
         };
         let missing = usize::from(case.lease.body.intensity.k).saturating_sub(case.seals.len());
-        let next: Vec<_> = case
-            .ranks
-            .iter()
-            .skip(case.asked)
-            .take(missing)
-            .copied()
-            .collect();
+        let next = case.next_ranks(missing);
         if next.is_empty() {
             self.finish_sealing(ctx, id);
             return;
         }
-        case.asked += next.len();
         let (Some(commitment), Some(lock_set)) = (case.commitment.clone(), case.lock_set.clone())
         else {
             return;
