@@ -12,6 +12,21 @@ use serde_json::json;
 
 use super::exit::Failure;
 
+/// Version of every JSON object on stdout. Fields may be added under one version, never changed or taken away.
+pub const SCHEMA: u32 = 1;
+
+/// Bytes of data on stdout.
+pub fn write_out(bytes: &[u8]) {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(bytes);
+    if let Err(e) = written.and_then(|()| out.flush())
+        && e.kind() == ErrorKind::BrokenPipe
+    {
+        // The reader has seen enough: end like any filter does.
+        std::process::exit(0);
+    }
+}
+
 /// When to colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Colour {
@@ -58,21 +73,18 @@ impl Console {
 
     /// A line of data.
     pub fn data(&self, line: impl AsRef<str>) {
-        let mut out = io::stdout().lock();
-        let written = out
-            .write_all(line.as_ref().as_bytes())
-            .and_then(|()| out.write_all(b"\n"));
-        if let Err(e) = written.and_then(|()| out.flush())
-            && e.kind() == ErrorKind::BrokenPipe
-        {
-            // The reader has seen enough: end like any filter does.
-            std::process::exit(0);
-        }
+        write_out(format!("{}\n", line.as_ref()).as_bytes());
     }
 
-    /// A JSON object of data, on one line.
+    /// A JSON object of data, on one line, with the version of its shape.
     pub fn json(&self, value: &impl Serialize) {
-        match serde_json::to_string(value) {
+        let versioned = serde_json::to_value(value).map(|mut value| {
+            if let Some(object) = value.as_object_mut() {
+                object.insert("schema".into(), SCHEMA.into());
+            }
+            value
+        });
+        match versioned.and_then(|value| serde_json::to_string(&value)) {
             Ok(text) => self.data(text),
             Err(e) => self.note(format!("cannot write JSON: {e}")),
         }

@@ -18,7 +18,7 @@ use starling_protocol::Scope;
 
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
-use super::place::{Place, address, listen};
+use super::place::{Place, listen};
 use super::text;
 use crate::genesis::{self, GenesisFileError};
 use crate::home::Config;
@@ -257,12 +257,12 @@ fn config_of(place: &Place) -> (Check, Config) {
         );
         return (note, Config::default());
     }
-    match Config::load_or_create(&path, &address) {
-        Ok(config) => (Check::ok("config", path.display().to_string()), config),
-        Err(error) => (
-            Check::finding("config", Failure::of(error)),
-            Config::default(),
+    match place.settings() {
+        Ok(settings) => (
+            Check::ok("config", path.display().to_string()),
+            settings.config,
         ),
+        Err(failure) => (Check::finding("config", failure), Config::default()),
     }
 }
 

@@ -3,6 +3,8 @@
 //! Nothing here decides anything about the protocol: commands turn arguments into options, submissions and files, and
 //! show what happens. Only this module reports through `miette`.
 
+mod completions;
+mod config;
 mod console;
 mod demo;
 mod doctor;
@@ -10,6 +12,7 @@ pub mod exit;
 mod interrupt;
 mod job;
 mod job_file;
+mod man;
 mod node_options;
 mod peers;
 mod place;
@@ -26,6 +29,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::home::config::Overrides;
 use console::{Colour, Console};
 use exit::{Exit, Failure, Outcome};
 use place::Place;
@@ -72,6 +76,9 @@ struct Global {
     /// One JSON object on stdout instead of text.
     #[arg(long, global = true)]
     json: bool,
+    /// A setting for this command only, above variables and file; again for more.
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = config::assignment)]
+    set: Vec<(String, String)>,
     /// More of what goes on, on stderr; twice for everything.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
@@ -100,6 +107,9 @@ enum Command {
     Proof(proof::Proof),
     Swarm(swarm::Swarm),
     Doctor(doctor::Doctor),
+    Config(config::Config),
+    Completions(completions::Completions),
+    Man(man::Man),
     Version(version::Version),
     /// Holds a device for its parent process.
     #[command(name = "__runner", hide = true)]
@@ -110,12 +120,14 @@ enum Command {
 struct Context {
     console: Console,
     home: Option<PathBuf>,
+    set: Vec<(String, String)>,
     verbose: u8,
 }
 
 impl Context {
     fn place(&self) -> Result<Place, Failure> {
-        Place::locate(self.home.as_deref())
+        let overrides = Overrides::of_process(self.set.clone());
+        Place::locate(self.home.as_deref(), overrides)
     }
 }
 
@@ -141,6 +153,7 @@ pub fn main() -> ExitCode {
     let context = Context {
         console,
         home: cli.global.home,
+        set: cli.global.set,
         verbose: cli.global.verbose,
     };
     start_log(&context);
@@ -159,6 +172,9 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Proof(args) => args.run(context),
         Command::Swarm(args) => args.run(context),
         Command::Doctor(args) => args.run(context),
+        Command::Config(args) => args.run(context),
+        Command::Completions(args) => args.run(),
+        Command::Man(args) => args.run(context),
         Command::Version(args) => args.run(context),
         Command::Demo(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Up(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
@@ -177,11 +193,9 @@ fn start_log(context: &Context) {
     let level = match context.verbose {
         _ if context.console.quiet => "error".into(),
         0 => {
-            let settings = context.place().ok().and_then(|place| place.settled());
-            let level = settings
-                .map(|config| config.log)
-                .unwrap_or_default()
-                .as_str();
+            // Settings with a mistake are told by the command that needs them.
+            let settings = context.place().and_then(|place| place.settings());
+            let level = settings.unwrap_or_default().config.log.as_str();
             format!("{level},{}", crate::net::LOG_FILTER)
         }
         1 => "warn,starling=debug".into(),

@@ -10,6 +10,7 @@ use starling_protocol::{Genesis, PeerKey, Scope, SwarmId};
 
 use super::exit::{Exit, Failure};
 use crate::genesis;
+use crate::home::config::{ConfigError, Overrides, Settings};
 use crate::home::{Config, Home, HomeError, disk};
 use crate::net::Multiaddr;
 
@@ -21,6 +22,8 @@ const RUNNING_MAX: u64 = 64 * 1024;
 pub struct Place {
     /// The folder.
     pub root: PathBuf,
+    /// What stands above its settings.
+    overrides: Overrides,
 }
 
 /// A running `up`, as it describes itself in `up.json`.
@@ -38,9 +41,9 @@ pub struct Running {
 
 impl Place {
     /// The folder that `--home`, the environment or the system names. Creates nothing.
-    pub fn locate(chosen: Option<&Path>) -> Result<Self, Failure> {
+    pub fn locate(chosen: Option<&Path>, overrides: Overrides) -> Result<Self, Failure> {
         Home::locate(chosen)
-            .map(|root| Self { root })
+            .map(|root| Self { root, overrides })
             .map_err(Failure::of)
     }
 
@@ -71,18 +74,16 @@ impl Place {
         self.root.join("config.toml")
     }
 
-    /// The settings; on first use the default ones.
+    /// The settings; the first use writes the default ones down.
     pub fn config(&self) -> Result<Config, Failure> {
         self.create()?;
-        Config::load_or_create(&self.config_file(), &address).map_err(Failure::of)
+        let read = Settings::load_or_create(&self.config_file(), &self.overrides, &address);
+        read.map(|settings| settings.config).map_err(unsettled)
     }
 
-    /// The settings, if there are sound ones; makes nothing.
-    pub fn settled(&self) -> Option<Config> {
-        let file = self.config_file();
-        file.exists()
-            .then(|| Config::load_or_create(&file, &address).ok())
-            .flatten()
+    /// The settings, with who said what; makes nothing.
+    pub fn settings(&self) -> Result<Settings, Failure> {
+        Settings::load(&self.config_file(), &self.overrides, &address).map_err(unsettled)
     }
 
     /// The requester's own home: an identity apart from the peer that lends.
@@ -150,6 +151,15 @@ pub fn listen(named: &[Multiaddr], config: &Config, scope: Scope) -> Vec<Multiad
         &config.network.listen[..]
     };
     texts.iter().filter_map(|a| a.parse().ok()).collect()
+}
+
+/// Settings that make no sense, as an exit.
+fn unsettled(error: ConfigError) -> Failure {
+    let exit = match &error {
+        ConfigError::Override { .. } => Exit::Usage,
+        _ => Exit::Error,
+    };
+    Failure::of(error).exit(exit)
 }
 
 /// The settings' judge of addresses.

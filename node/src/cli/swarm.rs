@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use starling_protocol::{Genesis, Limits, Scope};
-use toml_edit::{Array, DocumentMut, Item, value};
 
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
-use super::place::{Place, write_atomically};
+use super::place::Place;
 use crate::genesis;
 use crate::home::Home;
+use crate::home::config::Value;
 use crate::home::disk::DiskError;
 use crate::net::Multiaddr;
 
@@ -222,36 +222,15 @@ fn set_aside(home: &Home) -> Result<PathBuf, Failure> {
     Ok(aside)
 }
 
-/// Adds addresses to the settings, keeping the owner's comments.
+/// Adds addresses to the settings.
 fn remember(place: &Place, addresses: &[Multiaddr]) -> Result<(), Failure> {
-    let known = place.config()?.network.bootstrap;
-    let path = place.config_file();
-    let text = std::fs::read_to_string(&path)
-        .map_err(|e| Failure::of(DiskError::new("read", &path, e)))?;
-    let mut document: DocumentMut = text
-        .parse()
-        .map_err(|e| Failure::of(format!("{}: {e}", path.display())))?;
-    let mut all = known;
+    let mut all = place.config()?.network.bootstrap;
     for address in addresses.iter().map(Multiaddr::to_string) {
         if !all.contains(&address) {
             all.push(address);
         }
     }
-    let network = document.entry("network").or_insert_with(toml_edit::table);
-    let Some(network) = network.as_table_like_mut() else {
-        return Err(Failure::new(
-            Exit::Error,
-            format!("{}: network is no table", path.display()),
-            "delete that line",
-        ));
-    };
-    let list: Array = all.into_iter().collect();
-    match network.get_mut("bootstrap") {
-        // Replaces the value alone, so that the comment above it stays.
-        Some(Item::Value(old)) => *old = list.into(),
-        _ => drop(network.insert("bootstrap", value(list))),
-    }
-    write_atomically(&path, document.to_string().as_bytes())
+    super::config::write(place, "network.bootstrap", Some(&Value::List(all)))
 }
 
 fn show(context: &Context, genesis: &Genesis, file: &Path) {

@@ -1,23 +1,25 @@
-//! The owner's settings: `config.toml`, written with comments on the first run.
+//! The owner's settings: `config.toml`, written with comments on the first run, below variables and flags.
 //!
-//! Read once at start. Unknown keys and values out of range are errors that name the file, the line and
-//! the fix, because a misspelt limit that is silently ignored lends out more than its owner meant to.
+//! `keys` is the one table of what can be set, `layers` reads file, environment and flags into it, `edit` changes
+//! one value of a file. Unknown keys and values out of range are errors that name the place and the fix, because a
+//! misspelt limit that is silently ignored lends out more than its owner meant to.
 //! Invariant: the default file parses to [`Config::default`].
 
-use std::ops::Range;
+pub mod edit;
+pub mod keys;
+mod layers;
+
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use toml::Spanned;
+use super::disk::DiskError;
 
-use super::disk::{self, DiskError};
+pub use keys::{KEYS, Key, Kind, Value};
+pub use layers::{Origin, Overrides, Settings};
 
 /// What a first run writes.
 const DEFAULT_FILE: &str = include_str!("default_config.toml");
 /// Longest file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
-/// Most addresses in one list.
-const MAX_ADDRESSES: usize = 64;
 
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +31,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
+        /// What is wrong and what to write instead.
+        problem: String,
+    },
+    /// A variable or a flag says something that cannot be used.
+    #[error("{origin}: {problem}")]
+    Override {
+        /// Which one.
+        origin: String,
         /// What is wrong and what to write instead.
         problem: String,
     },
@@ -56,15 +66,27 @@ pub struct Config {
     pub log: LogLevel,
     /// What the owner lends at most.
     pub limits: Limits,
+    /// On what terms.
+    pub lend: Lend,
+    /// How programs of this machine reach the peer.
+    pub api: Api,
 }
 
-/// Addresses, as multiaddresses in text form.
+/// Addresses, as multiaddresses in text form, and ways to be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     /// Where to listen.
     pub listen: Vec<String>,
     /// Whom to dial at start.
     pub bootstrap: Vec<String>,
+    /// Whether peers of the local network are found by mDNS, where the swarm's scope has it.
+    pub mdns: Switch,
+    /// Whether routers are asked to open a port.
+    pub upnp: Switch,
+    /// Whether others are asked if they can dial this peer.
+    pub autonat: Switch,
+    /// Whether connections go over relays where they must, and over this peer where it can.
+    pub relay: Switch,
 }
 
 impl Default for Network {
@@ -73,8 +95,22 @@ impl Default for Network {
         Self {
             listen: listen.map(str::to_owned).to_vec(),
             bootstrap: Vec::new(),
+            mdns: Switch::Auto,
+            upnp: Switch::Auto,
+            autonat: Switch::Auto,
+            relay: Switch::Auto,
         }
     }
+}
+
+/// Whether a service of the network is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Switch {
+    /// Where the swarm's scope calls for it.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// What computes.
@@ -90,8 +126,7 @@ pub enum Device {
 }
 
 /// How much is logged to stderr.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "the names say it, and they are tracing's")]
 pub enum LogLevel {
     Error,
@@ -103,6 +138,14 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    const ALL: [Self; 5] = [
+        Self::Error,
+        Self::Warn,
+        Self::Info,
+        Self::Debug,
+        Self::Trace,
+    ];
+
     /// The name that tracing's filters use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -136,40 +179,20 @@ impl Default for Limits {
     }
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct FileForm {
-    network: NetworkForm,
-    device: DeviceForm,
-    log: LogForm,
-    limits: LimitsForm,
+/// On what terms the owner lends.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lend {
+    /// Asked price per 10^9 work units.
+    pub price: u64,
+    /// Self-declared coarse region, at most 16 bytes; empty if untold.
+    pub region: String,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct NetworkForm {
-    listen: Option<Spanned<Vec<Spanned<String>>>>,
-    bootstrap: Option<Spanned<Vec<Spanned<String>>>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct DeviceForm {
-    choose: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct LogForm {
-    level: LogLevel,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct LimitsForm {
-    connections: Option<Spanned<i64>>,
-    blobs_gib: Option<Spanned<i64>>,
-    threads: Option<Spanned<i64>>,
+/// How programs of this machine reach the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Api {
+    /// Port on loopback; 0 lets the system choose.
+    pub port: u16,
 }
 
 /// Says what is wrong with an address, or nothing.
@@ -179,115 +202,11 @@ impl Config {
     /// Reads `path`, or writes the default file there on the first run. `address` judges each listed
     /// address (the transport knows the grammar, this file does not).
     pub fn load_or_create(path: &Path, address: AddressCheck<'_>) -> Result<Self, ConfigError> {
-        if disk::create_whole(path, DEFAULT_FILE.as_bytes())? {
-            return Ok(Self::default());
-        }
-        let bytes = std::fs::metadata(path)
-            .map_err(DiskError::on("read", path))?
-            .len();
-        if bytes > MAX_FILE {
-            return Err(ConfigError::TooLong {
-                path: path.to_owned(),
-                bytes,
-            });
-        }
-        let text = std::fs::read_to_string(path).map_err(DiskError::on("read", path))?;
-        Self::parse(&text, path, address)
+        Ok(Settings::load_or_create(path, &Overrides::default(), address)?.config)
     }
 
     /// Parses the text of a settings file; `path` is for messages only.
     pub fn parse(text: &str, path: &Path, address: AddressCheck<'_>) -> Result<Self, ConfigError> {
-        let invalid = |span: Range<usize>, problem: String| ConfigError::Invalid {
-            path: path.to_owned(),
-            line: 1 + text
-                .bytes()
-                .take(span.start)
-                .filter(|b| *b == b'\n')
-                .count(),
-            problem,
-        };
-        let form: FileForm = toml::from_str(text).map_err(|e| {
-            invalid(
-                e.span().unwrap_or(0..0),
-                format!("{}; correct or delete that line", e.message()),
-            )
-        })?;
-
-        let addresses = |list: Option<Spanned<Vec<Spanned<String>>>>, default: Vec<String>| {
-            let Some(list) = list else { return Ok(default) };
-            if list.get_ref().len() > MAX_ADDRESSES {
-                return Err(invalid(
-                    list.span(),
-                    format!("more than {MAX_ADDRESSES} addresses; list fewer"),
-                ));
-            }
-            let checked = list
-                .into_inner()
-                .into_iter()
-                .map(|item| match address(item.get_ref()) {
-                    Ok(()) => Ok(item.into_inner()),
-                    Err(why) => Err(invalid(
-                        item.span(),
-                        format!("{:?} is no address: {why}", item.get_ref()),
-                    )),
-                });
-            checked.collect::<Result<Vec<_>, _>>()
-        };
-        let number = |value: Option<Spanned<i64>>, name: &str, range: Range<u32>, default: u32| {
-            match value {
-                None => Ok(default),
-                Some(value) => u32::try_from(*value.get_ref())
-                    .ok()
-                    .filter(|n| range.contains(n))
-                    .ok_or_else(|| {
-                        let (low, high) = (range.start, range.end - 1);
-                        invalid(
-                            value.span(),
-                            format!(
-                                "{name} = {}: write a number from {low} to {high}",
-                                value.get_ref()
-                            ),
-                        )
-                    }),
-            }
-        };
-
-        let default = Self::default();
-        let limits = form.limits;
-        Ok(Self {
-            network: Network {
-                listen: addresses(form.network.listen, default.network.listen)?,
-                bootstrap: addresses(form.network.bootstrap, default.network.bootstrap)?,
-            },
-            device: match form.device.choose {
-                None => Device::Auto,
-                Some(name) => match name.get_ref().trim() {
-                    "auto" => Device::Auto,
-                    "cpu" => Device::Cpu,
-                    "" => {
-                        let fix =
-                            r#"choose is empty: write "auto", "cpu" or part of an adapter's name"#;
-                        return Err(invalid(name.span(), fix.to_owned()));
-                    }
-                    adapter => Device::Adapter(adapter.to_owned()),
-                },
-            },
-            log: form.log.level,
-            limits: Limits {
-                connections: number(
-                    limits.connections,
-                    "connections",
-                    4..4097,
-                    default.limits.connections,
-                )?,
-                blobs_gib: number(
-                    limits.blobs_gib,
-                    "blobs_gib",
-                    1..65537,
-                    default.limits.blobs_gib,
-                )?,
-                threads: number(limits.threads, "threads", 0..1025, default.limits.threads)?,
-            },
-        })
+        Ok(Settings::parse(text, path, &Overrides::default(), address)?.config)
     }
 }

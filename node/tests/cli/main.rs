@@ -7,5 +7,6 @@
 
 mod files;
 mod jobs;
+mod settings;
 mod support;
 mod usage;

@@ -5,7 +5,7 @@ use crate::support::{Place, read};
 #[test]
 fn every_command_explains_itself() {
     let place = Place::new();
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 15] = [
         &[],
         &["demo"],
         &["up"],
@@ -17,6 +17,9 @@ fn every_command_explains_itself() {
         &["swarm"],
         &["swarm", "create"],
         &["doctor"],
+        &["config"],
+        &["completions"],
+        &["man"],
         &["version"],
     ];
     for command in commands {

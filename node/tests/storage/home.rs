@@ -193,11 +193,19 @@ fn the_first_run_writes_settings_that_say_the_default() {
 fn mistakes_in_the_settings_name_line_and_fix() {
     let many = format!("[network]\nlisten = [{}]", "\"/a\",".repeat(65));
     let cases = [
-        ("[limits]\nconections = 3", 2, "conections"),
+        (
+            "[limits]\nconections = 3",
+            2,
+            "did you mean `limits.connections`",
+        ),
+        ("[limits]\nblobs_gib = \"10 GB\"", 2, "from 1 to 65536"),
+        ("[lend]\nprice = 1.5", 2, "write a number"),
+        ("[api]\nport = 70000", 2, "to 65535"),
+        ("[network]\nupnp = true", 2, "auto, off"),
         ("[limits]\n\nconnections = 3", 3, "from 4 to 4096"),
         ("[limits]\nblobs_gib = -1", 2, "from 1 to 65536"),
-        ("[limits]\nthreads = \"all\"", 2, "invalid type"),
-        ("[device]\nchoose = \"\"", 2, "\"cpu\""),
+        ("[limits]\nthreads = \"all\"", 2, "from 0 to 1024"),
+        ("[device]\nchoose = \"\"", 2, "1 to 128 bytes"),
         ("[log]\nlevel = \"loud\"", 2, "trace"),
         (
             "[network]\nlisten = [\n  \"/ok\",\n  \"bad\",\n]",
