@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::canon::{Canon, Real, Vec3, sum32};
 use crate::kernel::{JobSpec, Kernel, KernelError, MAX_TILES, Plan, Prepared, Shape, Tier};
 use crate::runner::{CpuRunner, Runner, RunnerError};
-use crate::{fractal, render};
+use crate::{fractal, matmul, noop, render};
 
 /// Operations of the table, by their number.
 pub const OPERATIONS: [&str; 21] = [
@@ -113,7 +113,7 @@ pub fn canary(runner: &mut Runner) -> Result<(), CanaryError> {
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What the canary computes: every operation on all edge pairs and on fixed ordinary operands, then a small
-/// picture by every kernel that is offered.
+/// job of every kernel that is offered.
 fn jobs() -> Vec<(&'static str, JobSpec)> {
     let mut entries = Vec::new();
     for op in 0..OPERATIONS.len() as u32 {
@@ -146,10 +146,37 @@ fn jobs() -> Vec<(&'static str, JobSpec)> {
         params: picture.to_bytes(),
         inputs: vec![render::scene::bundled().to_bytes().into()],
     };
+    let bytes = |len: usize| {
+        (0..len)
+            .map(|i| (i * 151 + i / 7) as u8)
+            .collect::<Arc<[u8]>>()
+    };
+    let product = matmul::Params {
+        rows: 70,
+        inner: 300,
+        columns: 67,
+    };
+    let product = JobSpec {
+        kernel: matmul::Matmul.id(),
+        params: product.encode(),
+        inputs: vec![bytes(70 * 300), bytes(300 * 67)],
+    };
+    let words = noop::Params {
+        tiles: 16,
+        words: 100,
+        seed: 7,
+    };
+    let words = JobSpec {
+        kernel: noop::Noop.id(),
+        params: words.encode(),
+        inputs: Vec::new(),
+    };
     vec![
         ("canonical operations", job(&entries)),
         ("fractal", mandelbrot),
         ("render", bundled),
+        ("matmul", product),
+        ("noop", words),
     ]
 }
 

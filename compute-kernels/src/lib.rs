@@ -10,6 +10,8 @@ pub mod canon;
 pub mod film;
 pub mod fractal;
 mod kernel;
+pub mod matmul;
+pub mod noop;
 pub mod render;
 pub mod runner;
 
@@ -17,7 +19,12 @@ pub use kernel::*;
 
 /// Every kernel that this build offers to a swarm.
 pub fn kernels() -> &'static [&'static dyn Kernel] {
-    &[&render::Render, &fractal::Fractal]
+    &[
+        &render::Render,
+        &fractal::Fractal,
+        &matmul::Matmul,
+        &noop::Noop,
+    ]
 }
 
 /// The kernel with this id, the canary's among them.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starling_kernels::canary::{self, Canary};
-use starling_kernels::fractal::{Fractal, Params};
+use starling_kernels::fractal::{Fractal, MAX_ITERATIONS, Params};
 use starling_kernels::runner::{
     AdapterChoice, CpuRunner, DeviceKind, GpuProcess, Runner, RunnerCommand, RunnerError,
 };
@@ -94,7 +94,7 @@ fn a_killed_process_is_an_error_once_and_then_replaced() {
 #[test]
 fn a_deadline_kills_the_process_and_the_next_call_works() {
     let Some(mut gpu) = device() else { return };
-    let job = mandelbrot(2048, 65536);
+    let job = mandelbrot(2048, MAX_ITERATIONS);
     let tiles = all_tiles(&mut gpu, &job);
     let pid = gpu.pid().expect("it runs");
     let error = gpu.run(&tiles, Duration::from_millis(200)).err();
@@ -119,7 +119,7 @@ fn a_stopped_device_starts_again_by_itself() {
     assert!(gpu.idle_since() > used);
 }
 
-/// Starts a device process by hand and gives it 2048x2048 pixels of 65536 iterations to chew on.
+/// Starts a device process by hand and gives it 2048x2048 pixels of as many iterations as there can be to chew on.
 #[test]
 fn a_device_process_dies_with_its_parent_even_while_it_computes() {
     if device().is_none() {
@@ -153,7 +153,7 @@ fn a_device_process_dies_with_its_parent_even_while_it_computes() {
         &[],
     );
     assert!(answer().contains("Opened"));
-    let job = mandelbrot(2048, 65536);
+    let job = mandelbrot(2048, MAX_ITERATIONS);
     send(&format!("{{\"Load\":{:?}}}", job.kernel.0), &[&job.params]);
     assert!(answer().contains("Loaded"));
     let tiles: Vec<u8> = (0..128u32 * 128).flat_map(u32::to_le_bytes).collect();

@@ -6,7 +6,9 @@ mod support;
 
 use random::Random;
 use starling_kernels::canary::{self, EDGES, OPERATIONS};
-use starling_kernels::fractal::{Fractal, ONE, Params, Set};
+use starling_kernels::fractal::{Fractal, MAX_ITERATIONS, ONE, Params, Set};
+use starling_kernels::matmul::{self, Matmul};
+use starling_kernels::noop::{self, Noop};
 use starling_kernels::runner::{CpuRunner, Runner};
 use starling_kernels::{JobSpec, Kernel};
 use support::{DEADLINE, device};
@@ -157,4 +159,116 @@ fn the_canary_admits_this_device() {
     let Some(gpu) = device() else { return };
     canary::canary(&mut Runner::Gpu(Box::new(gpu))).expect("same bytes as the CPU");
     canary::canary(&mut Runner::Cpu(CpuRunner::new())).expect("the reference itself");
+}
+
+/// Hashes of all tiles, by the device and by the CPU.
+fn both(gpu: &mut Runner, job: &JobSpec) -> [blake3::Hash; 2] {
+    let mut cpu = Runner::Cpu(CpuRunner::new());
+    [gpu, &mut cpu].map(|runner| {
+        let shape = runner.load(job, DEADLINE).expect("the job is valid");
+        let tiles: Vec<u32> = (0..shape.tiles).collect();
+        blake3::hash(&runner.run(&tiles, DEADLINE).expect("the device computes"))
+    })
+}
+
+#[test]
+fn matmul_on_random_shapes() {
+    let Some(gpu) = device() else { return };
+    let mut gpu = Runner::Gpu(Box::new(gpu));
+    let mut random = Random::fresh();
+    let fixed = [
+        (1, 1, 1),
+        (1, 4099, 1),
+        (64, 16, 64),
+        (65, 17, 63),
+        (3, 70_001, 5),
+        (2, matmul::MAX_INNER, 3),
+    ];
+    let drawn = (0..12).map(|_| {
+        (
+            1 + random.below(200),
+            1 + random.below(500),
+            1 + random.below(200),
+        )
+    });
+    for (n, (rows, inner, columns)) in fixed
+        .into_iter()
+        .chain(drawn.collect::<Vec<_>>())
+        .enumerate()
+    {
+        let params = matmul::Params {
+            rows,
+            inner,
+            columns,
+        };
+        // The first ones with the largest products there are.
+        let mut bytes = |len: u32| {
+            (0..len)
+                .map(|_| if n < 3 { 0x80 } else { random.u32() as u8 })
+                .collect()
+        };
+        let job = JobSpec {
+            kernel: Matmul.id(),
+            params: params.encode(),
+            inputs: vec![bytes(rows * inner), bytes(inner * columns)],
+        };
+        let [got, expected] = both(&mut gpu, &job);
+        assert_eq!(got, expected, "{params:?}");
+    }
+}
+
+#[test]
+fn noop_on_random_sizes() {
+    let Some(gpu) = device() else { return };
+    let mut gpu = Runner::Gpu(Box::new(gpu));
+    let mut random = Random::fresh();
+    for _ in 0..8 {
+        let params = noop::Params {
+            tiles: 1 + random.below(100),
+            words: 1 + random.below(300),
+            seed: random.u32(),
+        };
+        let job = JobSpec {
+            kernel: Noop.id(),
+            params: params.encode(),
+            inputs: Vec::new(),
+        };
+        let [got, expected] = both(&mut gpu, &job);
+        assert_eq!(got, expected, "{params:?}");
+    }
+}
+
+/// Drivers may cut loops short without a word.
+#[test]
+fn the_longest_loops_run_to_their_end() {
+    let Some(gpu) = device() else { return };
+    let mut gpu = Runner::Gpu(Box::new(gpu));
+    let inside = Params {
+        width: 1,
+        height: 1,
+        centre: [0, 0],
+        step: 1,
+        max_iterations: MAX_ITERATIONS,
+        set: Set::Mandelbrot,
+    };
+    let fractal = JobSpec {
+        kernel: Fractal.id(),
+        params: inside.encode(),
+        inputs: Vec::new(),
+    };
+    let long = matmul::Params {
+        rows: 2,
+        inner: matmul::MAX_INNER,
+        columns: 1,
+    };
+    let ones = |len: u32| vec![1; len as usize].into();
+    let matmul = JobSpec {
+        kernel: Matmul.id(),
+        params: long.encode(),
+        inputs: vec![ones(2 * long.inner), ones(long.inner)],
+    };
+    for job in [fractal, matmul] {
+        let [got, expected] = both(&mut gpu, &job);
+        assert_eq!(got, expected, "{job:?}");
+    }
 }

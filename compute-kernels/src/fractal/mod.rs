@@ -13,8 +13,9 @@ use crate::kernel::{Kernel, KernelError, MAX_TILES, Plan, Prepared, Shape, Tier}
 
 /// Pixels along a tile's edge.
 pub const TILE: u32 = 16;
-/// Most iterations a job may ask for: one tile stays far below a dispatch's time limit on any GPU.
-pub const MAX_ITERATIONS: u32 = 1 << 16;
+/// Most iterations a job may ask for: one tile stays far below a dispatch's time limit on any GPU. Mesa's llvmpipe
+/// silently leaves a loop after 65,535 iterations, so one more would make an honest peer look like a liar.
+pub const MAX_ITERATIONS: u32 = (1 << 16) - 1;
 /// Largest width and height in pixels.
 pub const MAX_EDGE: u32 = 1 << 15;
 
