@@ -12,5 +12,5 @@ pub mod key;
 pub mod log;
 pub mod net;
 pub mod node;
-pub mod picture;
+pub mod product;
 pub mod store;

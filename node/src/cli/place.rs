@@ -171,6 +171,17 @@ pub fn address(text: &str) -> Result<(), String> {
 
 /// Writes a file beside its place and renames it in, so that readers see the old bytes or the new ones.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    write_with(path, |file| {
+        file.write_all(bytes)
+            .map_err(|e| Failure::of(disk::DiskError::new("write", path, e)))
+    })
+}
+
+/// As [`write_atomically`], for what need not be in memory.
+pub fn write_with(
+    path: &Path,
+    write: impl FnOnce(&mut dyn std::io::Write) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let fail = |e: std::io::Error| {
         let failure = Failure::of(disk::DiskError::new("write", path, e));
         failure
@@ -184,7 +195,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     #[cfg(unix)]
     draft.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut draft = draft.tempfile_in(folder).map_err(fail)?;
-    std::io::Write::write_all(&mut draft, bytes).map_err(fail)?;
+    write(&mut draft).map_err(|e| e.or_fix("check that the folder has space"))?;
     draft.persist(path).map(|_| ()).map_err(|e| fail(e.error))
 }
 

@@ -1,15 +1,15 @@
 //! Choosing a device: opened, admitted by the canary, and measured on every kernel.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use starling_kernels::canary::{CanaryError, canary};
-use starling_kernels::fractal;
-use starling_kernels::render::{Render, RenderParams, scene};
+use starling_kernels::render::{RenderParams, scene};
 use starling_kernels::runner::{
     AdapterChoice, CpuRunner, DeviceInfo, DeviceKind as RunnerKind, GpuProcess, Runner,
     RunnerCommand, RunnerError,
 };
-use starling_kernels::{JobSpec, Kernel, KernelError, kernels};
+use starling_kernels::{JobSpec, Kernel, KernelError, fractal, kernels, matmul, noop};
 use starling_protocol::Tier;
 use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
 
@@ -178,26 +178,44 @@ pub fn tier(tier: starling_kernels::Tier) -> Tier {
     }
 }
 
-fn benchmark(kernel: &dyn Kernel) -> JobSpec {
-    let id = kernel.id();
-    if id == Render.id() {
-        let params = RenderParams {
-            width: 64,
-            height: 64,
-            passes: 1,
-            ..RenderParams::bundled()
-        };
-        JobSpec {
-            kernel: id,
-            params: params.to_bytes(),
-            inputs: vec![scene::bundled().to_bytes().into()],
+/// A small job of the kernel's kind.
+pub fn benchmark(kernel: &dyn Kernel) -> JobSpec {
+    let (params, inputs) = match kernel.name() {
+        "render" => {
+            let params = RenderParams {
+                width: 64,
+                height: 64,
+                passes: 1,
+                ..RenderParams::bundled()
+            };
+            (params.to_bytes(), vec![scene::bundled().to_bytes().into()])
         }
-    } else {
-        let params = fractal::Params::mandelbrot(128, 128, 1_000);
-        JobSpec {
-            kernel: id,
-            params: params.encode(),
-            inputs: Vec::new(),
+        "matmul" => {
+            let edge = 256;
+            let params = matmul::Params {
+                rows: edge,
+                inner: edge,
+                columns: edge,
+            };
+            let factor: Arc<[u8]> = (0..edge * edge).map(|i| ((i * 151) >> 3) as u8).collect();
+            (params.encode(), vec![factor.clone(), factor])
         }
+        "noop" => {
+            let params = noop::Params {
+                tiles: 1024,
+                words: 64,
+                seed: 0,
+            };
+            (params.encode(), Vec::new())
+        }
+        _ => {
+            let params = fractal::Params::mandelbrot(128, 128, 1_000);
+            (params.encode(), Vec::new())
+        }
+    };
+    JobSpec {
+        kernel: kernel.id(),
+        params,
+        inputs,
     }
 }

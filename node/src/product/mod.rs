@@ -1,65 +1,132 @@
-//! Pictures as jobs: what a command line asks for becomes a [`JobSpec`], and tiles, in any order, become a file.
+//! What a job's tiles become: a picture, a matrix, or plain bytes, in a file.
 //!
-//! Not a renderer: kernels compute (`starling_kernels`), peers or this process run them. Invariant: the same tiles
-//! give the same file, whoever computed them and in whatever order they came.
+//! A [`Work`] is what a command line asks for: a [`JobSpec`] to submit, and the [`Product`] that its tiles go into, in
+//! any order. A product can be had from a job's manifest alone, so that whoever collects the tiles later needs no
+//! inputs. Not a kernel: those compute (`starling_kernels`). Invariant: the same tiles give the same file, whoever
+//! computed them and in whatever order they came.
 
-use std::sync::Arc;
+mod matrix;
+pub mod picture;
+
+use std::io::{self, Write};
 
 use starling_kernels::film::{Film, FilmError};
-use starling_kernels::fractal::{self, Fractal};
-use starling_kernels::render::{self, Render, RenderParams, Scene};
-use starling_kernels::{JobSpec, Kernel, KernelError, MAX_TILES, Shape};
+use starling_kernels::render::{self, RenderParams};
+use starling_kernels::{JobSpec, KernelError, Shape, fractal, matmul};
 
-/// Most bytes of a fractal's tiles: 2^28 pixels.
-const MAX_COUNTS: u64 = 1 << 30;
+/// Most bytes that a product may have: this process holds it whole.
+const MAX_HELD: u64 = 4 << 30;
 
-/// Why there is no picture.
+/// Why there is no product.
 #[derive(Debug, thiserror::Error)]
-pub enum PictureError {
+pub enum ProductError {
     /// The job cannot be computed by anyone.
     #[error(transparent)]
     Job(#[from] KernelError),
-    /// A tile does not belong to it, or the file cannot be encoded.
+    /// A tile does not belong to the picture, or the file cannot be encoded.
     #[error(transparent)]
     Film(#[from] FilmError),
     /// A tile came twice, or has the wrong length.
     #[error("tile {0} is malformed or came twice")]
     Tile(u32),
-    /// Only path-traced pictures hold more than a PNG.
-    #[error("a fractal has no radiance to store as EXR; ask for a PNG")]
-    NoRadiance,
+    /// No such file can be made of it.
+    #[error("a {class} job gives no {asked}; ask for {instead}")]
+    Format {
+        /// The kernel.
+        class: &'static str,
+        /// What was asked for.
+        asked: &'static str,
+        /// What it gives.
+        instead: &'static str,
+    },
     /// No number of passes gives so many samples.
     #[error(
         "{0} samples for each pixel are out of reach at this size; ask for fewer, or a multiple of 64"
     )]
     Samples(u32),
-    /// Neighbouring pixels would be the same number, or out of reach.
-    #[error(
-        "zoom {0:e} is out of the fractal's 28-bit reach; choose one between 0.5 and a million, by the size"
-    )]
-    Zoom(f64),
-    /// Not a coordinate of the plane.
-    #[error("{0} is no coordinate of the plane; choose between -4 and 4")]
-    Plane(f64),
     /// This process would have to hold it whole.
-    #[error("a picture of {0} MiB is too large to hold; choose a smaller size")]
+    #[error("a result of {0} MiB is too large to hold; choose a smaller size")]
     Large(u64),
+    /// Two matrices that cannot be multiplied.
+    #[error(
+        "{rows} x {left} times {right} x {columns} is no product; the inner sizes must be equal"
+    )]
+    Unequal {
+        /// Rows of the first.
+        rows: u32,
+        /// Columns of the first.
+        left: u32,
+        /// Rows of the second.
+        right: u32,
+        /// Columns of the second.
+        columns: u32,
+    },
+    /// The file could not be written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
-/// A job whose result is a picture.
+/// What a product is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A picture of 8 bits a channel.
+    Png,
+    /// Linear radiance.
+    Exr,
+    /// A NumPy array.
+    Npy,
+    /// The tiles, one after the other.
+    Raw,
+}
+
+impl Format {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Png => "PNG",
+            Self::Exr => "EXR",
+            Self::Npy => "NPY",
+            Self::Raw => "raw tiles",
+        }
+    }
+}
+
+/// A job to submit, and what becomes of it.
 #[derive(Debug)]
-pub struct Picture {
+pub struct Work {
     /// What runs.
     pub spec: JobSpec,
+    /// Where its tiles go.
+    pub product: Product,
+}
+
+impl Work {
+    fn new(spec: JobSpec) -> Result<Self, ProductError> {
+        let shape = spec.shape()?;
+        let kernel = spec.kernel()?;
+        let product = Product::new(kernel.name(), &spec.params, shape)?;
+        Ok(Self { spec, product })
+    }
+}
+
+/// Tiles on their way into a file.
+#[derive(Debug)]
+pub struct Product {
     /// The kernel's name.
     pub class: &'static str,
-    /// How it is cut.
+    /// How the job is cut.
     pub shape: Shape,
-    /// Width and height in pixels.
-    pub size: (u32, u32),
-    /// Samples that one tile takes.
-    pub samples_per_tile: u64,
+    /// What one tile counts in progress.
+    pub grain: Grain,
     canvas: Canvas,
+}
+
+/// A tile's worth, for progress.
+#[derive(Clone, Copy, Debug)]
+pub struct Grain {
+    /// How many.
+    pub count: u64,
+    /// Of what, in the plural.
+    pub unit: &'static str,
 }
 
 #[derive(Debug)]
@@ -68,87 +135,88 @@ enum Canvas {
         params: RenderParams,
         film: Box<Film>,
     },
-    Counts {
+    Fractal {
         params: fractal::Params,
-        bytes: Vec<u8>,
-        seen: Vec<bool>,
-        left: u32,
+        tiles: Tiles,
     },
+    Matrix {
+        params: matmul::Params,
+        tiles: Tiles,
+    },
+    Raw(Tiles),
 }
 
-impl Picture {
-    /// A path-traced picture of `scene`.
-    pub fn render(scene: &Scene, params: RenderParams) -> Result<Self, PictureError> {
-        params.validate()?;
-        let inputs = vec![Arc::from(scene.to_bytes())];
-        let spec = JobSpec {
-            kernel: Render.id(),
-            params: params.to_bytes(),
-            inputs,
+/// Tiles in their own order.
+#[derive(Debug)]
+struct Tiles {
+    bytes: Vec<u8>,
+    tile_bytes: usize,
+    seen: Vec<bool>,
+    left: u32,
+}
+
+impl Product {
+    /// The empty product of a job. `params` must be those that `shape` was made of.
+    ///
+    /// # Errors
+    /// [`ProductError::Job`] if the kernel does not take the parameters, [`ProductError::Large`].
+    pub fn new(class: &'static str, params: &[u8], shape: Shape) -> Result<Self, ProductError> {
+        let (canvas, grain) = match class {
+            "render" => {
+                let params = RenderParams::from_bytes(params)?;
+                let film = Box::new(Film::new(&params));
+                let samples = u64::from(render::TILE * render::TILE * params.spp_per_pass);
+                (Canvas::Film { params, film }, (samples, "samples"))
+            }
+            "fractal" => {
+                let (params, tiles) = (fractal::Params::decode(params)?, Tiles::new(shape)?);
+                let pixels = u64::from(fractal::TILE * fractal::TILE);
+                (Canvas::Fractal { params, tiles }, (pixels, "pixels"))
+            }
+            "matmul" => {
+                let (params, tiles) = (matmul::Params::decode(params)?, Tiles::new(shape)?);
+                let operations = shape.units_per_tile;
+                (Canvas::Matrix { params, tiles }, (operations, "operations"))
+            }
+            _ => (Canvas::Raw(Tiles::new(shape)?), (1, "tiles")),
         };
-        let shape = spec.shape()?;
+        let (count, unit) = grain;
         Ok(Self {
-            spec,
-            class: Render.name(),
+            class,
             shape,
-            size: (params.width, params.height),
-            samples_per_tile: u64::from(render::TILE * render::TILE * params.spp_per_pass),
-            canvas: Canvas::Film {
-                film: Box::new(Film::new(&params)),
-                params,
-            },
+            grain: Grain { count, unit },
+            canvas,
         })
     }
 
-    /// A fractal, by escape times.
-    pub fn fractal(params: fractal::Params) -> Result<Self, PictureError> {
-        let spec = JobSpec {
-            kernel: Fractal.id(),
-            params: params.encode(),
-            inputs: Vec::new(),
-        };
-        let shape = spec.shape()?;
-        let len = u64::from(shape.tiles) * u64::from(shape.tile_bytes);
-        if len > MAX_COUNTS {
-            return Err(PictureError::Large(len >> 20));
+    /// The formats that it can be written in, the usual one first.
+    pub fn formats(&self) -> &'static [Format] {
+        match self.canvas {
+            Canvas::Film { .. } => &[Format::Png, Format::Exr],
+            Canvas::Fractal { .. } => &[Format::Png],
+            Canvas::Matrix { .. } => &[Format::Npy],
+            Canvas::Raw(_) => &[Format::Raw],
         }
-        let bytes = vec![0; len as usize];
-        Ok(Self {
-            spec,
-            class: Fractal.name(),
-            shape,
-            size: (params.width, params.height),
-            samples_per_tile: u64::from(fractal::TILE * fractal::TILE),
-            canvas: Canvas::Counts {
-                params,
-                bytes,
-                seen: vec![false; shape.tiles as usize],
-                left: shape.tiles,
-            },
-        })
     }
 
     /// Adds one tile, numbered within the job.
-    pub fn add_tile(&mut self, index: u32, tile: &[u8]) -> Result<(), PictureError> {
+    ///
+    /// # Errors
+    /// [`ProductError::Tile`] or [`ProductError::Film`] if it is malformed, not of this job, or came before.
+    pub fn add_tile(&mut self, index: u32, tile: &[u8]) -> Result<(), ProductError> {
         match &mut self.canvas {
             Canvas::Film { film, .. } => Ok(film.add_tile(index, tile)?),
-            Canvas::Counts {
-                bytes, seen, left, ..
-            } => {
-                let len = self.shape.tile_bytes as usize;
-                let fresh = seen
-                    .get_mut(index as usize)
-                    .filter(|seen| !**seen && tile.len() == len);
-                *fresh.ok_or(PictureError::Tile(index))? = true;
-                bytes[index as usize * len..][..len].copy_from_slice(tile);
-                *left -= 1;
-                Ok(())
+            Canvas::Fractal { tiles, .. } | Canvas::Matrix { tiles, .. } | Canvas::Raw(tiles) => {
+                tiles.add(index, tile)
             }
         }
     }
 
     /// Adds consecutive tiles from `first` on, whose bytes stand one after the other.
-    pub fn add_tiles(&mut self, first: u32, bytes: &[u8]) -> Result<(), PictureError> {
+    ///
+    /// # Errors
+    /// As [`Product::add_tile`].
+    pub fn add_tiles(&mut self, first: u32, bytes: &[u8]) -> Result<(), ProductError> {
         let len = self.shape.tile_bytes as usize;
         (first..)
             .zip(bytes.chunks(len))
@@ -159,12 +227,8 @@ impl Picture {
     pub fn clear(&mut self) {
         match &mut self.canvas {
             Canvas::Film { params, film } => **film = Film::new(params),
-            Canvas::Counts {
-                bytes, seen, left, ..
-            } => {
-                bytes.fill(0);
-                seen.fill(false);
-                *left = self.shape.tiles;
+            Canvas::Fractal { tiles, .. } | Canvas::Matrix { tiles, .. } | Canvas::Raw(tiles) => {
+                tiles.clear();
             }
         }
     }
@@ -173,74 +237,107 @@ impl Picture {
     pub fn is_complete(&self) -> bool {
         match &self.canvas {
             Canvas::Film { film, .. } => film.is_complete(),
-            Canvas::Counts { left, .. } => *left == 0,
+            Canvas::Fractal { tiles, .. } | Canvas::Matrix { tiles, .. } | Canvas::Raw(tiles) => {
+                tiles.left == 0
+            }
         }
     }
 
-    /// The picture as a PNG file; what is missing is black.
-    pub fn png(&self) -> Result<Vec<u8>, PictureError> {
-        match &self.canvas {
-            Canvas::Film { film, .. } => Ok(film.png()?),
-            Canvas::Counts { params, bytes, .. } => Ok(params.png(bytes)?),
+    /// Writes it; what is missing is black or zero.
+    ///
+    /// # Errors
+    /// [`ProductError::Format`] if it is no such thing, [`ProductError::Io`], [`ProductError::Film`].
+    pub fn write(&self, format: Format, to: &mut dyn Write) -> Result<(), ProductError> {
+        match (&self.canvas, format) {
+            (Canvas::Film { film, .. }, Format::Png) => to.write_all(&film.png()?)?,
+            (Canvas::Film { film, .. }, Format::Exr) => to.write_all(&film.exr()?)?,
+            (Canvas::Fractal { params, tiles }, Format::Png) => {
+                to.write_all(&params.png(&tiles.bytes)?)?;
+            }
+            (Canvas::Matrix { params, tiles }, Format::Npy) => {
+                matrix::write(params, &tiles.bytes, to)?;
+            }
+            (Canvas::Raw(tiles), Format::Raw) => to.write_all(&tiles.bytes)?,
+            _ => {
+                return Err(ProductError::Format {
+                    class: self.class,
+                    asked: format.name(),
+                    instead: self.formats()[0].name(),
+                });
+            }
         }
-    }
-
-    /// The picture as an EXR file: linear radiance.
-    pub fn exr(&self) -> Result<Vec<u8>, PictureError> {
-        match &self.canvas {
-            Canvas::Film { film, .. } => Ok(film.exr()?),
-            Canvas::Counts { .. } => Err(PictureError::NoRadiance),
-        }
+        Ok(())
     }
 }
 
-/// Splits `spp` samples into passes of up to 4 samples, or of more where the number of tiles asks for it: a pass is
-/// the grain in which work is handed out, so small ones spread better.
-pub fn passes(width: u32, height: u32, spp: u32) -> Result<(u32, u32), PictureError> {
-    let edge = |pixels: u32| u64::from(pixels.div_ceil(render::TILE));
-    let per_pass = edge(width) * edge(height);
-    let fits = |each: &u32| {
-        spp.is_multiple_of(*each) && per_pass * u64::from(spp / each) <= u64::from(MAX_TILES)
-    };
-    let small = (1..=4).rev().find(fits);
-    let each = small
-        .or_else(|| (5..=render::MAX_SPP_PER_PASS).find(fits))
-        .ok_or(PictureError::Samples(spp))?;
-    Ok((spp / each, each))
+impl Tiles {
+    fn new(shape: Shape) -> Result<Self, ProductError> {
+        let len = u64::from(shape.tiles) * u64::from(shape.tile_bytes);
+        let fits = usize::try_from(len).ok().filter(|_| len <= MAX_HELD);
+        Ok(Self {
+            bytes: vec![0; fits.ok_or(ProductError::Large(len >> 20))?],
+            tile_bytes: shape.tile_bytes as usize,
+            seen: vec![false; shape.tiles as usize],
+            left: shape.tiles,
+        })
+    }
+
+    fn add(&mut self, index: u32, tile: &[u8]) -> Result<(), ProductError> {
+        let fresh = self
+            .seen
+            .get_mut(index as usize)
+            .filter(|seen| !**seen && tile.len() == self.tile_bytes);
+        *fresh.ok_or(ProductError::Tile(index))? = true;
+        self.bytes[index as usize * self.tile_bytes..][..self.tile_bytes].copy_from_slice(tile);
+        self.left -= 1;
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.bytes.fill(0);
+        self.seen.fill(false);
+        self.left = self.seen.len() as u32;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fractal() -> Picture {
-        Picture::fractal(fractal::Params::mandelbrot(40, 20, 50)).unwrap()
+    fn fractal() -> Work {
+        picture::fractal(fractal::Params::mandelbrot(40, 20, 50)).unwrap()
+    }
+
+    fn file(product: &Product) -> Vec<u8> {
+        let mut file = Vec::new();
+        product.write(product.formats()[0], &mut file).unwrap();
+        file
     }
 
     #[test]
     fn order_of_tiles_does_not_matter_and_clearing_starts_afresh() {
-        let mut picture = fractal();
-        let prepared = picture.spec.prepare().unwrap();
-        let tiles: Vec<u32> = (0..picture.shape.tiles).collect();
+        let Work { spec, mut product } = fractal();
+        let prepared = spec.prepare().unwrap();
+        let tiles: Vec<u32> = (0..product.shape.tiles).collect();
         let bytes = prepared.run(&tiles);
-        picture.add_tiles(0, &bytes).unwrap();
-        let forwards = picture.png().unwrap();
-        picture.clear();
-        assert!(!picture.is_complete());
-        assert_ne!(picture.png().unwrap(), forwards);
-        let len = picture.shape.tile_bytes as usize;
+        product.add_tiles(0, &bytes).unwrap();
+        let forwards = file(&product);
+        product.clear();
+        assert!(!product.is_complete());
+        assert_ne!(file(&product), forwards);
+        let len = product.shape.tile_bytes as usize;
         for (index, tile) in tiles.iter().zip(bytes.chunks(len)).rev() {
-            picture.add_tile(*index, tile).unwrap();
+            product.add_tile(*index, tile).unwrap();
         }
-        assert!(picture.is_complete());
-        assert_eq!(picture.png().unwrap(), forwards);
+        assert!(product.is_complete());
+        assert_eq!(file(&product), forwards);
     }
 
     #[test]
     fn strange_tiles_are_refused() {
-        let mut picture = fractal();
-        let tile = vec![0; picture.shape.tile_bytes as usize];
-        picture.add_tile(1, &tile).unwrap();
+        let mut product = fractal().product;
+        let tile = vec![0; product.shape.tile_bytes as usize];
+        product.add_tile(1, &tile).unwrap();
         for (index, bytes) in [
             (1, &tile[..]),
             (6, &tile),
@@ -248,22 +345,16 @@ mod tests {
             (u32::MAX, &tile),
         ] {
             assert!(
-                matches!(picture.add_tile(index, bytes), Err(PictureError::Tile(_))),
+                matches!(product.add_tile(index, bytes), Err(ProductError::Tile(_))),
                 "{index}"
             );
         }
     }
 
     #[test]
-    fn samples_are_split_into_small_passes_that_fit() {
-        assert_eq!(passes(640, 360, 64).unwrap(), (16, 4));
-        assert_eq!(passes(640, 360, 1).unwrap(), (1, 1));
-        assert_eq!(passes(640, 360, 97).unwrap(), (97, 1));
-        // 65,536 tiles a pass: no more than 256 passes.
-        assert_eq!(passes(4096, 4096, 4096).unwrap(), (256, 16));
-        assert!(matches!(
-            passes(4096, 4096, 1 << 20),
-            Err(PictureError::Samples(_))
-        ));
+    fn a_format_that_it_is_not_is_refused_with_the_one_that_it_is() {
+        let error = fractal().product.write(Format::Npy, &mut Vec::new());
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains("ask for PNG"), "{text}");
     }
 }

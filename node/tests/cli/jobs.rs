@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{Place, Process, Up, read};
 
 /// Two peers of one local swarm, in the homes "a" and "b".
-fn two_peers(place: &Place) -> [Up; 2] {
+pub fn two_peers(place: &Place) -> [Up; 2] {
     place
         .run(
             "a",

@@ -7,6 +7,7 @@
 
 mod files;
 mod jobs;
+mod matrices;
 mod settings;
 mod support;
 mod usage;

@@ -5,12 +5,13 @@ use crate::support::{Place, read};
 #[test]
 fn every_command_explains_itself() {
     let place = Place::new();
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["demo"],
         &["up"],
         &["run", "render"],
         &["run", "fractal"],
+        &["run", "matmul"],
         &["job", "show"],
         &["peers"],
         &["proof", "verify"],
@@ -88,7 +89,7 @@ fn version_names_rules_and_kernels() {
         .iter()
         .map(|k| k["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["render", "fractal"]);
+    assert_eq!(names, ["render", "fractal", "matmul", "noop"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `--local`: the CPU reference on all cores of this process. No network, no receipts, the same picture.
+//! `--local`: the CPU reference on all cores of this process. No network, no receipts, the same file.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use super::{How, Outputs};
 use crate::cli::Context;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::interrupt::Interrupt;
-use crate::picture::Picture;
+use crate::product::Work;
 
 /// Tiles between two looks at the signal and the clock.
 const PORTION: u32 = 64;
@@ -17,7 +17,7 @@ const PORTION: u32 = 64;
 pub(super) async fn run(
     context: &Context,
     how: &How,
-    picture: Picture,
+    work: Work,
     outputs: Outputs,
     interrupt: Interrupt,
 ) -> Outcome {
@@ -25,14 +25,11 @@ pub(super) async fn run(
     let limit = how.timeout;
     let start = Instant::now();
     let signal = interrupt.clone();
-    let work = tokio::task::spawn_blocking(move || {
-        let mut picture = picture;
-        let prepared = picture
-            .spec
-            .prepare()
-            .map_err(|e| super::refused(e.into()))?;
-        let shape = picture.shape;
-        let mut progress = Progress::new(&console, shape.tiles, picture.samples_per_tile);
+    let computing = tokio::task::spawn_blocking(move || {
+        let Work { spec, mut product } = work;
+        let prepared = spec.prepare().map_err(|e| super::refused(e.into()))?;
+        let shape = product.shape;
+        let mut progress = Progress::new(&console, shape.tiles, product.grain);
         for first in (0..shape.tiles).step_by(PORTION as usize) {
             if signal.is_set() {
                 return Ok(None);
@@ -42,11 +39,11 @@ pub(super) async fn run(
                 return Err(Failure::new(
                     Exit::Timeout,
                     what,
-                    "allow more with --timeout, or ask for fewer samples",
+                    "allow more with --timeout, or ask for less",
                 ));
             }
             let tiles: Vec<u32> = (first..(first + PORTION).min(shape.tiles)).collect();
-            picture
+            product
                 .add_tiles(first, &prepared.run(&tiles))
                 .map_err(super::refused)?;
             progress.show(&View {
@@ -56,11 +53,11 @@ pub(super) async fn run(
             });
         }
         progress.finish();
-        outputs.write(&picture)?;
+        outputs.write(&product)?;
         Ok(Some(outputs))
     });
     let done = tokio::select! {
-        done = work => done.map_err(|e| Failure::of(format!("computing failed: {e}")))??,
+        done = computing => done.map_err(|e| Failure::of(format!("computing failed: {e}")))??,
         // Until the portion at hand is done, so that no half-written file is left.
         _ = interrupted(&interrupt) => None,
     };
@@ -70,9 +67,9 @@ pub(super) async fn run(
     };
     let wall_s = start.elapsed().as_secs_f64();
     if console.json {
-        console.json(&json!({ "output": outputs.png, "local": true, "wall_s": wall_s }));
+        console.json(&json!({ "output": outputs.result(), "local": true, "wall_s": wall_s }));
     } else {
-        console.data(outputs.png.display().to_string());
+        console.data(outputs.result().display().to_string());
         console.note(format!("computed here in {wall_s:.1} s"));
     }
     Ok(Exit::Ok)

@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::console::Console;
 use crate::cli::text;
+use crate::product::Grain;
 
 /// Least time between two plain lines.
 const EVERY: Duration = Duration::from_secs(1);
@@ -25,14 +26,14 @@ pub struct Progress {
     console: Console,
     bar: Option<ProgressBar>,
     tiles: u32,
-    samples_per_tile: u64,
+    grain: Grain,
     start: Instant,
     shown: Option<(Instant, u32)>,
 }
 
 impl Progress {
     /// Starts the clock.
-    pub fn new(console: &Console, tiles: u32, samples_per_tile: u64) -> Self {
+    pub fn new(console: &Console, tiles: u32, grain: Grain) -> Self {
         let bar = (console.terminal && !console.quiet).then(|| {
             let bar = ProgressBar::with_draw_target(
                 Some(u64::from(tiles)),
@@ -52,7 +53,7 @@ impl Progress {
             console: *console,
             bar,
             tiles,
-            samples_per_tile,
+            grain,
             start: Instant::now(),
             shown: None,
         }
@@ -61,7 +62,8 @@ impl Progress {
     /// Shows the present state, unless it was shown a moment ago.
     pub fn show(&mut self, view: &View) {
         let rate = f64::from(view.tiles) / self.start.elapsed().as_secs_f64().max(1e-3);
-        let samples = text::si(rate * self.samples_per_tile as f64);
+        let speed = text::si(rate * self.grain.count as f64);
+        let unit = self.grain.unit;
         let left = match view.tiles {
             0 => String::new(),
             done => {
@@ -75,7 +77,7 @@ impl Progress {
         let slices = view.slices.map_or(String::new(), |(done, all)| {
             format!("{done}/{all} slices, ")
         });
-        let prefix = format!("{slices}{samples} samples/s{left}");
+        let prefix = format!("{slices}{speed} {unit}/s{left}");
         if let Some(bar) = &self.bar {
             bar.set_position(u64::from(view.tiles));
             bar.set_prefix(prefix);

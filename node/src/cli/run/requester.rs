@@ -28,7 +28,8 @@ use crate::cli::place::{Place, listen};
 use crate::cli::text;
 use crate::compute::tier;
 use crate::node::{Happening, Node, NodeOptions};
-use crate::picture::Picture;
+use crate::product::{Product, Work};
+use starling_kernels::JobSpec;
 
 /// How long newcomers are waited for after the first peer, unless a number is asked for.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -42,7 +43,7 @@ const DEADLINE_S: u64 = 24 * 3600;
 pub(super) async fn run(
     context: &Context,
     how: &How,
-    picture: Picture,
+    work: Work,
     outputs: Outputs,
     interrupt: Interrupt,
 ) -> Outcome {
@@ -87,12 +88,13 @@ pub(super) async fn run(
         genesis,
         deadline: how.timeout.map(|s| start + Duration::from_secs_f64(s)),
         receipts: how.receipts.clone(),
-        picture,
+        spec: work.spec,
+        product: work.product,
         outputs,
         unreachable: Vec::new(),
         job: None,
     };
-    let outcome = requester.fetch_picture(how).await;
+    let outcome = requester.fetch(how).await;
     requester.end(outcome).await
 }
 
@@ -108,7 +110,8 @@ struct Requester {
     genesis: Genesis,
     deadline: Option<Instant>,
     receipts: Option<PathBuf>,
-    picture: Picture,
+    spec: JobSpec,
+    product: Product,
     outputs: Outputs,
     /// Bootstrap addresses that did not answer.
     unreachable: Vec<String>,
@@ -122,7 +125,7 @@ enum Next {
 }
 
 impl Requester {
-    async fn fetch_picture(&mut self, how: &How) -> Outcome {
+    async fn fetch(&mut self, how: &How) -> Outcome {
         match self.wait_for_peers(how).await? {
             Exit::Ok => {}
             early => return Ok(early),
@@ -149,7 +152,7 @@ impl Requester {
             _ = self.interrupt.signalled() => return Ok(Err(Exit::Interrupted)),
             () = timeout => {
                 let what = format!("not finished after {}", text::duration(self.start.elapsed()));
-                return Err(Failure::new(Exit::Timeout, what, "allow more with --timeout, or ask for fewer samples"));
+                return Err(Failure::new(Exit::Timeout, what, "allow more with --timeout, or ask for less"));
             }
             () = tokio::time::sleep(TICK) => return Ok(Ok(Next::Tick)),
         };
@@ -182,7 +185,7 @@ impl Requester {
     async fn wait_for_peers(&mut self, how: &How) -> Outcome {
         let least = how.peers.unwrap_or(1) as usize;
         let until = Instant::now() + Duration::from_secs_f64(how.wait);
-        let kernel: KernelId = self.picture.spec.kernel.0.into();
+        let kernel: KernelId = self.spec.kernel.0.into();
         let began = Instant::now();
         let (mut known, mut changed) = (0, began);
         let mut told = false;
@@ -202,7 +205,7 @@ impl Requester {
             if known >= least && settled {
                 self.console.note(format!(
                     "{} offered by {}",
-                    self.picture.class,
+                    self.product.class,
                     text::count(known, "peer")
                 ));
                 return Ok(Exit::Ok);
@@ -210,8 +213,8 @@ impl Requester {
             if Instant::now() >= until {
                 let mut failure = Failure::because(Exit::NoEligiblePeer, Reason::NoEligiblePeer);
                 failure.what = match known {
-                    0 => format!("no reachable peer offers `{}`", self.picture.class),
-                    n => format!("only {n} of {least} peers offer `{}`", self.picture.class),
+                    0 => format!("no reachable peer offers `{}`", self.product.class),
+                    n => format!("only {n} of {least} peers offer `{}`", self.product.class),
                 };
                 failure.what += &format!(" (waited {} s)", how.wait);
                 if let Some(address) = self.unreachable.first() {
@@ -230,7 +233,7 @@ impl Requester {
     /// Stores the inputs and submits the job.
     async fn submit(&mut self) -> Result<(), Failure> {
         let mut inputs = Vec::new();
-        for input in &self.picture.spec.inputs {
+        for input in &self.spec.inputs {
             let (blobs, bytes) = (self.node.blobs().clone(), input.clone());
             let put = tokio::task::spawn_blocking(move || blobs.put(&bytes)).await;
             let id = put
@@ -241,14 +244,14 @@ impl Requester {
                 len: input.len() as u64,
             });
         }
-        let shape = self.picture.shape;
+        let shape = self.product.shape;
         let deadline = self
             .deadline
             .map(|at| at.saturating_duration_since(Instant::now()).as_secs() + 1);
         let submission = Submission {
-            kernel: self.picture.spec.kernel.0.into(),
-            class: self.picture.class.to_owned(),
-            params: self.picture.spec.params.clone(),
+            kernel: self.spec.kernel.0.into(),
+            class: self.product.class.to_owned(),
+            params: self.spec.params.clone(),
             inputs,
             shape: Shape {
                 tiles: shape.tiles,
@@ -363,8 +366,8 @@ impl Requester {
             .ok_or_else(|| ended(Reason::UnknownJob))?;
         let file = JobFile::new(
             id,
-            self.picture.class,
-            &self.outputs.png,
+            self.product.class,
+            self.outputs.result(),
             &bundle.record.manifest.body,
         );
         let (jobs, each_in) = (self.place.jobs(), self.receipts.clone());
@@ -373,20 +376,20 @@ impl Requester {
         self.progress = Some(Progress::new(
             &self.console,
             account.file.tiles,
-            self.picture.samples_per_tile,
+            self.product.grain,
         ));
         self.job = Some(account);
         Ok(())
     }
 
-    /// Takes note of an event; starts the picture afresh if a slice in it turned out to be false.
+    /// Takes note of an event; starts the product afresh if a slice in it turned out to be false.
     async fn note(&mut self, event: &Event) -> Result<(), Failure> {
         let Some(job) = &mut self.job else {
             return Ok(());
         };
         if job.note(event) {
             let sound = job.blobs.clone();
-            self.picture.clear();
+            self.product.clear();
             for (slice, blob) in sound {
                 self.add(slice, blob).await?;
             }
@@ -401,7 +404,7 @@ impl Requester {
         }
     }
 
-    /// A finished slice's tiles go into the picture.
+    /// A finished slice's tiles go into the product.
     async fn add(&mut self, slice: u32, blob: BlobId) -> Result<(), Failure> {
         let Some(job) = &self.job else { return Ok(()) };
         let first = job.record.manifest.body.tiles_of(slice).start;
@@ -412,17 +415,17 @@ impl Requester {
             .map_err(Failure::of)?;
         let bytes =
             bytes.ok_or_else(|| Failure::of(format!("slice {slice} is not in the blob store")))?;
-        self.picture
+        self.product
             .add_tiles(first, &bytes)
             .map_err(super::refused)
     }
 
     /// All slices are here.
     fn finish(&mut self) -> Outcome {
-        if !self.picture.is_complete() {
+        if !self.product.is_complete() {
             return Err(Failure::of("the job ended with tiles missing").exit(Exit::JobFailed));
         }
-        self.outputs.write(&self.picture)?;
+        self.outputs.write(&self.product)?;
         Ok(Exit::Ok)
     }
 
@@ -447,7 +450,7 @@ impl Requester {
                 self.events,
                 self.start,
                 job,
-                &self.outputs.png,
+                self.outputs.result(),
             ),
             (Some(job), _) => self.console.note(job.partly()),
             (None, Ok(Exit::Interrupted)) => self
@@ -462,7 +465,7 @@ impl Requester {
     }
 }
 
-/// Empties the requester's store: outputs are in the picture, and no job outlives its `run`.
+/// Empties the requester's store: outputs are in the file, and no job outlives its `run`.
 async fn sweep(blobs: &BlobStore) {
     let blobs = blobs.clone();
     let removed = tokio::task::spawn_blocking(move || {

@@ -1,0 +1,59 @@
+//! `run matmul`: two `.npy` files in, their product out.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use starling_kernels::MAX_INPUT_BYTES;
+use starling_kernels::matmul::npy::{self, Matrix, NpyError};
+
+use super::{Asked, How, Outputs, refused};
+use crate::cli::exit::{Exit, Failure};
+use crate::home::DiskError;
+use crate::product::{Format, Work};
+
+/// Multiply two matrices of 8-bit integers, exactly.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  starling run matmul a.npy b.npy -o c.npy
+  starling run matmul a.npy b.npy -o c.npy --local
+
+The files hold int8 arrays of two dimensions, as numpy.save writes them; the result holds int32. Sums of more than
+131,071 products may wrap, as they do in NumPy's int32.
+
+The matrices are visible to the swarm's peers: they need them to compute and to check.")]
+pub(super) struct Matmul {
+    /// The first factor: M x K, int8.
+    #[arg(value_name = "A.npy")]
+    a: PathBuf,
+    /// The second factor: K x N, int8.
+    #[arg(value_name = "B.npy")]
+    b: PathBuf,
+    #[command(flatten)]
+    how: How,
+}
+
+impl Matmul {
+    pub(super) fn asked(self) -> Asked {
+        let Self { a, b, how } = self;
+        Asked {
+            outputs: Outputs(vec![(Format::Npy, how.output.clone())]),
+            how,
+            make: Box::new(move || Work::matmul(read(&a)?, read(&b)?).map_err(refused)),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Matrix, Failure> {
+    let on = |e| Failure::of(DiskError::new("read", path, e)).or_fix("check the name of the file");
+    let file = File::open(path).map_err(on)?;
+    npy::read(BufReader::new(file), MAX_INPUT_BYTES as u64).map_err(|error| match error {
+        NpyError::Io(e) => on(e),
+        error => {
+            let mut failure = Failure::of(error).exit(Exit::Usage);
+            failure.what = format!("{}: {}", path.display(), failure.what);
+            failure
+        }
+    })
+}
