@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use starling_protocol::advert::Advert;
 use starling_protocol::io::{GossipId, Record, Submission, Verdict};
 use starling_protocol::manifest::JobRecord;
@@ -44,7 +44,7 @@ impl Driven for Peer {
 }
 
 /// Something that happened, for whoever shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "happening", rename_all = "snake_case")]
 pub enum Happening {
     /// The core says.

@@ -2,15 +2,18 @@
 //!
 //! [`node`] puts the parts together, [`driver`] moves inputs and outputs between them. Decisions are the core's.
 
+pub mod api;
 pub mod blobs;
 pub mod cli;
 pub mod compute;
 pub mod driver;
 pub mod genesis;
 pub mod home;
+pub mod jobs;
 pub mod key;
 pub mod log;
 pub mod net;
 pub mod node;
 pub mod product;
+pub mod reason;
 pub mod store;

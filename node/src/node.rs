@@ -90,7 +90,7 @@ pub struct Node {
     commands: mpsc::Sender<Command>,
     blobs: BlobStore,
     store: Arc<Store>,
-    driver: tokio::task::JoinHandle<()>,
+    driver: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
     _home: Home,
 }
 
@@ -168,7 +168,7 @@ impl Node {
             commands,
             blobs: disk.blobs,
             store: disk.store,
-            driver,
+            driver: tokio::sync::Mutex::new(Some(driver)),
             _home: disk.home,
         };
         Ok((node, happened))
@@ -260,10 +260,13 @@ impl Node {
         answered.await.ok()
     }
 
-    /// Says goodbye, cancels own jobs, writes everything down, stops.
-    pub async fn leave(self) -> Usage {
+    /// Says goodbye, cancels own jobs, writes everything down, stops. The home is held until the last handle goes.
+    pub async fn leave(&self) -> Usage {
         let usage = self.ask(Command::Leave).await.unwrap_or_default();
-        let _ = self.driver.await;
+        if let Some(driver) = self.driver.lock().await.take() {
+            // It panics with its task, and was told so.
+            let _ = driver.await;
+        }
         usage
     }
 }

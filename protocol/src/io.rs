@@ -342,7 +342,7 @@ pub enum Record {
 }
 
 /// Something worth telling a person. The shell prints, counts or forwards it, and decides nothing by it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A peer's first advert.

@@ -56,6 +56,33 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 23] = [
+        Self::NoEligiblePeer,
+        Self::UnknownJob,
+        Self::NotInRoster,
+        Self::Excluded,
+        Self::NothingOpen,
+        Self::TooManyUnreceipted,
+        Self::JobDone,
+        Self::Cancelled,
+        Self::DeadlinePassed,
+        Self::LeaseExpired,
+        Self::WitnessesSilent,
+        Self::NoOpening,
+        Self::Refuted,
+        Self::WrongOutput,
+        Self::DeviceFailed,
+        Self::SelfCheckFailed,
+        Self::Busy,
+        Self::BadJob,
+        Self::NoQuorum,
+        Self::NotDelivered,
+        Self::FetchFailed,
+        Self::StorageFull,
+        Self::WorkerLeft,
+    ];
+
     /// Stable snake-case code for programs.
     #[must_use]
     pub fn code(self) -> &'static str {

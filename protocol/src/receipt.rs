@@ -91,6 +91,21 @@ pub struct Flags {
     pub not_stored: bool,
 }
 
+impl Flags {
+    /// Those that are set, in words.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            (self.weak, "weak"),
+            (self.self_checked, "self-checked"),
+            (self.not_stored, "not stored"),
+            (self.missing_nonce, "missing nonce"),
+        ];
+        all.into_iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, name)| name)
+    }
+}
+
 /// What a valid receipt says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {

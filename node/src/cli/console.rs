@@ -100,9 +100,10 @@ impl Console {
     /// What happened and the fix; framed for people, two plain lines for everybody else.
     pub fn failure(&self, failure: &Failure) {
         if self.json {
-            self.json(
-                &json!({ "error": failure.what, "fix": failure.fix, "exit": failure.exit as u8 }),
-            );
+            self.json(&json!({
+                "error": failure.what, "code": failure.code, "params": failure.params,
+                "fix": failure.fix, "exit": failure.exit as u8,
+            }));
         }
         if self.terminal {
             let theme = if self.colour {

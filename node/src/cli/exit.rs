@@ -3,9 +3,13 @@
 //! Libraries below return `thiserror` enums whose text says "what; fix"; only here, at the edge, do they become one
 //! [`Failure`]. Nothing below this file knows exit codes.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 
-use starling_protocol::Reason;
+use serde_json::Value;
+
+use crate::reason::Reason;
 
 /// Exit codes. Their numbers are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +37,49 @@ pub enum Exit {
     Interrupted = 130,
 }
 
-/// Why a command did not do it, and what to do now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl Exit {
+    /// The reason's code where nothing better is known.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Ok | Self::Error => "error",
+            Self::Usage => "usage",
+            Self::NoDaemon => "no_daemon",
+            Self::Auth => "home_exposed",
+            Self::JobFailed => "job_failed",
+            Self::NoEligiblePeer => "no_eligible_peer",
+            Self::Timeout => "timeout",
+            Self::Findings => "findings",
+            Self::Interrupted => "cancelled",
+        }
+    }
+
+    /// How a reason ends a command.
+    fn of(code: &str) -> Self {
+        match code {
+            "bad_request" | "bad_input" | "bad_params" | "bad_job" | "usage" | "ambiguous_job" => {
+                Self::Usage
+            }
+            "no_daemon" => Self::NoDaemon,
+            "home_exposed" | "token_missing" | "token_wrong" | "token_in_url"
+            | "host_not_allowed" | "origin_not_allowed" => Self::Auth,
+            "no_eligible_peer" => Self::NoEligiblePeer,
+            "deadline_passed" | "timeout" => Self::Timeout,
+            "cancelled" => Self::Interrupted,
+            "job_failed" => Self::JobFailed,
+            _ => Self::Error,
+        }
+    }
+}
+
+/// Why a command did not do it, and what to do now: a [`Reason`] with an exit code.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     /// The code to exit with.
     pub exit: Exit,
+    /// The reason's code.
+    pub code: Cow<'static, str>,
+    /// The particulars.
+    pub params: BTreeMap<String, Value>,
     /// What happened.
     pub what: String,
     /// What the person can do.
@@ -49,6 +91,8 @@ impl Failure {
     pub fn new(exit: Exit, what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             exit,
+            code: exit.code().into(),
+            params: BTreeMap::new(),
             what: what.into(),
             fix: Some(fix.into()),
         }
@@ -60,16 +104,10 @@ impl Failure {
         match text.split_once("; ") {
             Some((what, fix)) => Self::new(Exit::Error, what, fix),
             None => Self {
-                exit: Exit::Error,
-                what: text,
                 fix: None,
+                ..Self::new(Exit::Error, text, "")
             },
         }
-    }
-
-    /// From a refusal or an ending of the protocol.
-    pub fn because(exit: Exit, reason: Reason) -> Self {
-        Self::new(exit, reason.to_string(), reason.fix())
     }
 
     /// The same failure with another exit code.
@@ -84,6 +122,18 @@ impl Failure {
     pub fn or_fix(mut self, fix: &str) -> Self {
         self.fix.get_or_insert_with(|| fix.to_owned());
         self
+    }
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Self {
+            exit: Exit::of(&reason.code),
+            code: reason.code,
+            params: reason.params,
+            what: reason.what,
+            fix: reason.fix,
+        }
     }
 }
 

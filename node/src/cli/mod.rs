@@ -11,13 +11,13 @@ mod doctor;
 pub mod exit;
 mod interrupt;
 mod job;
-mod job_file;
 mod man;
 mod node_options;
 mod peers;
 mod place;
 mod proof;
 mod run;
+mod session;
 mod swarm;
 mod text;
 mod up;
@@ -168,7 +168,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(context: &Context, command: Command) -> Outcome {
     match command {
-        Command::Job(args) => args.run(context),
+        Command::Job(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Proof(args) => args.run(context),
         Command::Swarm(args) => args.run(context),
         Command::Doctor(args) => args.run(context),

@@ -10,10 +10,9 @@ use tokio::time::Instant;
 
 use super::exit::{Exit, Failure};
 use crate::compute::{DeviceChoice, Usage};
-use crate::home::HomeError;
 use crate::home::config::Device;
-use crate::key::KeyError;
 use crate::node::{Happening, Node, NodeError};
+use crate::reason::Reason;
 
 /// How long a peer may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -69,20 +68,7 @@ pub fn seconds(text: &str) -> Result<f64, String> {
 
 /// Why a peer does not start, as an exit.
 pub fn not_started(error: NodeError) -> Failure {
-    let exit = match &error {
-        NodeError::Key(KeyError::Exposed { .. }) | NodeError::Home(HomeError::Exposed { .. }) => {
-            Exit::Auth
-        }
-        _ => Exit::Error,
-    };
-    let fix = match &error {
-        NodeError::Net(_) => {
-            "choose another address with --listen, or stop the program that uses the port"
-        }
-        NodeError::Device(_) => "run `starling doctor`, or choose --device cpu",
-        _ => "run `starling doctor`",
-    };
-    Failure::of(error).exit(exit).or_fix(fix)
+    Reason::from(error).or_fix("run `starling doctor`").into()
 }
 
 /// Throws away what happens, so that nothing waits for a reader.
@@ -91,7 +77,7 @@ pub fn drain(mut happenings: mpsc::Receiver<Happening>) -> JoinHandle<()> {
 }
 
 /// Says goodbye and stops; none if that took too long. Happenings must be drained meanwhile.
-pub async fn leave(node: Node) -> Option<Usage> {
+pub async fn leave(node: &Node) -> Option<Usage> {
     tokio::time::timeout(GOODBYE, node.leave()).await.ok()
 }
 

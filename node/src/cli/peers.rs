@@ -73,7 +73,7 @@ impl Peers {
         let me = node.key();
         let mut peers = node.peers().await;
         peers.retain(|(advert, _)| advert.peer != me && !advert.kernels.is_empty());
-        leave(node).await;
+        leave(&node).await;
         happenings.abort();
         if interrupted {
             return Ok(Exit::Interrupted);

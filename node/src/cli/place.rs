@@ -171,10 +171,8 @@ pub fn address(text: &str) -> Result<(), String> {
 
 /// Writes a file beside its place and renames it in, so that readers see the old bytes or the new ones.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    write_with(path, |file| {
-        file.write_all(bytes)
-            .map_err(|e| Failure::of(disk::DiskError::new("write", path, e)))
-    })
+    let written = disk::write_atomically(path, bytes);
+    written.map_err(|e| Failure::of(e).or_fix("check that the folder exists and has space"))
 }
 
 /// As [`write_atomically`], for what need not be in memory.
@@ -182,21 +180,13 @@ pub fn write_with(
     path: &Path,
     write: impl FnOnce(&mut dyn std::io::Write) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let fail = |e: std::io::Error| {
+    let fail = |e| {
         let failure = Failure::of(disk::DiskError::new("write", path, e));
-        failure
-            .or_fix("check that the folder exists and has space")
-            .exit(Exit::Error)
+        failure.or_fix("check that the folder exists and has space")
     };
-    let folder = disk::folder_of(path);
-    let mut draft = tempfile::Builder::new();
-    draft.prefix(".starling-");
-    // Drafts are private by default; what people asked for has the permissions of all their files (the umask counts).
-    #[cfg(unix)]
-    draft.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut draft = draft.tempfile_in(folder).map_err(fail)?;
-    write(&mut draft).map_err(|e| e.or_fix("check that the folder has space"))?;
-    draft.persist(path).map(|_| ()).map_err(|e| fail(e.error))
+    let mut draft = disk::draft(path).map_err(fail)?;
+    write(&mut draft)?;
+    draft.persist(path).map(drop).map_err(|e| fail(e.error))
 }
 
 /// Whether a process of this number runs.

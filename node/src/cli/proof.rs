@@ -368,25 +368,11 @@ impl ReceiptReport {
                 p.known,
                 p.committee
             );
-            let flags = flags(&p.flags);
+            let flags: Vec<_> = p.flags.names().collect();
             if !flags.is_empty() {
                 line += &format!("; {}", flags.join(", "));
             }
         }
         line
     }
-}
-
-/// A receipt's weaknesses, in words.
-pub(super) fn flags(flags: &Flags) -> Vec<&'static str> {
-    let all = [
-        (flags.weak, "weak"),
-        (flags.self_checked, "self-checked"),
-        (flags.not_stored, "not stored"),
-        (flags.missing_nonce, "missing nonce"),
-    ];
-    all.iter()
-        .filter(|(set, _)| *set)
-        .map(|(_, name)| *name)
-        .collect()
 }

@@ -1,12 +1,17 @@
 //! `starling up`: a peer in the foreground, lending its device until Ctrl-C.
 //!
 //! The first run makes folder, key, settings and, without a genesis, a private swarm of this machine; it never asks.
-//! While it runs, `HOME/up.json` tells other commands whom to dial.
+//! While it runs, `HOME/up.json` tells other peers of this machine whom to dial, and `HOME/api.json` tells commands
+//! where its local API is.
+
+use std::sync::Arc;
 
 use clap::Args;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use starling_protocol::{Event, Genesis, Scope};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OnceCell, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Context;
@@ -15,9 +20,16 @@ use super::exit::{Exit, Failure, Outcome};
 use super::interrupt::{Interrupt, Signal};
 use super::node_options::{DeviceArgs, drain, event_line, leave, not_started, stamped, usage_line};
 use super::place::{Place, Running, listen, write_atomically};
+use super::session::{open_desk, requester};
 use super::text;
+use crate::api::client::{API_FILE, ApiFile, TOKEN_FILE};
+use crate::api::{Hosted, Token, serve};
+use crate::compute::DeviceChoice;
+use crate::home::Config;
+use crate::jobs::{Desk, Feed, Side};
 use crate::net::Multiaddr;
 use crate::node::{Happening, Node, NodeOptions};
+use crate::reason::Reason;
 
 /// Most addresses that are told to other commands.
 const ADDRS_MAX: usize = 64;
@@ -75,18 +87,78 @@ impl Up {
             started = Node::start(options) => started.map_err(not_started)?,
             signal = interrupt.signalled() => return Ok(ended(signal)),
         };
-        let peer = Peer {
+        let node = Arc::new(node);
+        let hosted = Arc::new(self.hosted(&place, &config, &genesis, node.clone())?);
+        let token = Token::load_or_create(&place.root.join(TOKEN_FILE))?;
+        let server = match serve(hosted.clone(), config.api.port, token).await {
+            Ok(server) => server,
+            Err(reason) => {
+                leave(&node).await;
+                return Err(reason.into());
+            }
+        };
+        let api = ApiFile {
+            pid: std::process::id(),
+            url: server.url(),
+            swarm: node.swarm(),
+        };
+        api.write(&place.root)?;
+        let mut peer = Peer {
             node,
             place,
             start,
+            feed: hosted.feed.clone(),
             events: self.events,
             console: context.console,
             addrs: Vec::new(),
             unreachable: Vec::new(),
         };
-        peer.introduce(&genesis)?;
-        peer.follow(happenings, &interrupt, self.exit_on_stdin_close)
-            .await
+        peer.introduce(&genesis, &api.url)?;
+        let (outcome, rest) = peer
+            .follow(happenings, &interrupt, self.exit_on_stdin_close)
+            .await;
+        // Whom nobody can reach any more must not be found.
+        let _ = std::fs::remove_file(peer.place.root.join(API_FILE));
+        let _ = std::fs::remove_file(peer.place.running_file());
+        server.stop().await;
+        if let Some(desk) = hosted.desk.get() {
+            desk.leave().await;
+        }
+        peer.part().await;
+        rest.abort();
+        outcome
+    }
+}
+
+impl Up {
+    /// What the local API serves: this peer, and a requester of this home once somebody submits something.
+    fn hosted(
+        &self,
+        place: &Place,
+        config: &Config,
+        genesis: &Genesis,
+        node: Arc<Node>,
+    ) -> Result<Hosted, Failure> {
+        let feed = Feed::default();
+        let jobs = place.jobs();
+        crate::home::disk::create_private_dir(&jobs).map_err(Failure::of)?;
+        let (place, config, genesis) = (place.clone(), config.clone(), genesis.clone());
+        let (named, shared, folder) = (self.bootstrap.clone(), feed.clone(), jobs.clone());
+        let swarm_name = genesis.name.clone();
+        // On the CPU: the device is the lender's, which works for this requester too.
+        let open = move || -> BoxFuture<'static, Result<Desk, Reason>> {
+            let options = requester(&place, &config, &genesis, &named, DeviceChoice::Cpu);
+            Box::pin(open_desk(options, folder.clone(), shared.clone()))
+        };
+        Ok(Hosted {
+            lender: Some(node),
+            lends: !self.no_lend,
+            swarm_name,
+            feed,
+            desk: OnceCell::new(),
+            open: Box::new(open),
+            jobs,
+        })
     }
 }
 
@@ -99,9 +171,10 @@ fn ended(signal: Signal) -> Exit {
 
 /// A running peer and its audience.
 struct Peer {
-    node: Node,
+    node: Arc<Node>,
     place: Place,
     start: Instant,
+    feed: Feed,
     events: bool,
     console: Console,
     addrs: Vec<Multiaddr>,
@@ -122,7 +195,7 @@ impl Peer {
         }
     }
 
-    fn introduce(&self, genesis: &Genesis) -> Result<(), Failure> {
+    fn introduce(&self, genesis: &Genesis, api: &str) -> Result<(), Failure> {
         let capability = self.node.capability();
         let swarm = self.node.swarm();
         self.write_down()?;
@@ -130,6 +203,7 @@ impl Peer {
             json!({
                 "happening": "started", "peer": self.node.key(), "swarm": swarm, "name": genesis.name,
                 "device": capability.profile, "kernels": capability.kernels, "pid": std::process::id(),
+                "api": api,
             }),
             self.start,
         ));
@@ -148,24 +222,28 @@ impl Peer {
                 text::si(offer.units_per_s as f64)
             ));
         }
+        self.line(format!("api     {api}"));
         if let Some(note) = &capability.note {
             self.console.note(note);
         }
         Ok(())
     }
 
+    /// Shows what happens until something ends it; what happens afterwards is thrown away.
     async fn follow(
-        mut self,
+        &mut self,
         mut happenings: mpsc::Receiver<Happening>,
         interrupt: &Interrupt,
         with_stdin: bool,
-    ) -> Outcome {
+    ) -> (Outcome, JoinHandle<()>) {
         let mut stdin = std::pin::pin!(stdin_closed(with_stdin));
         let outcome = loop {
             tokio::select! {
                 happening = happenings.recv() => match happening {
                     Some(happening) => {
-                        if let Err(failure) = self.on(&happening) {
+                        let shown = self.on(&happening);
+                        self.feed.push(Side::Lender, happening);
+                        if let Err(failure) = shown {
                             break Err(failure);
                         }
                     }
@@ -175,22 +253,22 @@ impl Peer {
                 () = &mut stdin => break Ok(Exit::Ok),
             }
         };
-        let rest = drain(happenings);
-        // Whom nobody can dial any more must not be found.
-        let _ = std::fs::remove_file(self.place.running_file());
-        let (console, start, events) = (self.console, self.start, self.events || self.console.json);
-        let usage = leave(self.node).await;
-        rest.abort();
-        if events {
-            console.json(&usage_line(usage, start));
+        (outcome, drain(happenings))
+    }
+
+    /// Says goodbye and what was done.
+    async fn part(self) {
+        let usage = leave(&self.node).await;
+        if self.events || self.console.json {
+            self.console.json(&usage_line(usage, self.start));
         } else if let Some(usage) = usage {
             let (work, audits) = (
                 text::count(usage.work_tiles as usize, "tile"),
                 text::count(usage.audit_tiles as usize, "tile"),
             );
-            console.note(format!("left; computed {work}, recomputed {audits}"));
+            self.console
+                .note(format!("left; computed {work}, recomputed {audits}"));
         }
-        outcome
     }
 
     fn on(&mut self, happening: &Happening) -> Result<(), Failure> {

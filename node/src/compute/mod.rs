@@ -17,7 +17,7 @@ use starling_protocol::io::{Purpose, TaskId};
 use tokio::sync::mpsc;
 
 pub use backend::Backend;
-pub use device::{Capability, DeviceChoice, DeviceError, open, tier};
+pub use device::{Capability, DeviceChoice, DeviceError, benchmark, open, tier};
 pub use lane::Usage;
 
 use lane::{Lane, Task};

@@ -77,6 +77,27 @@ impl DiskError {
     }
 }
 
+/// A file beside `path` that takes its place once it is `persist`ed: readers see the old bytes or the new ones. Not
+/// synced: for what people can have again.
+pub fn draft(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut draft = tempfile::Builder::new();
+    draft.prefix(".starling-");
+    // Drafts are private by default; what people asked for has the permissions of all their files (the umask counts).
+    #[cfg(unix)]
+    draft.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    draft.tempfile_in(folder_of(path))
+}
+
+/// Writes a whole file through a [`draft`].
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let write = || {
+        let mut draft = draft(path)?;
+        draft.write_all(bytes)?;
+        draft.persist(path).map(drop).map_err(|e| e.error)
+    };
+    write().map_err(DiskError::on("write", path))
+}
+
 /// Makes the names in `dir` durable. Platforms whose folders cannot be opened do this by themselves.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), DiskError> {
     if cfg!(unix) {

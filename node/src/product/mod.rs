@@ -14,6 +14,9 @@ use starling_kernels::film::{Film, FilmError};
 use starling_kernels::render::{self, RenderParams};
 use starling_kernels::{JobSpec, KernelError, Shape, fractal, matmul};
 
+use crate::jobs::JobFile;
+use crate::jobs::account::unhex;
+
 /// Most bytes that a product may have: this process holds it whole.
 const MAX_HELD: u64 = 4 << 30;
 
@@ -187,6 +190,23 @@ impl Product {
             grain: Grain { count, unit },
             canvas,
         })
+    }
+
+    /// The empty product of a job whose account is known.
+    ///
+    /// # Errors
+    /// As [`Product::new`]; [`KernelError::Params`] if this build does not know the kernel.
+    pub fn of(file: &JobFile) -> Result<Self, ProductError> {
+        let unknown = || KernelError::Params(format!("no kernel {:?} in this build", file.kernel));
+        let kernel = starling_kernels::kernel_named(&file.kernel).ok_or_else(unknown)?;
+        let params = unhex(&file.work.params).ok_or_else(unknown)?;
+        let shape = Shape {
+            tiles: file.tiles,
+            tile_bytes: file.work.tile_bytes,
+            units_per_tile: file.work.units_per_tile,
+            tier: starling_kernels::Tier::Exact,
+        };
+        Self::new(kernel.name(), &params, shape)
     }
 
     /// The formats that it can be written in, the usual one first.

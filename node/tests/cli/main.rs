@@ -5,6 +5,7 @@
 
 #![cfg(unix)]
 
+mod daemon;
 mod files;
 mod jobs;
 mod matrices;

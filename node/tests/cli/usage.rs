@@ -5,14 +5,20 @@ use crate::support::{Place, read};
 #[test]
 fn every_command_explains_itself() {
     let place = Place::new();
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 22] = [
         &[],
         &["demo"],
         &["up"],
         &["run", "render"],
         &["run", "fractal"],
         &["run", "matmul"],
+        &["job", "ls"],
         &["job", "show"],
+        &["job", "watch"],
+        &["job", "get"],
+        &["job", "why"],
+        &["job", "cancel"],
+        &["job", "forget"],
         &["peers"],
         &["proof", "verify"],
         &["swarm"],

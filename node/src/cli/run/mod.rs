@@ -3,11 +3,12 @@
 //! `pictures` and `matmul` turn arguments into a [`Work`]; `requester` has it computed by peers, `local` by this
 //! process. Invariant: both write the same bytes.
 
-mod account;
+pub(crate) mod collect;
+mod estimate;
 mod local;
 mod matmul;
 mod pictures;
-mod progress;
+pub(crate) mod progress;
 mod requester;
 
 use std::path::{Path, PathBuf};
@@ -57,6 +58,15 @@ struct How {
     /// Give up after so many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = node_options::seconds)]
     timeout: Option<f64>,
+    /// Submit to the peer that runs in this home, and leave: `job watch` and `job get` go on.
+    #[arg(long, conflicts_with_all = ["receipts", "local", "dry_run"])]
+    detach: bool,
+    /// Say what it would take, from a probe of its tiles, and submit nothing.
+    #[arg(long, conflicts_with = "local")]
+    dry_run: bool,
+    /// Ask only peers that charge at most so much per 10^9 work units.
+    #[arg(long, value_name = "PRICE")]
+    max_price: Option<u64>,
     /// Folder for the receipts, one file for each slice.
     #[arg(long, value_name = "DIR")]
     receipts: Option<PathBuf>,
@@ -78,7 +88,7 @@ struct Asked {
 }
 
 /// What to write, and where. The first is the result.
-struct Outputs(Vec<(Format, PathBuf)>);
+pub(crate) struct Outputs(pub(crate) Vec<(Format, PathBuf)>);
 
 impl Run {
     pub(super) async fn run(self, context: &Context, interrupt: Interrupt) -> Outcome {
@@ -87,7 +97,9 @@ impl Run {
             What::Fractal(fractal) => fractal.asked(),
             What::Matmul(matmul) => matmul.asked(),
         };
-        outputs.check()?;
+        if !how.detach && !how.dry_run {
+            outputs.check()?;
+        }
         // Large inputs take seconds to load; Ctrl-C does not wait for them.
         let work = tokio::select! {
             made = tokio::task::spawn_blocking(make) => made.map_err(|e| Failure::of(format!("loading failed: {e}")))??,
@@ -102,7 +114,7 @@ impl Run {
 }
 
 /// Work that cannot be: the arguments are to be changed.
-fn refused(error: ProductError) -> Failure {
+pub(crate) fn refused(error: ProductError) -> Failure {
     let exit = match error {
         ProductError::Job(_)
         | ProductError::Samples(_)
@@ -116,7 +128,7 @@ fn refused(error: ProductError) -> Failure {
 
 impl Outputs {
     /// Finds out before hours of computing, not after, that the result cannot be written.
-    fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         for (_, file) in &self.0 {
             let folder = match file.parent() {
                 Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -153,7 +165,7 @@ impl Outputs {
     }
 
     /// The file that the command is about.
-    fn result(&self) -> &Path {
+    pub(crate) fn result(&self) -> &Path {
         self.0.first().map_or(Path::new(""), |(_, path)| path)
     }
 }

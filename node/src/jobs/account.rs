@@ -1,6 +1,6 @@
 //! What is kept of a job for its owner: `HOME/jobs/<id>/job.json`, beside the receipts in `bundle.popw`.
 //!
-//! Written by the requester while it runs and read by `job show`. Not the truth about receipts (those verify by
+//! Written by the desk while the job runs, and read by people. Not the truth about receipts (those verify by
 //! themselves), only an account of what was seen. Invariant: the file is replaced whole, never half written.
 
 use std::collections::BTreeMap;
@@ -8,20 +8,22 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::manifest::Manifest;
-use starling_protocol::{Event, JobId, LeaseId, PeerKey};
+use starling_protocol::{BlobId, Event, JobId, LeaseId, PeerKey, Reason as Refusal};
+use utoipa::ToSchema;
 
-use super::exit::{Exit, Failure};
-use super::place::write_atomically;
-use crate::home::disk::{self, DiskError};
+use crate::home::disk::{self, DiskError, write_atomically};
+use crate::reason::Reason;
 
+/// The account within a job's folder.
+const FILE: &str = "job.json";
 /// Longest account that is read, in bytes: some 200 for each of 65,536 slices, with room.
 const MAX_FILE: u64 = 64 << 20;
 
 /// How a job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// On its way; or its requester was killed.
+    /// On its way.
     Running,
     /// All slices are here.
     Done,
@@ -29,10 +31,14 @@ pub enum JobState {
     Cancelled,
     /// It ended early.
     Failed,
+    /// Its requester was stopped meanwhile.
+    Interrupted,
 }
 
 /// How a slice stands, as far as its requester saw.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum SliceState {
     /// Waits for a worker.
@@ -49,41 +55,51 @@ pub enum SliceState {
 }
 
 /// One slice.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct Slice {
     /// How it stands.
     pub state: SliceState,
     /// Who has it, or had it last.
+    #[schema(value_type = Option<String>)]
     pub worker: Option<PeerKey>,
     /// Its tiles.
     pub tiles: u32,
     /// Who recomputed samples of it.
+    #[schema(value_type = Vec<String>)]
     pub auditors: Vec<PeerKey>,
     /// Its receipt.
+    #[schema(value_type = Option<String>)]
     pub receipt: Option<LeaseId>,
     /// The receipt's weaknesses.
     pub flags: Vec<String>,
     /// How often it had to be leased again.
     pub reopened: u32,
+    /// Its bytes, until they were collected.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub blob: Option<BlobId>,
 }
 
 /// A worker that was caught.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Cheat {
     /// Who.
+    #[schema(value_type = String)]
     pub worker: PeerKey,
     /// In which slice.
     pub slice: u32,
     /// Whose recomputation showed it; none when it withheld its opening.
+    #[schema(value_type = Option<String>)]
     pub by: Option<PeerKey>,
     /// How, as a code.
     pub how: String,
 }
 
 /// What one peer did for a job.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Share {
     /// Who.
+    #[schema(value_type = String)]
     pub peer: PeerKey,
     /// Slices that it computed.
     pub slices: u32,
@@ -94,20 +110,25 @@ pub struct Share {
 }
 
 /// One job's account.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct JobFile {
     /// Its id.
+    #[schema(value_type = String)]
     pub job: JobId,
     /// The kernel's name.
     pub kernel: String,
     /// Who asked.
+    #[schema(value_type = String)]
     pub requester: PeerKey,
     /// How it stands.
     pub state: JobState,
-    /// Why it ended early, in words.
-    pub why: Option<String>,
-    /// The picture.
-    pub output: PathBuf,
+    /// Why it ended early.
+    pub why: Option<Reason>,
+    /// Where its owner wants the result, if that was said.
+    #[schema(value_type = Option<String>)]
+    pub output: Option<PathBuf>,
+    /// What it is, for whoever collects it.
+    pub work: WorkFile,
     /// Unix seconds.
     pub started_s: u64,
     /// Seconds from submission to now or the end.
@@ -122,11 +143,33 @@ pub struct JobFile {
     pub cheats: Vec<Cheat>,
     /// Auditors that accused an honest worker.
     pub false_accusations: u32,
+    /// Why leases ended early, by code, and how often.
+    #[serde(default)]
+    pub reopened: BTreeMap<String, u32>,
+    /// Whether its outputs were taken and removed.
+    #[serde(default)]
+    pub collected: bool,
+}
+
+/// What a job is made of: enough to turn its tiles into a file.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct WorkFile {
+    /// Parameters, hexadecimal.
+    pub params: String,
+    /// Output bytes of every tile.
+    pub tile_bytes: u32,
+    /// Declared cost of a tile.
+    pub units_per_tile: u64,
+    /// Tiles of a slice; the last may have fewer.
+    pub slice_tiles: u32,
+    /// Inputs' ids.
+    #[schema(value_type = Vec<String>)]
+    pub inputs: Vec<BlobId>,
 }
 
 impl JobFile {
     /// The account of a job that begins now.
-    pub fn new(job: JobId, kernel: &str, output: &Path, manifest: &Manifest) -> Self {
+    pub fn new(job: JobId, output: Option<PathBuf>, manifest: &Manifest) -> Self {
         let slice = |n| Slice {
             tiles: manifest.tiles_in(n),
             ..Slice::default()
@@ -134,11 +177,18 @@ impl JobFile {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self {
             job,
-            kernel: kernel.to_owned(),
+            kernel: manifest.class.clone(),
             requester: manifest.requester,
             state: JobState::Running,
             why: None,
-            output: std::path::absolute(output).unwrap_or_else(|_| output.to_owned()),
+            output,
+            work: WorkFile {
+                params: hex(&manifest.params),
+                tile_bytes: manifest.tile_bytes,
+                units_per_tile: manifest.units_per_tile,
+                slice_tiles: manifest.slice_tiles,
+                inputs: manifest.inputs.iter().map(|i| i.id).collect(),
+            },
             started_s: now.map_or(0, |t| t.as_secs()),
             wall_s: 0.0,
             first_slice_ms: None,
@@ -146,6 +196,8 @@ impl JobFile {
             slices: (0..manifest.slices()).map(slice).collect(),
             cheats: Vec::new(),
             false_accusations: 0,
+            reopened: BTreeMap::new(),
+            collected: false,
         }
     }
 
@@ -167,8 +219,19 @@ impl JobFile {
                     slice.auditors.clone_from(auditors);
                 }
             }
-            Event::SliceDone { slice, worker, .. } => self.step(*slice, SliceState::Done, *worker),
-            Event::SliceReopened { slice, .. } => {
+            Event::SliceDone {
+                slice,
+                worker,
+                blob,
+                ..
+            } => {
+                self.step(*slice, SliceState::Done, *worker);
+                if let Some(slice) = self.slices.get_mut(*slice as usize) {
+                    slice.blob = Some(*blob);
+                }
+            }
+            Event::SliceReopened { slice, reason, .. } => {
+                *self.reopened.entry(reason.code().to_owned()).or_default() += 1;
                 if let Some(slice) = self.slices.get_mut(*slice as usize) {
                     *slice = Slice {
                         tiles: slice.tiles,
@@ -194,8 +257,11 @@ impl JobFile {
             Event::FalseAccusation { .. } => self.false_accusations += 1,
             Event::JobDone { .. } => self.state = JobState::Done,
             Event::JobFailed { reason, .. } => {
-                self.state = JobState::Failed;
-                self.why = Some(reason.to_string());
+                self.state = match reason {
+                    Refusal::Cancelled => JobState::Cancelled,
+                    _ => JobState::Failed,
+                };
+                self.why = Some((*reason).into());
             }
             // As a worker, or about peers: not this job's story.
             Event::PeerSeen { .. }
@@ -263,66 +329,103 @@ impl JobFile {
         shares
     }
 
-    /// Writes the account to `HOME/jobs/<id>/` and makes it the last one.
-    pub fn save(&self, jobs: &Path) -> Result<(), Failure> {
-        let id = self.job.to_string();
-        let dir = jobs.join(&id);
-        disk::create_private_dir(&dir).map_err(Failure::of)?;
+    /// Writes the account to `HOME/jobs/<id>/`.
+    ///
+    /// # Errors
+    /// `disk_failed`.
+    pub fn save(&self, jobs: &Path) -> Result<(), Reason> {
+        let dir = jobs.join(self.job.to_string());
+        disk::create_private_dir(&dir)?;
         let text = serde_json::to_vec_pretty(self)
-            .map_err(|e| Failure::of(format!("cannot write job.json: {e}")))?;
-        write_atomically(&dir.join("job.json"), &text)?;
-        write_atomically(&jobs.join("last"), id.as_bytes())
+            .map_err(|e| Reason::of("error", format!("cannot write job.json: {e}")))?;
+        Ok(write_atomically(&dir.join(FILE), &text)?)
     }
 
-    /// Finds the job that `name` means: `last`, an id, or the beginning of one.
-    pub fn find(jobs: &Path, name: &str) -> Result<Self, Failure> {
-        let unknown =
-            |what: String| Failure::new(Exit::Error, what, "list the ids with: ls HOME/jobs");
-        let prefix = match name {
-            "last" => std::fs::read_to_string(jobs.join("last")).map_err(|_| {
-                Failure::new(
-                    Exit::Error,
-                    "no job was submitted from this home",
-                    "submit one with `starling run`",
-                )
-            })?,
-            name => name.to_ascii_lowercase(),
-        };
-        if prefix.len() > 64 || prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_hexdigit())
-        {
-            return Err(unknown(format!(
-                "{name:?} is no job id: those are hexadecimal, or `last`"
-            ))
-            .exit(Exit::Usage));
-        }
-        let entries = std::fs::read_dir(jobs).into_iter().flatten().flatten();
-        let names = entries.filter_map(|e| e.file_name().into_string().ok());
-        let mut matching: Vec<_> = names
-            .filter(|n| n.len() == 64 && n.starts_with(&prefix))
-            .collect();
-        match (matching.pop(), matching.pop()) {
-            (Some(id), None) => Self::load(&jobs.join(id).join("job.json")),
-            (None, _) => Err(unknown(format!(
-                "no job of this home has an id that begins with {prefix}"
-            ))),
-            _ => Err(unknown(format!("several jobs' ids begin with {prefix}")).exit(Exit::Usage)),
-        }
-    }
-
-    fn load(path: &Path) -> Result<Self, Failure> {
-        let on = |e| Failure::of(DiskError::new("read", path, e));
-        let len = std::fs::metadata(path).map_err(on)?.len();
+    /// Reads the account of one job.
+    ///
+    /// # Errors
+    /// `disk_failed`, also for a damaged file.
+    pub fn load(jobs: &Path, id: &str) -> Result<Self, Reason> {
+        let path = jobs.join(id).join(FILE);
+        let on = |e| DiskError::new("read", &path, e);
+        let len = std::fs::metadata(&path).map_err(on)?.len();
         if len > MAX_FILE {
-            return Err(on(std::io::Error::other("longer than any job's account")));
+            return Err(on(std::io::Error::other("longer than any job's account")).into());
         }
-        let bytes = std::fs::read(path).map_err(on)?;
+        let bytes = std::fs::read(&path).map_err(on)?;
         serde_json::from_slice(&bytes).map_err(|e| {
-            let what = format!("{} is damaged: {e}", path.display());
-            Failure::new(
-                Exit::Error,
-                what,
+            Reason::new(
+                "disk_failed",
+                format!("{} is damaged: {e}", path.display()),
                 "the job's receipts beside it are a file of their own: bundle.popw",
             )
         })
     }
+}
+
+/// The accounts in a folder; damaged ones are left out.
+pub fn all(jobs: &Path) -> Vec<JobFile> {
+    ids(jobs)
+        .iter()
+        .filter_map(|id| JobFile::load(jobs, id).ok())
+        .collect()
+}
+
+fn ids(jobs: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(jobs).into_iter().flatten().flatten();
+    let names = entries.filter_map(|e| e.file_name().into_string().ok());
+    let is_id = |n: &String| n.len() == 64 && n.bytes().all(|b| b.is_ascii_hexdigit());
+    names.filter(is_id).collect()
+}
+
+/// The id that `name` means: `last`, an id, or the beginning of one.
+///
+/// # Errors
+/// `unknown_job`, `ambiguous_job`, and `bad_request` for what is no id.
+pub fn resolve(jobs: &Path, name: &str) -> Result<String, Reason> {
+    let list = "list them with `starling job ls`";
+    let prefix = match name {
+        "last" => std::fs::read_to_string(jobs.join("last")).map_err(|_| {
+            let what = "no job was submitted from this home";
+            Reason::new("unknown_job", what, "submit one with `starling run`")
+        })?,
+        name => name.to_ascii_lowercase(),
+    };
+    if prefix.len() > 64 || prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let what = format!("{name:?} is no job id: those are hexadecimal, or `last`");
+        return Err(Reason::new("bad_request", what, list));
+    }
+    let mut matching: Vec<_> = ids(jobs)
+        .into_iter()
+        .filter(|n| n.starts_with(&prefix))
+        .collect();
+    match (matching.pop(), matching.pop()) {
+        (Some(id), None) => Ok(id),
+        (None, _) => {
+            let what = format!("no job of this home has an id that begins with {prefix}");
+            Err(Reason::new("unknown_job", what, list))
+        }
+        _ => {
+            let what = format!("several jobs' ids begin with {prefix}");
+            Err(Reason::new("ambiguous_job", what, "write more of the id"))
+        }
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The bytes of hexadecimal digits, if it is nothing else.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|c| c.to_digit(16).map(|d| d as u8))
+        .collect::<Option<_>>()?;
+    let pairs = digits.chunks_exact(2);
+    pairs
+        .remainder()
+        .is_empty()
+        .then(|| pairs.map(|p| p[0] << 4 | p[1]).collect())
 }

@@ -1,0 +1,124 @@
+//! The local API: what programs of this machine ask of a peer, over HTTP on loopback.
+//!
+//! `guard` lets requests in, `routes` answers them, `types` says in what form, `client` is the other end. The daemon
+//! serves it, and so does an ephemeral `run` for itself: the command line has one way to a peer.
+//! Invariant: nothing is answered without the token, errors included.
+
+pub mod client;
+mod events;
+mod guard;
+mod problem;
+mod routes;
+mod token;
+pub mod types;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinHandle;
+
+use crate::jobs::{Desk, Feed};
+use crate::node::Node;
+use crate::reason::Reason;
+
+pub use token::Token;
+
+/// Opens the desk when it is needed first.
+pub type OpenDesk =
+    Box<dyn Fn() -> futures::future::BoxFuture<'static, Result<Desk, Reason>> + Send + Sync>;
+
+/// What is served.
+pub struct Hosted {
+    /// The lending peer; none in an ephemeral `run`.
+    pub lender: Option<Arc<Node>>,
+    /// Whether it lends.
+    pub lends: bool,
+    /// The swarm's name.
+    pub swarm_name: String,
+    /// What happens.
+    pub feed: Feed,
+    /// The desk, once somebody asked for it.
+    pub desk: OnceCell<Desk>,
+    /// Opens it.
+    pub open: OpenDesk,
+    /// The folder of accounts, which can be read without a desk.
+    pub jobs: std::path::PathBuf,
+}
+
+impl Hosted {
+    /// The desk, opened if need be.
+    ///
+    /// # Errors
+    /// Why the requester's peer does not start.
+    pub async fn desk(&self) -> Result<&Desk, Reason> {
+        self.desk.get_or_try_init(|| (self.open)()).await
+    }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// Serves on a loopback port; 0 lets the system choose.
+///
+/// # Errors
+/// `address_unusable` if the port is taken.
+pub async fn serve(hosted: Arc<Hosted>, port: u16, token: Token) -> Result<Server, Reason> {
+    let unusable = |e| {
+        let what = format!("the API cannot listen on 127.0.0.1:{port}: {e}");
+        let fix =
+            "set another port with `starling config set api.port PORT`; 0 lets the system choose";
+        Reason::new("address_unusable", what, fix).with("port", port)
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(unusable)?;
+    let address = listener.local_addr().map_err(unusable)?;
+    let guard = guard::Guard {
+        token,
+        port: address.port(),
+    };
+    let (stop, stopped) = watch::channel(false);
+    let app: Router = routes::router(hosted, guard, stopped.clone());
+    let task = tokio::spawn(async move {
+        let mut stopped = stopped;
+        let ended = async move {
+            // A sender that is gone stops the server as well.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        if let Err(error) = axum::serve(listener, app)
+            .with_graceful_shutdown(ended)
+            .await
+        {
+            tracing::warn!(%error, "the API has stopped");
+        }
+    });
+    Ok(Server {
+        address,
+        stop,
+        task,
+    })
+}
+
+impl Server {
+    /// Its address as a URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops taking requests, ends the streams, and waits for what is being answered.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let wait = tokio::time::timeout(std::time::Duration::from_secs(2), self.task);
+        // Whoever is not done by then is cut off.
+        let _ = wait.await;
+    }
+}

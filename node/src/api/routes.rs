@@ -1,0 +1,421 @@
+//! The resources under `/api/v1`. Each handler translates, and leaves the work to the desk or the peer.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use futures::{StreamExt as _, TryStreamExt as _};
+use starling_kernels::KernelId;
+use starling_protocol::config::INPUT_LEN_MAX;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::watch;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Hosted;
+use super::events;
+use super::guard::{Guard, guard};
+use super::types::{
+    BlobInfo, BundleQuery, EventQuery, JobLine, JobOrder, JobView, Jobs, PeerInfo, Peers,
+    PriceQuery, Problem, SCHEMA, Status, Why,
+};
+use crate::jobs::account::{self, unhex};
+use crate::jobs::{JobFile, Order};
+use crate::reason::Reason;
+
+/// A job without a deadline ends after a day.
+const DEADLINE_S: u64 = 24 * 3600;
+/// Longest wait for peers, in seconds.
+const WAIT_MAX: f64 = 600.0;
+/// Longest pause between two pieces of an upload.
+const PIECE_TIME: Duration = Duration::from_secs(15);
+
+type Shared = State<Arc<Hosted>>;
+type Answer<T> = Result<Json<T>, Reason>;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Starling's local API",
+        description = "What programs of this machine ask of a peer. Every request needs the header `Authorization: Bearer TOKEN` with the token of the file `api.token` in the peer's home. Errors are problem details (RFC 9457) with a stable `code`."
+    ),
+    components(schemas(Problem))
+)]
+struct Document;
+
+/// All routes behind the guard. Streams end when `stopped` does.
+pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bool>) -> Router {
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+        .nest(
+            "/api/v1",
+            OpenApiRouter::new()
+                .routes(routes!(status))
+                .routes(routes!(peers))
+                .routes(routes!(peer))
+                .routes(routes!(eligible))
+                .routes(routes!(jobs, submit))
+                .routes(routes!(job, forget))
+                .routes(routes!(cancel))
+                .routes(routes!(collected))
+                .routes(routes!(why))
+                .routes(routes!(job_events))
+                .routes(routes!(output))
+                .routes(routes!(bundle))
+                .routes(routes!(all_events))
+                .routes(routes!(put_blob)),
+        )
+        .split_for_parts();
+    document.info.version = env!("CARGO_PKG_VERSION").into();
+    router
+        .route(
+            "/api/v1/openapi.json",
+            axum::routing::get(move || async move { Json(document) }),
+        )
+        .fallback(|| async {
+            Reason::new(
+                "not_found",
+                "there is no such resource",
+                "see /api/v1/openapi.json",
+            )
+        })
+        .method_not_allowed_fallback(|| async {
+            Reason::new(
+                "not_allowed",
+                "the method is not for this resource",
+                "see /api/v1/openapi.json",
+            )
+        })
+        .layer(middleware::from_fn(
+            move |request, next: middleware::Next| {
+                let mut stopped = stopped.clone();
+                async move {
+                    let answer: Response = next.run(request).await;
+                    // An endless stream must not outlive the server.
+                    let ended = async move { drop(stopped.wait_for(|stop| *stop).await) };
+                    let (parts, body) = answer.into_parts();
+                    let body = body.into_data_stream().take_until(Box::pin(ended));
+                    Response::from_parts(parts, Body::from_stream(body))
+                }
+            },
+        ))
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(by, guard))
+        .with_state(hosted)
+}
+
+/// The peer that serves this API.
+#[utoipa::path(get, path = "/status", responses((status = 200, body = Status)))]
+async fn status(State(hosted): Shared) -> Answer<Status> {
+    let desk = hosted.desk.get();
+    let lender = match &hosted.lender {
+        Some(node) => node,
+        None => hosted.desk().await?.node(),
+    };
+    let capability = lender.capability();
+    let me = lender.key();
+    let peers = lender.peers().await;
+    Ok(Json(Status {
+        schema: SCHEMA,
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        peer: me,
+        swarm: lender.swarm(),
+        swarm_name: hosted.swarm_name.clone(),
+        lends: hosted.lends,
+        device: capability.profile.name.clone(),
+        note: capability.note.clone(),
+        peers: peers.iter().filter(|(advert, _)| advert.peer != me).count(),
+        requester: desk.map(|desk| desk.node().key()),
+        blob_bytes: lender.blobs().used_bytes(),
+    }))
+}
+
+async fn known(hosted: &Hosted) -> Result<Vec<PeerInfo>, Reason> {
+    let peers = match &hosted.lender {
+        Some(node) => node.peers().await,
+        None => hosted.desk().await?.node().peers().await,
+    };
+    let info = |(advert, age_ms)| PeerInfo { advert, age_ms };
+    Ok(peers.into_iter().map(info).collect())
+}
+
+/// Peers of the swarm, as their adverts show them.
+#[utoipa::path(get, path = "/peers", responses((status = 200, body = Peers)))]
+async fn peers(State(hosted): Shared) -> Answer<Peers> {
+    let peers = known(&hosted).await?;
+    Ok(Json(Peers {
+        schema: SCHEMA,
+        peers,
+    }))
+}
+
+/// One peer, by its key or the beginning of it.
+#[utoipa::path(get, path = "/peers/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = PeerInfo), (status = 404, body = Problem, content_type = "application/problem+json")))]
+async fn peer(State(hosted): Shared, Path(id): Path<String>) -> Answer<PeerInfo> {
+    let mut all = known(&hosted).await?;
+    all.retain(|peer| peer.advert.peer.to_string().starts_with(&id));
+    match (all.pop(), all.pop()) {
+        (Some(peer), None) => Ok(Json(peer)),
+        (None, _) => Err(Reason::new(
+            "not_found",
+            format!("no known peer's key begins with {id:?}"),
+            "list them with `starling peers`",
+        )),
+        _ => Err(Reason::new(
+            "bad_request",
+            format!("several peers' keys begin with {id:?}"),
+            "write more of the key",
+        )),
+    }
+}
+
+/// Peers that would compute a kernel for this home's requester now.
+#[utoipa::path(get, path = "/kernels/{id}/peers", params(("id" = String, Path), PriceQuery),
+    responses((status = 200, body = Peers), (status = 400, body = Problem, content_type = "application/problem+json")))]
+async fn eligible(
+    State(hosted): Shared,
+    Path(id): Path<String>,
+    Query(query): Query<PriceQuery>,
+) -> Answer<Peers> {
+    let kernel = kernel_id(&id)?.0.into();
+    let adverts = hosted
+        .desk()
+        .await?
+        .eligible(&kernel, query.max_price)
+        .await;
+    let info = |(advert, age_ms)| PeerInfo { advert, age_ms };
+    let peers = adverts.into_iter().map(info).collect();
+    Ok(Json(Peers {
+        schema: SCHEMA,
+        peers,
+    }))
+}
+
+fn kernel_id(text: &str) -> Result<KernelId, Reason> {
+    let bytes = unhex(text).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    bytes.map(KernelId).ok_or_else(|| {
+        let what = "a kernel's id has 64 hexadecimal digits";
+        Reason::new("bad_request", what, "`starling version` lists the kernels")
+    })
+}
+
+/// Jobs of this home, the newest first.
+#[utoipa::path(get, path = "/jobs", responses((status = 200, body = Jobs)))]
+async fn jobs(State(hosted): Shared) -> Answer<Jobs> {
+    let files = match hosted.desk.get() {
+        Some(desk) => desk.list(),
+        None => {
+            let mut files = account::all(&hosted.jobs);
+            files.sort_by_key(|file| (std::cmp::Reverse(file.started_s), file.job));
+            files
+        }
+    };
+    let jobs = files.iter().map(JobLine::from).collect();
+    Ok(Json(Jobs {
+        schema: SCHEMA,
+        jobs,
+    }))
+}
+
+/// Submits a job: waits for peers, then answers with its account.
+#[utoipa::path(post, path = "/jobs", request_body = JobOrder,
+    responses((status = 201, body = JobView), (status = 503, body = Problem, content_type = "application/problem+json")))]
+async fn submit(
+    State(hosted): Shared,
+    order: Result<Json<JobOrder>, JsonRejection>,
+) -> Result<(StatusCode, Json<JobView>), Reason> {
+    let Json(order) =
+        order.map_err(|e| Reason::new("bad_request", e.body_text(), "see /api/v1/openapi.json"))?;
+    let bad = |what: &str| Reason::new("bad_request", what, "see /api/v1/openapi.json");
+    let kernel = kernel_id(&order.kernel)?;
+    let params = unhex(&order.params).ok_or_else(|| bad("`params` is not hexadecimal"))?;
+    let wait = order.wait_s.unwrap_or(10.0);
+    if !(0.0..=WAIT_MAX).contains(&wait) {
+        return Err(bad("`wait_s` is 0 to 600"));
+    }
+    let file = hosted
+        .desk()
+        .await?
+        .submit(Order {
+            kernel,
+            params,
+            inputs: order.inputs,
+            slice_tiles: order.slice_tiles,
+            deadline_s: order.deadline_s.unwrap_or(DEADLINE_S),
+            max_price: order.max_price,
+            peers: order.peers,
+            wait: Duration::from_secs_f64(wait),
+            output: order.output,
+        })
+        .await?;
+    // Its first events may have come already: the account is as of the submission, events are counted from there.
+    Ok((StatusCode::CREATED, Json(JobView::of(file, 0))))
+}
+
+async fn found(hosted: &Hosted, name: &str) -> Result<JobFile, Reason> {
+    match hosted.desk.get() {
+        Some(desk) => desk.find(name),
+        None => JobFile::load(&hosted.jobs, &account::resolve(&hosted.jobs, name)?),
+    }
+}
+
+/// One job.
+#[utoipa::path(get, path = "/jobs/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = JobView), (status = 404, body = Problem, content_type = "application/problem+json")))]
+async fn job(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
+    let event = hosted.feed.last();
+    Ok(Json(JobView::of(found(&hosted, &id).await?, event)))
+}
+
+/// Cancels a job that runs.
+#[utoipa::path(post, path = "/jobs/{id}/cancel", params(("id" = String, Path)),
+    responses((status = 200, body = JobView), (status = 404, body = Problem, content_type = "application/problem+json")))]
+async fn cancel(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
+    let file = hosted.desk().await?.cancel(&id).await?;
+    Ok(Json(JobView::of(file, hosted.feed.last())))
+}
+
+/// Says that the outputs were collected: they are removed, account and receipts stay.
+#[utoipa::path(post, path = "/jobs/{id}/collected", params(("id" = String, Path)),
+    responses((status = 200, body = JobView), (status = 409, body = Problem, content_type = "application/problem+json")))]
+async fn collected(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
+    let file = hosted.desk().await?.collected(&id).await?;
+    Ok(Json(JobView::of(file, hosted.feed.last())))
+}
+
+/// Forgets a job that has ended: outputs, account and receipts.
+#[utoipa::path(delete, path = "/jobs/{id}", params(("id" = String, Path)),
+    responses((status = 204), (status = 409, body = Problem, content_type = "application/problem+json")))]
+async fn forget(State(hosted): Shared, Path(id): Path<String>) -> Result<StatusCode, Reason> {
+    hosted.desk().await?.forget(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Why a job is not done.
+#[utoipa::path(get, path = "/jobs/{id}/why", params(("id" = String, Path)),
+    responses((status = 200, body = Why), (status = 404, body = Problem, content_type = "application/problem+json")))]
+async fn why(State(hosted): Shared, Path(id): Path<String>) -> Answer<Why> {
+    found(&hosted, &id).await?;
+    let reasons = hosted.desk().await?.why(&id).await?;
+    Ok(Json(Why {
+        schema: SCHEMA,
+        reasons,
+    }))
+}
+
+/// What happens to a job, as server-sent events.
+#[utoipa::path(get, path = "/jobs/{id}/events", params(("id" = String, Path), EventQuery),
+    responses((status = 200, content_type = "text/event-stream"), (status = 404, body = Problem, content_type = "application/problem+json")))]
+async fn job_events(
+    State(hosted): Shared,
+    Path(id): Path<String>,
+    Query(query): Query<EventQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Reason> {
+    let job = found(&hosted, &id).await?.job;
+    Ok(events::stream(&hosted.feed, &headers, &query, Some(job)).into_response())
+}
+
+/// What happens, as server-sent events.
+#[utoipa::path(get, path = "/events", params(EventQuery), responses((status = 200, content_type = "text/event-stream")))]
+async fn all_events(
+    State(hosted): Shared,
+    Query(query): Query<EventQuery>,
+    headers: HeaderMap,
+) -> Response {
+    events::stream(&hosted.feed, &headers, &query, None).into_response()
+}
+
+/// The bytes of a finished slice: its tiles, one after the other.
+#[utoipa::path(get, path = "/jobs/{id}/slices/{n}/output", params(("id" = String, Path), ("n" = u32, Path)),
+    responses((status = 200, content_type = "application/octet-stream"), (status = 409, body = Problem, content_type = "application/problem+json")))]
+async fn output(
+    State(hosted): Shared,
+    Path((id, n)): Path<(String, u32)>,
+) -> Result<Response, Reason> {
+    found(&hosted, &id).await?;
+    let bytes = hosted.desk().await?.output(&id, n).await?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+}
+
+/// The job's receipts with its record and genesis: a `.popw` file.
+#[utoipa::path(get, path = "/jobs/{id}/bundle", params(("id" = String, Path), BundleQuery),
+    responses((status = 200, content_type = "application/octet-stream"), (status = 404, body = Problem, content_type = "application/problem+json")))]
+async fn bundle(
+    State(hosted): Shared,
+    Path(id): Path<String>,
+    Query(query): Query<BundleQuery>,
+) -> Result<Response, Reason> {
+    found(&hosted, &id).await?;
+    let bytes = hosted.desk().await?.bundle(&id, query.part)?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+}
+
+/// Puts an input into the store of this home's requester.
+#[utoipa::path(put, path = "/blobs", request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 201, body = BlobInfo), (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 507, body = Problem, content_type = "application/problem+json")))]
+async fn put_blob(
+    State(hosted): Shared,
+    body: Body,
+) -> Result<(StatusCode, Json<BlobInfo>), Reason> {
+    let blobs = hosted.desk().await?.node().blobs().clone();
+    let folder = hosted.jobs.clone();
+    let draft = tempfile::Builder::new()
+        .prefix(".upload-")
+        .tempfile_in(&folder);
+    let draft = draft.map_err(|e| on(&folder, e))?.into_temp_path();
+    receive(body, &draft).await?;
+    let stored = tokio::task::spawn_blocking(move || blobs.put_file(&draft));
+    let (id, len) = stored.await.map_err(|e| Reason::of("error", e))??;
+    let info = BlobInfo {
+        schema: SCHEMA,
+        id: id.into(),
+        len,
+    };
+    Ok((StatusCode::CREATED, Json(info)))
+}
+
+/// Writes a body to a file, piece by piece: memory is bounded, and the sender waits for the disk.
+async fn receive(body: Body, path: &FilePath) -> Result<(), Reason> {
+    let mut file = tokio::fs::File::create(path)
+        .await
+        .map_err(|e| on(path, e))?;
+    let mut pieces = body
+        .into_data_stream()
+        .map_err(|e| Reason::of("bad_request", format!("the upload broke off: {e}")));
+    let mut len = 0_u64;
+    loop {
+        let piece = tokio::time::timeout(PIECE_TIME, pieces.next())
+            .await
+            .map_err(|_| {
+                let what = format!("nothing of the upload came for {} s", PIECE_TIME.as_secs());
+                Reason::new("body_too_slow", what, "send it faster")
+            })?;
+        let Some(piece) = piece else { break };
+        let piece: Bytes = piece?;
+        len += piece.len() as u64;
+        if len > INPUT_LEN_MAX {
+            let what = format!("an input has at most {INPUT_LEN_MAX} bytes");
+            return Err(
+                Reason::new("body_too_large", what, "split the work").with("most", INPUT_LEN_MAX)
+            );
+        }
+        file.write_all(&piece).await.map_err(|e| on(path, e))?;
+    }
+    file.flush().await.map_err(|e| on(path, e))
+}
+
+fn on(path: &FilePath, error: std::io::Error) -> Reason {
+    crate::home::DiskError::new("write", path, error).into()
+}

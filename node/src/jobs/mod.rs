@@ -1,0 +1,484 @@
+//! The desk: submits this home's jobs, keeps their accounts, receipts and outputs, and says why one is not done.
+//!
+//! It is a peer of its own (the requester of this home), apart from the one that lends, so that a lender's device also
+//! works for its owner and leaves receipts. Both the daemon and an ephemeral `run` have one; see `api`.
+//! Invariant: whatever ends a job, its account and the receipts so far are on disk.
+
+pub mod account;
+mod feed;
+mod open;
+mod why;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use starling_kernels::JobSpec;
+use starling_protocol::io::{Shape, Submission};
+use starling_protocol::manifest::BlobRef;
+use starling_protocol::{Advert, BlobId, Event, JobId, KernelId, Reason as Refusal};
+use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
+
+use crate::compute::tier;
+use crate::driver::Happening;
+use crate::node::Node;
+use crate::reason::Reason;
+
+pub use account::{Cheat, JobFile, JobState, Share, Slice, SliceState, WorkFile};
+pub use feed::{Feed, Numbered, Reading, Side};
+use open::Open;
+
+/// How long newcomers are waited for after the first peer, unless a number is asked for.
+const SETTLE: Duration = Duration::from_secs(1);
+/// Between two looks at who is there.
+const LOOK: Duration = Duration::from_millis(50);
+/// Jobs at once.
+const JOBS_MAX: usize = 64;
+/// An answer of the core to a submission.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// What to submit.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Which kernel.
+    pub kernel: starling_kernels::KernelId,
+    /// Its parameters.
+    pub params: Vec<u8>,
+    /// Inputs, in the kernel's order; put into the store before.
+    pub inputs: Vec<BlobId>,
+    /// Tiles per slice, unless the peers' speed is to decide.
+    pub slice_tiles: Option<u32>,
+    /// Seconds until nothing is computed any more.
+    pub deadline_s: u64,
+    /// Most that is paid per 10^9 work units.
+    pub max_price: Option<u64>,
+    /// Peers to wait for; none: one, and those heard in the second after it.
+    pub peers: Option<u32>,
+    /// How long to wait for them.
+    pub wait: Duration,
+    /// Where the result is to go, for the record.
+    pub output: Option<PathBuf>,
+}
+
+/// The desk; clones are one.
+#[derive(Clone)]
+pub struct Desk {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    node: Node,
+    jobs: PathBuf,
+    state: Mutex<State>,
+    /// One submission at a time: the core answers without saying which.
+    submitting: AsyncMutex<()>,
+    follower: AsyncMutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct State {
+    open: BTreeMap<JobId, Open>,
+    answer: Option<oneshot::Sender<Result<JobId, Refusal>>>,
+    next_output: Option<PathBuf>,
+}
+
+impl Desk {
+    /// Takes over a peer's happenings and passes them on to `feed`. `jobs` is the folder of accounts.
+    ///
+    /// # Errors
+    /// `disk_failed` if the folder cannot be made or read.
+    pub fn start(
+        node: Node,
+        happenings: mpsc::Receiver<Happening>,
+        jobs: PathBuf,
+        feed: Feed,
+    ) -> Result<Self, Reason> {
+        crate::home::disk::create_private_dir(&jobs)?;
+        interrupted(&jobs);
+        let inner = Arc::new(Inner {
+            node,
+            jobs,
+            state: Mutex::default(),
+            submitting: AsyncMutex::default(),
+            follower: AsyncMutex::default(),
+        });
+        let desk = Self { inner };
+        let follower = tokio::spawn(desk.clone().follow(happenings, feed));
+        // Nobody else has it yet.
+        if let Ok(mut slot) = desk.inner.follower.try_lock() {
+            *slot = Some(follower);
+        }
+        Ok(desk)
+    }
+
+    /// The requester's peer.
+    pub fn node(&self) -> &Node {
+        &self.inner.node
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn follow(self, mut happenings: mpsc::Receiver<Happening>, feed: Feed) {
+        while let Some(happening) = happenings.recv().await {
+            if let Happening::Core(event) = &happening {
+                self.on(event).await;
+            }
+            feed.push(Side::Requester, happening);
+        }
+        // The peer is gone: what was open stays as it stands.
+        for open in std::mem::take(&mut self.state().open).into_values() {
+            open.save(&self.inner.jobs, true);
+        }
+    }
+
+    async fn on(&self, event: &Event) {
+        match event {
+            Event::Submitted { job, .. } => {
+                if let Some(bundle) = self.inner.node.bundle(*job).await {
+                    let output = self.state().next_output.take();
+                    let open = Open::new(*job, output, bundle);
+                    open.save(&self.inner.jobs, true);
+                    self.state().open.insert(*job, open);
+                }
+                self.answer(Ok(*job));
+            }
+            Event::SubmitRefused { reason } => self.answer(Err(*reason)),
+            event => {
+                let mut state = self.state();
+                let job = open::job_of(event);
+                let Some(open) = job.and_then(|job| state.open.get_mut(&job)) else {
+                    return;
+                };
+                let ended = open.note(event);
+                open.save_now_and_then(&self.inner.jobs, ended);
+                if let (true, Some(job)) = (ended, job) {
+                    state.open.remove(&job);
+                }
+            }
+        }
+    }
+
+    fn answer(&self, answer: Result<JobId, Refusal>) {
+        if let Some(waiting) = self.state().answer.take() {
+            // Whoever asked may be gone.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    /// Waits for peers and submits.
+    ///
+    /// # Errors
+    /// What the kernel, the store or the protocol says; `no_eligible_peer` after the wait; `too_many` jobs.
+    pub async fn submit(&self, order: Order) -> Result<JobFile, Reason> {
+        let (inputs, shape, class) = self.checked(&order).await?;
+        self.wait_for_peers(&order, class).await?;
+        let _turn = self.inner.submitting.lock().await;
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut state = self.state();
+            if state.open.len() >= JOBS_MAX {
+                let what = format!("{JOBS_MAX} jobs are running");
+                return Err(Reason::new("too_many", what, "wait for one, or cancel one")
+                    .with("most", JOBS_MAX));
+            }
+            state.answer = Some(answer);
+            state.next_output = order.output;
+        }
+        let submission = Submission {
+            kernel: order.kernel.0.into(),
+            class: class.to_owned(),
+            params: order.params,
+            inputs,
+            shape,
+            slice_tiles: order.slice_tiles,
+            bid: order.max_price.unwrap_or(0),
+            deadline_in_s: order.deadline_s,
+        };
+        self.inner.node.submit(submission).await;
+        let silent = || Reason::new("error", "the peer does not answer", "run `starling doctor`");
+        let job = tokio::time::timeout(ANSWER, answered).await;
+        let job = job.map_err(|_| silent())?.map_err(|_| silent())??;
+        let state = self.state();
+        state
+            .open
+            .get(&job)
+            .map(|open| open.file.clone())
+            .map_or_else(|| self.find(&job.to_string()), Ok)
+    }
+
+    /// Looks at everything that the kernel will look at.
+    async fn checked(&self, order: &Order) -> Result<(Vec<BlobRef>, Shape, &'static str), Reason> {
+        let (blobs, order) = (self.inner.node.blobs().clone(), order.clone());
+        let look = tokio::task::spawn_blocking(move || {
+            let mut refs = Vec::new();
+            let mut inputs = Vec::new();
+            for id in &order.inputs {
+                let bytes = blobs.get(id.as_bytes())?.ok_or_else(|| {
+                    let fix = "put it into the store first";
+                    Reason::new("bad_input", format!("input {id} is not here"), fix)
+                        .with("blob", id.to_string())
+                })?;
+                let len = bytes.len() as u64;
+                refs.push(BlobRef { id: *id, len });
+                inputs.push(bytes.into());
+            }
+            let spec = JobSpec {
+                kernel: order.kernel,
+                params: order.params,
+                inputs,
+            };
+            let (shape, kernel) = (spec.shape()?, spec.kernel()?);
+            let shape = Shape {
+                tiles: shape.tiles,
+                tile_bytes: shape.tile_bytes,
+                units_per_tile: shape.units_per_tile,
+                tier: tier(shape.tier),
+            };
+            Ok((refs, shape, kernel.name()))
+        });
+        look.await.map_err(|e| Reason::of("error", e))?
+    }
+
+    /// Those that would compute for this desk now: they offer the kernel at that price and have a free slot.
+    pub async fn eligible(&self, kernel: &KernelId, max_price: Option<u64>) -> Vec<(Advert, u64)> {
+        let me = self.inner.node.key();
+        let lends = |a: &Advert| {
+            let offer = a
+                .offer(kernel)
+                .filter(|o| max_price.is_none_or(|most| o.price <= most));
+            a.peer != me && a.free_slots > 0 && offer.is_some()
+        };
+        let peers = self.inner.node.peers().await;
+        peers.into_iter().filter(|(a, _)| lends(a)).collect()
+    }
+
+    async fn wait_for_peers(&self, order: &Order, class: &str) -> Result<(), Reason> {
+        let least = order.peers.unwrap_or(1) as usize;
+        let (began, kernel) = (Instant::now(), order.kernel.0.into());
+        let (mut known, mut changed) = (0, began);
+        loop {
+            let offering = self.eligible(&kernel, order.max_price).await.len();
+            if offering != known {
+                (known, changed) = (offering, Instant::now());
+            }
+            let over = began.elapsed() >= order.wait;
+            if known >= least && (order.peers.is_some() || changed.elapsed() >= SETTLE || over) {
+                return Ok(());
+            }
+            if over {
+                let mut reason: Reason = Refusal::NoEligiblePeer.into();
+                reason.what = match known {
+                    0 => format!("no reachable peer offers `{class}`"),
+                    n => format!("only {n} of {least} peers offer `{class}`"),
+                };
+                reason.what += &format!(" (waited {} s)", order.wait.as_secs_f64());
+                let all = self.eligible(&kernel, None).await;
+                let cheapest = all
+                    .iter()
+                    .filter_map(|(a, _)| a.offer(&kernel))
+                    .map(|o| o.price)
+                    .min();
+                if let (Some(price), Some(most)) = (cheapest, order.max_price)
+                    && price > most
+                {
+                    reason.what += &format!("; the cheapest asks {price}, --max-price is {most}");
+                    reason = reason.with("cheapest", price);
+                }
+                return Err(reason
+                    .with("kernel", class)
+                    .with("known", known)
+                    .with("wanted", least));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Jobs of this home, the newest first.
+    pub fn list(&self) -> Vec<JobFile> {
+        let mut all: BTreeMap<JobId, JobFile> = account::all(&self.inner.jobs)
+            .into_iter()
+            .map(|file| (file.job, file))
+            .collect();
+        let state = self.state();
+        all.extend(
+            state
+                .open
+                .iter()
+                .map(|(job, open)| (*job, open.file.clone())),
+        );
+        let mut all: Vec<_> = all.into_values().collect();
+        all.sort_by_key(|file| (std::cmp::Reverse(file.started_s), file.job));
+        all
+    }
+
+    /// The job that `name` means: an id, the beginning of one, or `last`.
+    ///
+    /// # Errors
+    /// `unknown_job`, `ambiguous_job`, `bad_request`, `disk_failed`.
+    pub fn find(&self, name: &str) -> Result<JobFile, Reason> {
+        let id = account::resolve(&self.inner.jobs, name)?;
+        let open = id
+            .parse()
+            .ok()
+            .and_then(|job: JobId| self.state().open.get(&job).map(|open| open.file.clone()));
+        open.map_or_else(|| JobFile::load(&self.inner.jobs, &id), Ok)
+    }
+
+    /// Cancels a job if it still runs.
+    ///
+    /// # Errors
+    /// Those of [`Desk::find`].
+    pub async fn cancel(&self, name: &str) -> Result<JobFile, Reason> {
+        let file = self.find(name)?;
+        if file.state == JobState::Running {
+            self.inner.node.cancel(file.job).await;
+            let mut state = self.state();
+            if let Some(mut open) = state.open.remove(&file.job) {
+                open.end(JobState::Cancelled, Some(Refusal::Cancelled.into()));
+                open.save(&self.inner.jobs, true);
+                return Ok(open.file);
+            }
+        }
+        self.find(name)
+    }
+
+    /// The bytes of a finished slice.
+    ///
+    /// # Errors
+    /// Those of [`Desk::find`]; `slice_not_done`, `output_collected`, `not_found`.
+    pub async fn output(&self, name: &str, slice: u32) -> Result<Vec<u8>, Reason> {
+        let file = self.find(name)?;
+        let fix = "see `starling job show`";
+        let entry = file.slices.get(slice as usize).ok_or_else(|| {
+            let what = format!("the job has {} slices", file.slices.len());
+            Reason::new("not_found", what, "number them from 0")
+        })?;
+        if file.collected {
+            let what = "the job's outputs were collected and removed";
+            return Err(Reason::new("output_collected", what, "submit it again"));
+        }
+        let blob = entry.blob.ok_or_else(|| {
+            Reason::new("slice_not_done", format!("slice {slice} is not done"), fix)
+        })?;
+        let blobs = self.inner.node.blobs().clone();
+        let read = tokio::task::spawn_blocking(move || blobs.get(blob.as_bytes()));
+        let bytes = read.await.map_err(|e| Reason::of("error", e))??;
+        bytes.ok_or_else(|| Reason::new("not_found", "the output is gone from the store", fix))
+    }
+
+    /// The job's receipt bundle, `n`th file of it.
+    ///
+    /// # Errors
+    /// Those of [`Desk::find`]; `not_found`.
+    pub fn bundle(&self, name: &str, n: usize) -> Result<Vec<u8>, Reason> {
+        let file = self.find(name)?;
+        let folder = self.inner.jobs.join(file.job.to_string());
+        if let Some(open) = self.state().open.get(&file.job) {
+            return open.bundle(n).ok_or_else(no_bundle);
+        }
+        std::fs::read(folder.join(open::bundle_name(n))).map_err(|_| no_bundle())
+    }
+
+    /// Removes the outputs and inputs of a job that has ended; its account and receipts stay.
+    ///
+    /// # Errors
+    /// Those of [`Desk::find`]; `job_running`.
+    pub async fn collected(&self, name: &str) -> Result<JobFile, Reason> {
+        let mut file = self.find(name)?;
+        if file.state == JobState::Running {
+            let what = "the job still runs";
+            return Err(Reason::new("job_running", what, "cancel it first"));
+        }
+        file.collected = true;
+        file.save(&self.inner.jobs)?;
+        let others: std::collections::BTreeSet<BlobId> = self
+            .list()
+            .iter()
+            .filter(|other| other.job != file.job && !other.collected)
+            .flat_map(blobs_of)
+            .collect();
+        let mine: Vec<_> = blobs_of(&file).filter(|b| !others.contains(b)).collect();
+        let blobs = self.inner.node.blobs().clone();
+        let sweep = tokio::task::spawn_blocking(move || {
+            mine.iter()
+                .try_for_each(|b| blobs.remove(b.as_bytes()).map(drop))
+        });
+        sweep.await.map_err(|e| Reason::of("error", e))??;
+        Ok(file)
+    }
+
+    /// Forgets a job that has ended: outputs, account and receipts.
+    ///
+    /// # Errors
+    /// Those of [`Desk::collected`].
+    pub async fn forget(&self, name: &str) -> Result<(), Reason> {
+        let file = self.collected(name).await?;
+        let folder = self.inner.jobs.join(file.job.to_string());
+        let gone = std::fs::remove_dir_all(&folder);
+        gone.map_err(|e| crate::home::DiskError::new("remove", &folder, e).into())
+    }
+
+    /// Why a job is not done.
+    ///
+    /// # Errors
+    /// Those of [`Desk::find`].
+    pub async fn why(&self, name: &str) -> Result<Vec<Reason>, Reason> {
+        let file = self.find(name)?;
+        let kernel = starling_kernels::kernel_named(&file.kernel).map(|k| k.id().0.into());
+        let eligible = match kernel {
+            Some(kernel) => self.eligible(&kernel, None).await.len(),
+            None => 0,
+        };
+        Ok(why::why(&file, eligible))
+    }
+
+    /// Cancels what runs, says goodbye to the swarm, and writes the accounts down.
+    pub async fn leave(&self) {
+        self.inner.node.leave().await;
+        if let Some(follower) = self.inner.follower.lock().await.take() {
+            // It ends with the peer.
+            let _ = follower.await;
+        }
+    }
+}
+
+fn no_bundle() -> Reason {
+    Reason::new(
+        "not_found",
+        "there is no such bundle",
+        "bundles are numbered from 0",
+    )
+}
+
+/// Blobs that a job's outputs and inputs need.
+fn blobs_of(file: &JobFile) -> impl Iterator<Item = BlobId> {
+    let outputs = file.slices.iter().filter_map(|s| s.blob);
+    outputs
+        .chain(file.work.inputs.iter().copied())
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// Jobs of a former life that never ended are marked so.
+fn interrupted(jobs: &std::path::Path) {
+    for mut file in account::all(jobs) {
+        if file.state == JobState::Running {
+            file.state = JobState::Interrupted;
+            let what = "the requester was stopped while the job ran";
+            file.why = Some(Reason::new(
+                "interrupted",
+                what,
+                "submit it again; finished slices and receipts are kept",
+            ));
+            if let Err(reason) = file.save(jobs) {
+                tracing::warn!(%reason, "an account was not updated");
+            }
+        }
+    }
+}

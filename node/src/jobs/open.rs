@@ -1,0 +1,151 @@
+//! A job under way: its account, its record and its receipts, in memory and on disk.
+//!
+//! Receipts are verified before they are kept; all of them lie beside the job's record in `HOME/jobs/<id>/`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use starling_protocol::config::{BUNDLE_MAX, MESSAGE_MAX, RECEIPT_MAX};
+use starling_protocol::crypto::Ed25519Verifier;
+use starling_protocol::{Bundle, Event, JobId, Receipt};
+
+use super::{JobFile, JobState};
+use crate::home::disk::write_atomically;
+use crate::reason::Reason;
+
+/// Receipts in one bundle: with a full record they stay below the longest bundle that is read.
+const BUNDLE_RECEIPTS: usize = (BUNDLE_MAX - 2 * MESSAGE_MAX) / RECEIPT_MAX;
+/// The account is written at most this often while the job runs.
+const SAVE: Duration = Duration::from_secs(2);
+
+/// A job that this process submitted and that has not ended.
+pub(super) struct Open {
+    pub(super) file: JobFile,
+    bundle: Bundle,
+    receipts: BTreeMap<u32, Receipt>,
+    submitted: Instant,
+    saved: Instant,
+}
+
+impl Open {
+    /// Opens the account; `bundle` has the record.
+    pub(super) fn new(job: JobId, output: Option<PathBuf>, bundle: Bundle) -> Self {
+        let now = Instant::now();
+        Self {
+            file: JobFile::new(job, output, &bundle.record.manifest.body),
+            bundle,
+            receipts: BTreeMap::new(),
+            submitted: now,
+            saved: now,
+        }
+    }
+
+    /// Takes note of an event; whether it was the last.
+    pub(super) fn note(&mut self, event: &Event) -> bool {
+        let elapsed = self.submitted.elapsed();
+        self.file.note(event, elapsed.as_millis() as u64);
+        self.file.wall_s = elapsed.as_secs_f64();
+        match event {
+            Event::SliceDone {
+                slice,
+                receipt: Some(receipt),
+                ..
+            } => self.keep(*slice, receipt),
+            Event::SliceReopened { slice, .. } => drop(self.receipts.remove(slice)),
+            _ => {}
+        }
+        self.file.state != JobState::Running
+    }
+
+    fn keep(&mut self, slice: u32, receipt: &Receipt) {
+        let swarm = self.bundle.genesis.swarm_id();
+        match receipt.verify(&self.bundle.record, &swarm, &Ed25519Verifier) {
+            Ok(verified) => {
+                if let Some(of) = self.file.slices.get_mut(slice as usize) {
+                    of.receipt = Some(verified.lease);
+                    of.flags = verified.flags.names().map(str::to_owned).collect();
+                }
+                self.receipts.insert(slice, receipt.clone());
+            }
+            // The core has verified it: a bug of this build.
+            Err(error) => tracing::error!(%error, slice, "a receipt does not verify"),
+        }
+    }
+
+    /// Ends it from here.
+    pub(super) fn end(&mut self, state: JobState, why: Option<Reason>) {
+        self.file.state = state;
+        self.file.why = why;
+        self.file.wall_s = self.submitted.elapsed().as_secs_f64();
+    }
+
+    /// Writes the account down, unless that was done a moment ago; at the end with the receipts.
+    pub(super) fn save_now_and_then(&mut self, jobs: &Path, ended: bool) {
+        if ended || self.saved.elapsed() >= SAVE {
+            self.saved = Instant::now();
+            self.save(jobs, ended);
+        }
+    }
+
+    /// Writes the account down, and the receipts if asked.
+    pub(super) fn save(&self, jobs: &Path, receipts: bool) {
+        let mut written = self.file.save(jobs);
+        let folder = jobs.join(self.file.job.to_string());
+        if receipts && written.is_ok() {
+            written = (0..)
+                .map_while(|n| self.bundle(n).map(|bytes| (n, bytes)))
+                .try_for_each(|(n, bytes)| write_atomically(&folder.join(bundle_name(n)), &bytes))
+                .map_err(Reason::from);
+        }
+        if written.is_ok() {
+            let id = self.file.job.to_string();
+            written = write_atomically(&jobs.join("last"), id.as_bytes()).map_err(Reason::from);
+        }
+        if let Err(reason) = written {
+            tracing::warn!(%reason, job = %self.file.job, "the account was not written down");
+        }
+    }
+
+    /// The `n`th bundle; the first one is there even without a receipt, so that the record is kept as well.
+    pub(super) fn bundle(&self, n: usize) -> Option<Vec<u8>> {
+        let some: Vec<_> = self
+            .receipts
+            .values()
+            .skip(n.checked_mul(BUNDLE_RECEIPTS)?)
+            .take(BUNDLE_RECEIPTS)
+            .cloned()
+            .collect();
+        (n == 0 || !some.is_empty()).then(|| {
+            Bundle {
+                receipts: some,
+                ..self.bundle.clone()
+            }
+            .to_bytes()
+        })
+    }
+}
+
+/// The `n`th bundle's file.
+pub(super) fn bundle_name(n: usize) -> String {
+    match n {
+        0 => "bundle.popw".into(),
+        n => format!("bundle-{}.popw", n + 1),
+    }
+}
+
+/// The job of this peer that an event is about.
+pub(super) fn job_of(event: &Event) -> Option<JobId> {
+    match event {
+        Event::Leased { job, .. }
+        | Event::Committed { job, .. }
+        | Event::Auditing { job, .. }
+        | Event::SliceDone { job, .. }
+        | Event::SliceReopened { job, .. }
+        | Event::CheatCaught { job, .. }
+        | Event::FalseAccusation { job, .. }
+        | Event::JobDone { job }
+        | Event::JobFailed { job, .. } => Some(*job),
+        _ => None,
+    }
+}

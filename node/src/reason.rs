@@ -1,0 +1,295 @@
+//! Why not: the one value in which CLI and API say that something did not happen, and what to do about it.
+//!
+//! The protocol's refusals ([`starling_protocol::Reason`]) and every error of this crate become a [`Reason`] here and
+//! nowhere else. A code never changes its meaning; the sentence may. Invariant: every code is in [`CODES`] or one of
+//! the protocol's.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use starling_kernels::KernelError;
+use starling_kernels::runner::RunnerError;
+use utoipa::ToSchema;
+
+use crate::blobs::BlobError;
+use crate::compute::DeviceError;
+use crate::home::HomeError;
+use crate::home::config::ConfigError;
+use crate::home::disk::DiskError;
+use crate::key::KeyError;
+use crate::net::NetError;
+use crate::node::NodeError;
+
+/// Every code of this crate, with what it means. The protocol has more.
+pub const CODES: [(&str, &str); 36] = [
+    ("address_unusable", "the peer cannot listen on an address"),
+    ("ambiguous_job", "several jobs' ids begin like that"),
+    ("bad_input", "an input is not what the kernel takes"),
+    ("bad_params", "the parameters are not what the kernel takes"),
+    ("bad_request", "the request makes no sense"),
+    ("bad_settings", "the settings cannot be used"),
+    (
+        "body_too_large",
+        "the request has more bytes than are taken",
+    ),
+    ("body_too_slow", "the request's bytes come too slowly"),
+    (
+        "canary_failed",
+        "the device computes other bytes than the reference",
+    ),
+    ("device_failed", "the device or its driver failed"),
+    ("disk_failed", "a file could not be read or written"),
+    ("error", "something else went wrong; the sentence says what"),
+    (
+        "home_exposed",
+        "others on this machine can touch the key or the folder",
+    ),
+    ("home_in_use", "another process holds the folder"),
+    ("home_unusable", "the folder cannot be used"),
+    ("host_not_allowed", "the request was made for another host"),
+    ("identity_damaged", "the key file is no key"),
+    ("interrupted", "the peer was stopped while the job ran"),
+    ("job_failed", "the job ended early"),
+    ("job_running", "the job has not ended yet"),
+    ("log_damaged", "the log of signed facts cannot be used"),
+    (
+        "network_failed",
+        "the network could not be started or has stopped",
+    ),
+    ("no_adapter", "no GPU was found"),
+    ("no_daemon", "no peer of this home runs"),
+    ("no_such_adapter", "no adapter has that name"),
+    ("not_allowed", "the method is not for this resource"),
+    ("not_found", "there is no such resource"),
+    (
+        "origin_not_allowed",
+        "the request comes from a web page of another origin",
+    ),
+    (
+        "output_collected",
+        "the job's outputs were collected and removed",
+    ),
+    ("slice_not_done", "the slice is not done"),
+    (
+        "token_in_url",
+        "the token was in the address, where it gets into logs",
+    ),
+    ("token_missing", "the request has no token"),
+    ("token_wrong", "the token is not this peer's"),
+    ("too_many", "more at once than is allowed"),
+    ("unknown_kernel", "this build has no such kernel"),
+    ("usage", "the command line makes no sense"),
+];
+
+/// Why something did not happen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Reason {
+    /// Stable, snake case, for programs.
+    #[schema(value_type = String)]
+    pub code: Cow<'static, str>,
+    /// What happened, for people.
+    pub what: String,
+    /// The particulars, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    pub params: BTreeMap<String, Value>,
+    /// What a person can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+impl Reason {
+    /// A reason with a known fix.
+    pub fn new(code: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            what: what.into(),
+            params: BTreeMap::new(),
+            fix: Some(fix.into()),
+        }
+    }
+
+    /// From an error whose text is "what; fix", or only "what".
+    pub fn of(code: &'static str, error: impl fmt::Display) -> Self {
+        let text = error.to_string();
+        let (what, fix) = match text.split_once("; ") {
+            Some((what, fix)) => (what.to_owned(), Some(fix.to_owned())),
+            None => (text, None),
+        };
+        Self {
+            code: code.into(),
+            what,
+            params: BTreeMap::new(),
+            fix,
+        }
+    }
+
+    /// The same with one more particular.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.params.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The same with a fix, unless it has one.
+    #[must_use]
+    pub fn or_fix(mut self, fix: &str) -> Self {
+        self.fix.get_or_insert_with(|| fix.to_owned());
+        self
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Reason {}
+
+impl From<starling_protocol::Reason> for Reason {
+    fn from(reason: starling_protocol::Reason) -> Self {
+        Self::new(reason.code(), reason.to_string(), reason.fix())
+    }
+}
+
+impl From<KernelError> for Reason {
+    fn from(error: KernelError) -> Self {
+        match &error {
+            KernelError::UnknownKernel(id) => Self::of("unknown_kernel", &error)
+                .with("kernel", id.to_string())
+                .or_fix("use the same version on both sides; `starling version` lists the kernels"),
+            KernelError::Input { index, .. } => Self::of("bad_input", &error)
+                .with("index", *index)
+                .or_fix("give the inputs that the kernel's documentation names"),
+            KernelError::Params(_) | KernelError::NoSuchTile { .. } => {
+                Self::of("bad_params", &error).or_fix("change the arguments that the text names")
+            }
+        }
+    }
+}
+
+impl From<DiskError> for Reason {
+    fn from(error: DiskError) -> Self {
+        Self::of("disk_failed", error).or_fix("check that the folder exists and has space")
+    }
+}
+
+impl From<BlobError> for Reason {
+    fn from(error: BlobError) -> Self {
+        match &error {
+            BlobError::Full { wanted, used, max } => {
+                let reason = Self::from(starling_protocol::Reason::StorageFull);
+                let all = [
+                    ("wanted_bytes", wanted),
+                    ("used_bytes", used),
+                    ("max_bytes", max),
+                ];
+                all.into_iter()
+                    .fold(reason, |r, (name, n)| r.with(name, *n))
+            }
+            BlobError::Corrupt(_) | BlobError::Changed(_) | BlobError::Io { .. } => {
+                Self::of("disk_failed", error).or_fix("check the disk, and that it has space")
+            }
+        }
+    }
+}
+
+impl From<DeviceError> for Reason {
+    fn from(error: DeviceError) -> Self {
+        let fix = "run `starling doctor`, or choose --device cpu";
+        match &error {
+            DeviceError::NoSuchAdapter { wanted, .. } => {
+                Self::of("no_such_adapter", &error).with("wanted", wanted.as_str())
+            }
+            DeviceError::Canary(_) => Self::of("canary_failed", &error).or_fix(fix),
+            DeviceError::Runner(RunnerError::NoAdapter { wanted, .. }) => {
+                Self::of("no_adapter", &error)
+                    .with("wanted", wanted.as_str())
+                    .or_fix(fix)
+            }
+            DeviceError::Runner(_) | DeviceError::Benchmark(_) => {
+                Self::of("device_failed", &error).or_fix(fix)
+            }
+        }
+    }
+}
+
+impl From<NodeError> for Reason {
+    fn from(error: NodeError) -> Self {
+        let doctor = "run `starling doctor`";
+        match error {
+            NodeError::Device(error) => error.into(),
+            NodeError::Blobs(error) => error.into(),
+            NodeError::Disk(error) | NodeError::Home(HomeError::Disk(error)) => error.into(),
+            NodeError::Home(error) => {
+                let code = match &error {
+                    HomeError::Exposed { .. } => "home_exposed",
+                    HomeError::InUse { .. } => "home_in_use",
+                    _ => "home_unusable",
+                };
+                Self::of(code, error)
+            }
+            NodeError::Key(error) => {
+                let code = match &error {
+                    KeyError::Exposed { .. } => "home_exposed",
+                    _ => "identity_damaged",
+                };
+                Self::of(code, error).or_fix(doctor)
+            }
+            NodeError::Log(error) => Self::of("log_damaged", error).or_fix(doctor),
+            NodeError::Net(error) => {
+                let code = match &error {
+                    NetError::Listen { .. } | NetError::OutOfScope(_) => "address_unusable",
+                    _ => "network_failed",
+                };
+                Self::of(code, error).or_fix(
+                    "choose another address with --listen, or stop the program that uses the port",
+                )
+            }
+            NodeError::Store(_) | NodeError::Exe(_) | NodeError::Interrupted => {
+                Self::of("error", error).or_fix(doctor)
+            }
+        }
+    }
+}
+
+impl From<ConfigError> for Reason {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::Disk(error) => error.into(),
+            error => Self::of("bad_settings", error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_there_once_in_order() {
+        assert!(CODES.is_sorted_by(|a, b| a.0 < b.0));
+        for (code, meaning) in CODES {
+            assert!(
+                code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{code}"
+            );
+            assert!(!meaning.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_reason_survives_json() {
+        let reason = Reason::new("too_many", "too many", "fewer").with("most", 3);
+        let text = serde_json::to_string(&reason).expect("plain data");
+        assert_eq!(
+            serde_json::from_str::<Reason>(&text).expect("the same"),
+            reason
+        );
+        assert!(text.contains(r#""params":{"most":3}"#), "{text}");
+    }
+}

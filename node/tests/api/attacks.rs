@@ -1,0 +1,251 @@
+//! What must not get in: other hosts, other origins, no token, and bodies that are too large, too slow or cut short.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use crate::{Served, served};
+
+/// One request as raw text; the status and the body.
+fn raw(served: &Served, request: String) -> (u16, String) {
+    let mut stream = TcpStream::connect(served.server.address).expect("it listens");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .expect("a timeout");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    answer(stream)
+}
+
+fn answer(mut stream: TcpStream) -> (u16, String) {
+    let mut text = Vec::new();
+    // A reset after the answer is an answer.
+    let _ = stream.read_to_end(&mut text);
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let status = text.split(' ').nth(1).and_then(|s| s.parse().ok());
+    (
+        status.unwrap_or_else(|| panic!("no answer: {text:?}")),
+        text,
+    )
+}
+
+fn request(served: &Served, line: &str, headers: &[&str]) -> (u16, String) {
+    let host = format!("Host: {}", served.server.address);
+    let token = format!("Authorization: Bearer {}", served.token.text());
+    let mut all: Vec<&str> = vec![line];
+    let given = |name: &str| headers.iter().any(|h| h.starts_with(name));
+    if !given("Host") {
+        all.push(&host);
+    }
+    if !given("Authorization") {
+        all.push(&token);
+    }
+    all.extend(headers.iter().filter(|h| !h.ends_with(": none")));
+    all.push("Connection: close");
+    raw(served, all.join("\r\n") + "\r\n\r\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn foreign_hosts_origins_and_tokens_are_refused() {
+    let served = served(0).await;
+    let port = served.server.address.port();
+    let get = "GET /api/v1/status HTTP/1.1";
+    let post = "POST /api/v1/jobs/last/cancel HTTP/1.1";
+    let token = served.token.text().to_owned();
+    let own = format!("Origin: http://127.0.0.1:{port}");
+    let named = format!("Host: localhost:{port}");
+    let six = format!("Host: [::1]:{port}");
+    let other_port = format!("Host: localhost:{}", port.wrapping_add(1));
+    let rebound = format!("Host: evil.example:{port}");
+    let tricky = format!("Host: 127.0.0.1:{port}.evil.example");
+    let short = format!("Authorization: Bearer {}", &token[..63]);
+    let long = format!("Authorization: Bearer {token}0");
+    let basic = format!("Authorization: Basic {token}");
+    let in_url = format!("GET /api/v1/status?access_token={token} HTTP/1.1");
+    let bare = format!("GET /api/v1/status?{token} HTTP/1.1");
+    let cases: Vec<(&str, Vec<&str>, u16, &str)> = vec![
+        (get, vec![], 200, "\"schema\":1"),
+        (get, vec![&named], 200, ""),
+        (get, vec![&six], 200, ""),
+        (get, vec![&rebound], 403, "host_not_allowed"),
+        (get, vec![&tricky], 403, "host_not_allowed"),
+        (get, vec![&other_port], 403, "host_not_allowed"),
+        (get, vec!["Host: localhost"], 403, "host_not_allowed"),
+        (get, vec!["Authorization: none"], 401, "token_missing"),
+        (get, vec!["Authorization: Bearer 00"], 401, "token_wrong"),
+        (get, vec![&short], 401, "token_wrong"),
+        (get, vec![&long], 401, "token_wrong"),
+        (get, vec![&basic], 401, "token_missing"),
+        (&in_url, vec![], 400, "token_in_url"),
+        (&bare, vec!["Authorization: none"], 400, "token_in_url"),
+        (post, vec!["Content-Length: 0"], 404, "unknown_job"),
+        (post, vec!["Content-Length: 0", &own], 404, "unknown_job"),
+        (
+            post,
+            vec!["Content-Length: 0", "Origin: http://evil.example"],
+            403,
+            "origin_not_allowed",
+        ),
+        (
+            post,
+            vec!["Content-Length: 0", "Origin: null"],
+            403,
+            "origin_not_allowed",
+        ),
+        (
+            post,
+            vec!["Content-Length: 0", "Sec-Fetch-Site: cross-site"],
+            403,
+            "origin_not_allowed",
+        ),
+        (
+            "DELETE /api/v1/jobs/last HTTP/1.1",
+            vec!["Origin: https://evil.example"],
+            403,
+            "origin_not_allowed",
+        ),
+        ("GET /api/v1/nothing HTTP/1.1", vec![], 404, "not_found"),
+        (
+            "GET / HTTP/1.1",
+            vec!["Authorization: none"],
+            401,
+            "token_missing",
+        ),
+        ("DELETE /api/v1/status HTTP/1.1", vec![], 405, "not_allowed"),
+        (
+            "GET /api/v1/jobs/..%2f..%2fetc HTTP/1.1",
+            vec![],
+            400,
+            "bad_request",
+        ),
+        (
+            "GET /api/v1/jobs/last/slices/-1/output HTTP/1.1",
+            vec![],
+            400,
+            "",
+        ),
+    ];
+    for (line, headers, status, says) in cases {
+        let (got, text) = request(&served, line, &headers);
+        assert!(
+            got == status && text.contains(says),
+            "{line} {headers:?}: {text}"
+        );
+        assert!(
+            !text.contains(&token),
+            "{line}: the token is never repeated"
+        );
+        if got != 200 && !says.is_empty() {
+            assert!(text.contains("application/problem+json"), "{line}: {text}");
+        }
+    }
+    served.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_are_too_large_too_slow_or_cut_short_are_refused() {
+    let served = served(0).await;
+    let json = "Content-Type: application/json";
+    let large = format!(
+        "POST /api/v1/jobs HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{json}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}",
+        served.server.address,
+        served.token.text(),
+        2 << 20,
+        " ".repeat(2 << 20)
+    );
+    let (status, text) = raw(&served, large);
+    assert!(status == 413 && text.contains("body_too_large"), "{text}");
+    for (body, kind) in [
+        ("{", json),
+        ("[]", json),
+        ("{}", "Content-Type: text/plain"),
+    ] {
+        let request = format!(
+            "POST /api/v1/jobs HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{kind}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            served.server.address,
+            served.token.text(),
+            body.len()
+        );
+        let (status, text) = raw(&served, request);
+        assert!(status == 400 && text.contains("bad_request"), "{text}");
+    }
+    let begun = |line: &str, len: usize| {
+        let mut stream = TcpStream::connect(served.server.address).expect("it listens");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .expect("a timeout");
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\nContent-Length: {len}\r\n\r\nabc",
+            served.server.address,
+            served.token.text()
+        );
+        stream.write_all(head.as_bytes()).expect("it reads");
+        stream
+    };
+    // Both wait at once.
+    let (slow_post, slow_put) = (
+        begun("POST /api/v1/jobs", 100),
+        begun("PUT /api/v1/blobs", 100),
+    );
+    let cut = begun("PUT /api/v1/blobs", 100);
+    cut.shutdown(Shutdown::Write).expect("open");
+    let _ = tokio::task::spawn_blocking(move || answer(cut)).await;
+    for slow in [slow_post, slow_put] {
+        let (status, text) = tokio::task::spawn_blocking(move || answer(slow))
+            .await
+            .expect("an answer");
+        assert!(status == 408 && text.contains("body_too_slow"), "{text}");
+    }
+    assert!(
+        served.desk.node().blobs().list().is_empty(),
+        "nothing half came in"
+    );
+    for (len, bytes) in [(0, vec![]), (1, vec![9])] {
+        assert_eq!(
+            served.client.put_blob(bytes).await.expect("stored").len,
+            len
+        );
+    }
+    served.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_document_lists_every_resource_and_each_answers() {
+    let served = served(0).await;
+    let (_, text) = request(&served, "GET /api/v1/openapi.json HTTP/1.1", &[]);
+    let body = text.split_once("\r\n\r\n").expect("a body").1;
+    let body = body
+        .lines()
+        .find(|l| l.starts_with('{'))
+        .expect("an object");
+    let document: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    assert_eq!(paths.len(), 14, "{:?}", paths.keys());
+    for (path, methods) in paths {
+        for method in methods.as_object().expect("methods").keys() {
+            let filled = path.replace("{id}", "feed").replace("{n}", "0");
+            if path.ends_with("/events") {
+                continue;
+            }
+            let line = format!("{} {filled} HTTP/1.1", method.to_uppercase());
+            let (status, text) = request(&served, &line, &["Content-Length: 0"]);
+            assert!(status < 500 && status != 405, "{line}: {text}");
+            assert!(
+                !text.contains("\"not_found\"") || path.contains("peers"),
+                "{line}: {text}"
+            );
+        }
+    }
+    served.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_end_with_the_server() {
+    let served = served(0).await;
+    let mut events = served.client.events(None, None);
+    events.open().await.expect("a stream");
+    let address = served.server.address;
+    let end = tokio::time::timeout(Duration::from_secs(20), served.end());
+    end.await.expect("an open stream does not hold the server");
+    assert!(TcpStream::connect(address).is_err());
+    assert_eq!(events.next().await.expect_err("gone").code, "no_daemon");
+}
