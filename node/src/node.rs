@@ -19,7 +19,10 @@ use crate::compute::{
 };
 use crate::driver::{CAPACITY_TOPIC, Command, Driven, Driver, Parts, index};
 use crate::home::disk::{DiskError, move_aside};
-use crate::home::{Home, HomeError, config::Limits};
+use crate::home::{
+    Home, HomeError,
+    config::{Lend, Limits},
+};
 use crate::key::{KeyError, Seed};
 use crate::log::{Log, LogError, LogWriter, MAX_RECORD};
 use crate::net::{Multiaddr, NetConfig, NetError, NetLimits, Scope, start as start_net};
@@ -51,6 +54,8 @@ pub struct NodeOptions {
     pub lies: bool,
     /// The owner's limits.
     pub limits: Limits,
+    /// On what terms it lends.
+    pub terms: Lend,
 }
 
 /// Why a peer does not start.
@@ -157,7 +162,7 @@ impl Node {
             devices: vec![capability.profile.clone()],
             kernels: capability.kernels.clone(),
             slots: u16::from(options.lend),
-            region: String::new(),
+            region: options.terms.region.clone(),
             software: concat!("starling ", env!("CARGO_PKG_VERSION")).into(),
         };
         let driver = tokio::spawn(driver.run(disk.restored, capacity));
@@ -188,7 +193,11 @@ impl Node {
         let (choice, require_gpu) = (options.device.clone(), options.require_gpu);
         let opened =
             tokio::task::spawn_blocking(move || open_device(&choice, require_gpu, &runner));
-        Ok(opened.await.map_err(|_| NodeError::Interrupted)??)
+        let (backend, mut capability) = opened.await.map_err(|_| NodeError::Interrupted)??;
+        for offer in &mut capability.kernels {
+            offer.price = options.terms.price;
+        }
+        Ok((backend, capability))
     }
 
     /// Its name.

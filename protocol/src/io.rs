@@ -52,8 +52,8 @@ pub struct Submission {
     pub shape: Shape,
     /// Tiles per slice; by default the genesis' slice time at the median advertised speed.
     pub slice_tiles: Option<u32>,
-    /// Offered price per 10^9 work units.
-    pub bid: u64,
+    /// Only peers that ask at most so much per 10^9 work units; none: any. The highest price among them is bid.
+    pub max_price: Option<u64>,
     /// Seconds from now until nothing is computed any more.
     pub deadline_in_s: u64,
 }

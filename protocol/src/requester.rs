@@ -60,10 +60,13 @@ impl Requester {
             });
             return;
         }
-        let mut able: Vec<(u64, PeerKey)> = adverts
+        let most = submission.max_price.unwrap_or(u64::MAX);
+        let mut able: Vec<(u64, PeerKey, u64)> = adverts
             .here()
             .filter(|(a, _)| a.free_slots > 0)
-            .filter_map(|(a, _)| a.offer(&submission.kernel).map(|o| (o.units_per_s, a.peer)))
+            .filter_map(|(a, _)| Some((a.offer(&submission.kernel)?, a.peer)))
+            .filter(|(offer, _)| offer.price <= most)
+            .map(|(offer, peer)| (offer.units_per_s, peer, offer.price))
             .collect();
         // Fastest first: they get the offer, and their median speed sizes the slices.
         able.sort_unstable_by(|a, b| b.cmp(a));
@@ -75,11 +78,13 @@ impl Requester {
             return;
         }
         let median = able[able.len() / 2].0;
+        let bid = able.iter().map(|(.., price)| *price).max().unwrap_or(0);
         let record = self.draw_up(
             ctx,
             submission,
-            able.iter().map(|(_, peer)| *peer).collect(),
+            able.iter().map(|(_, peer, _)| *peer).collect(),
             median,
+            bid,
         );
         let (slices, tiles) = (record.manifest.body.slices(), record.manifest.body.tiles);
         let (roster, class) = (
@@ -97,7 +102,7 @@ impl Requester {
         let involved = able
             .iter()
             .take(OFFERS_MAX)
-            .map(|(_, peer)| *peer)
+            .map(|(_, peer, _)| *peer)
             .collect();
         let entry = Job {
             table,
@@ -131,6 +136,7 @@ impl Requester {
         submission: Submission,
         peers: Vec<PeerKey>,
         rate: u64,
+        bid: u64,
     ) -> JobRecord {
         let shape = submission.shape;
         let roster = Roster::new(peers);
@@ -156,7 +162,7 @@ impl Requester {
             tile_bytes: shape.tile_bytes,
             units_per_tile: shape.units_per_tile,
             slice_tiles: slice_tiles.min(shape.tiles),
-            bid: submission.bid,
+            bid,
             floor: Intensity::newcomer(roster.peers().len() - 1),
             roster: roster.digest(),
             deadline_s,

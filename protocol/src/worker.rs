@@ -16,6 +16,7 @@
 
 mod handover;
 
+use crate::advert::KernelOffer;
 use crate::config;
 use crate::context::{Context, Waiting};
 use crate::evidence::{Commitment, Lease, LockSet, Opening, Revealed, SealList};
@@ -111,8 +112,9 @@ impl Worker {
         capacity: &Capacity,
     ) -> bool {
         let manifest = &record.manifest.body;
-        let able =
-            capacity.slots > 0 && capacity.kernels.iter().any(|k| k.kernel == manifest.kernel);
+        // Its price may have risen since the requester heard it.
+        let worth = |k: &KernelOffer| k.kernel == manifest.kernel && k.price <= manifest.bid;
+        let able = capacity.slots > 0 && capacity.kernels.iter().any(worth);
         let wanted = able
             && record.roster.index(&ctx.me).is_some()
             && self.jobs.len() < config::WORKER_JOBS_MAX

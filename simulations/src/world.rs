@@ -207,7 +207,7 @@ fn submission(scenario: &Scenario) -> Submission {
             tier: Tier::Exact,
         },
         slice_tiles: Some(job.slice_tiles),
-        bid: 0,
+        max_price: None,
         deadline_in_s: scenario.horizon_s,
     }
 }

@@ -59,6 +59,7 @@ impl Peers {
             lend: false,
             lies: false,
             limits: config.limits,
+            terms: config.lend.clone(),
         };
         let start = Node::start(options);
         let (node, happenings) = tokio::select! {

@@ -129,6 +129,7 @@ pub fn requester(
         lend: false,
         lies: false,
         limits: config.limits,
+        terms: config.lend.clone(),
         genesis: genesis.clone(),
     }
 }

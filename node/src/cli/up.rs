@@ -81,6 +81,7 @@ impl Up {
             lend: !self.no_lend,
             lies: self.lies,
             limits: config.limits,
+            terms: config.lend.clone(),
             genesis: genesis.clone(),
         };
         let (node, happenings) = tokio::select! {

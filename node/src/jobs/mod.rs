@@ -197,7 +197,7 @@ impl Desk {
             inputs,
             shape,
             slice_tiles: order.slice_tiles,
-            bid: order.max_price.unwrap_or(0),
+            max_price: order.max_price,
             deadline_in_s: order.deadline_s,
         };
         self.inner.node.submit(submission).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use starling::api::client::Client;
 use starling::api::{Hosted, Server, Token, serve};
 use starling::compute::DeviceChoice;
-use starling::home::config::Limits;
+use starling::home::config::{Lend, Limits};
 use starling::jobs::{Desk, Feed};
 use starling::net::Multiaddr;
 use starling::node::{Happening, Node, NodeOptions};
@@ -44,6 +44,7 @@ fn options(
         lend,
         lies: false,
         limits: Limits::default(),
+        terms: Lend::default(),
     }
 }
 

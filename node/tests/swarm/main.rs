@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use starling::compute::{DeviceChoice, tier};
-use starling::home::config::Limits;
+use starling::home::config::{Lend, Limits};
 use starling::net::Multiaddr;
 use starling::node::{Happening, Node, NodeOptions};
 use starling_kernels::{JobSpec, Kernel, fractal};
@@ -44,6 +44,7 @@ impl Peer {
             lend,
             lies,
             limits: Limits::default(),
+            terms: Lend::default(),
         };
         let (node, happenings) = Node::start(options).await.expect("the peer starts");
         Self {
@@ -147,7 +148,7 @@ async fn submit(requester: &Peer, job: &JobSpec) {
             tier: tier(shape.tier),
         },
         slice_tiles: Some(64),
-        bid: 0,
+        max_price: None,
         deadline_in_s: 600,
     };
     requester.node.submit(submission).await;

@@ -531,7 +531,7 @@ fn a_requester_runs_only_so_many_jobs() {
         inputs: Vec::new(),
         shape: shape(),
         slice_tiles: None,
-        bid: 0,
+        max_price: None,
         deadline_in_s: 3_600,
     };
     let accepted = (0..OWN_JOBS_MAX + 5).filter(|_| {

@@ -10,6 +10,7 @@ mod hostile;
 mod jobs;
 mod merkle;
 mod model;
+mod prices;
 mod real;
 mod receipt;
 mod samples;

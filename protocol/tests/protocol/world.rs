@@ -86,7 +86,7 @@ fn truth(tile: u32) -> Hash {
     Hash::of(&tile.to_le_bytes())
 }
 
-fn capacity() -> Capacity {
+pub fn capacity() -> Capacity {
     Capacity {
         devices: vec![DeviceProfile {
             kind: DeviceKind::Cpu,
@@ -165,6 +165,11 @@ impl World {
     }
 
     pub fn submit(&mut self) {
+        self.submit_at(None);
+    }
+
+    /// Submits to peers that ask at most so much.
+    pub fn submit_at(&mut self, max_price: Option<u64>) {
         let submission = Submission {
             kernel: kernel(),
             class: "test".into(),
@@ -172,7 +177,7 @@ impl World {
             inputs: Vec::new(),
             shape: shape(),
             slice_tiles: Some(SLICE),
-            bid: 0,
+            max_price,
             deadline_in_s: 3_600,
         };
         self.give(0, Input::Submit(Box::new(submission)));
