@@ -3,6 +3,7 @@
 //! [`node`] puts the parts together, [`driver`] moves inputs and outputs between them. Decisions are the core's.
 
 pub mod api;
+pub mod bench;
 pub mod blobs;
 pub mod cli;
 pub mod compute;

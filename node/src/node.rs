@@ -269,6 +269,15 @@ impl Node {
         answered.await.ok()
     }
 
+    /// Stops at once, without a goodbye: what a crash looks like to others.
+    pub async fn kill(&self) {
+        if let Some(driver) = self.driver.lock().await.take() {
+            driver.abort();
+            // Cancelled, as asked.
+            let _ = driver.await;
+        }
+    }
+
     /// Says goodbye, cancels own jobs, writes everything down, stops. The home is held until the last handle goes.
     pub async fn leave(&self) -> Usage {
         let usage = self.ask(Command::Leave).await.unwrap_or_default();

@@ -3,6 +3,7 @@
 //! Nothing here decides anything about the protocol: commands turn arguments into options, submissions and files, and
 //! show what happens. Only this module reports through `miette`.
 
+mod bench;
 mod completions;
 mod config;
 mod console;
@@ -106,6 +107,7 @@ enum Command {
     Peers(peers::Peers),
     Proof(proof::Proof),
     Swarm(swarm::Swarm),
+    Bench(bench::Bench),
     Doctor(doctor::Doctor),
     Config(config::Config),
     Completions(completions::Completions),
@@ -177,6 +179,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Man(args) => args.run(context),
         Command::Version(args) => args.run(context),
         Command::Demo(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
+        Command::Bench(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Up(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Run(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Peers(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),

@@ -1,6 +1,6 @@
 //! Choosing a device: opened, admitted by the canary, and measured on every kernel.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use starling_kernels::canary::{CanaryError, canary};
@@ -87,10 +87,10 @@ pub fn open(
         },
     };
     let profile = profile(device.describe());
-    let mut offers = Vec::new();
-    for kernel in kernels() {
-        offers.push(measure(&mut device, *kernel)?);
-    }
+    let offers = match &mut device {
+        Runner::Cpu(_) => cpu_offers()?,
+        gpu => offers(gpu)?,
+    };
     Ok((
         Backend::new(device),
         Capability {
@@ -144,6 +144,25 @@ fn profile(device: &DeviceInfo) -> DeviceProfile {
         name.pop();
     }
     DeviceProfile { kind, name }
+}
+
+fn offers(device: &mut Runner) -> Result<Vec<KernelOffer>, DeviceError> {
+    kernels()
+        .iter()
+        .map(|kernel| measure(device, *kernel))
+        .collect()
+}
+
+/// Measured once: other peers of this process have the same processor.
+fn cpu_offers() -> Result<Vec<KernelOffer>, DeviceError> {
+    static KNOWN: Mutex<Option<Vec<KernelOffer>>> = Mutex::new(None);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(offers) = &*known {
+        return Ok(offers.clone());
+    }
+    let offers = offers(&mut Runner::Cpu(CpuRunner::new()))?;
+    *known = Some(offers.clone());
+    Ok(offers)
 }
 
 /// Work units per second on a small job of the kernel's kind.

@@ -5,7 +5,7 @@ use crate::support::{Place, read};
 #[test]
 fn every_command_explains_itself() {
     let place = Place::new();
-    let commands: [&[&str]; 22] = [
+    let commands: [&[&str]; 26] = [
         &[],
         &["demo"],
         &["up"],
@@ -23,6 +23,10 @@ fn every_command_explains_itself() {
         &["proof", "verify"],
         &["swarm"],
         &["swarm", "create"],
+        &["bench"],
+        &["bench", "kernels"],
+        &["bench", "swarm"],
+        &["bench", "proof"],
         &["doctor"],
         &["config"],
         &["completions"],

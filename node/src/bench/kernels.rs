@@ -1,0 +1,244 @@
+//! How fast this machine's devices run each kernel, beside a rival of the same run.
+
+use std::time::{Duration, Instant};
+
+use faer::Mat;
+use rayon::prelude::*;
+use serde::Serialize;
+use starling_kernels::canon::{Canon, Real};
+use starling_kernels::render::{PathTracer, RenderParams, TILE, TILE_BYTES, scene};
+use starling_kernels::runner::{AdapterChoice, CpuRunner, GpuProcess, Runner, RunnerCommand};
+use starling_kernels::{JobSpec, Kernel, KernelError, Prepared as _, kernels, matmul};
+
+use crate::compute::benchmark;
+use crate::reason::Reason;
+
+/// Opening a device, its shader compiler's first run included.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// Edge of the matrices.
+const EDGE: u32 = 1024;
+/// Alternating runs of a ratio.
+const RUNS: usize = 5;
+
+/// All of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct KernelReport {
+    /// Threads of the CPU route.
+    pub threads: usize,
+    /// Each kernel on each device.
+    pub kernels: Vec<KernelSpeed>,
+    /// Devices that could not be measured, and why.
+    pub failed: Vec<Reason>,
+    /// The CPU route's product beside the rival's.
+    pub matmul: MatmulRatio,
+    /// What canonical floats cost.
+    pub canonical: Vec<CanonicalRatio>,
+}
+
+/// One kernel on one device.
+#[derive(Clone, Debug, Serialize)]
+pub struct KernelSpeed {
+    /// The device's name.
+    pub device: String,
+    /// Its interface.
+    pub backend: String,
+    /// The kernel's name.
+    pub kernel: String,
+    /// Tiles per second.
+    pub tiles_per_s: f64,
+    /// Declared operations per second.
+    pub units_per_s: f64,
+    /// The figure that the field uses: samples, pixels' iterations or operations per second.
+    pub in_own_unit: f64,
+    /// That unit.
+    pub unit: &'static str,
+}
+
+/// i8 products beside f32 products of the same shape.
+#[derive(Clone, Debug, Serialize)]
+pub struct MatmulRatio {
+    /// Edge of the square matrices.
+    pub edge: u32,
+    /// 10^9 i8 operations per second, CPU route.
+    pub gop_per_s: f64,
+    /// 10^9 f32 operations per second of `faer` on as many threads.
+    pub faer_f32_gflop_per_s: f64,
+    /// The one over the other.
+    pub ratio: f64,
+}
+
+/// Canonical over native time of the same code.
+#[derive(Clone, Debug, Serialize)]
+pub struct CanonicalRatio {
+    /// The kernel.
+    pub kernel: String,
+    /// Median of alternating runs.
+    pub time_over_native: f64,
+}
+
+/// Measures everything; `seconds` for each kernel on each device. `say` is told what comes next.
+///
+/// # Errors
+/// If this build's own jobs do not load.
+pub fn measure(
+    command: &RunnerCommand,
+    seconds: f64,
+    say: &dyn Fn(&str),
+) -> Result<KernelReport, KernelError> {
+    let mut report = KernelReport {
+        threads: rayon::current_num_threads(),
+        kernels: Vec::new(),
+        failed: Vec::new(),
+        matmul: matmul_ratio(say)?,
+        canonical: vec![canonical_render(say)],
+    };
+    let mut devices = vec![Ok(Runner::Cpu(CpuRunner::new()))];
+    match command.adapters(DEADLINE) {
+        Ok(found) => devices.extend(found.iter().map(|info| {
+            let choice = AdapterChoice::Nth(info.index);
+            GpuProcess::spawn(command.clone(), choice, DEADLINE)
+                .map(|gpu| Runner::Gpu(Box::new(gpu)))
+        })),
+        Err(error) => report.failed.push(Reason::of("device_failed", error)),
+    }
+    for device in devices {
+        let mut device = match device {
+            Ok(device) => device,
+            Err(error) => {
+                report.failed.push(Reason::of("device_failed", error));
+                continue;
+            }
+        };
+        for kernel in kernels() {
+            say(&format!("{} on {}", kernel.name(), device.describe().name));
+            match one(&mut device, *kernel, seconds) {
+                Ok(speed) => report.kernels.push(speed),
+                Err(error) => {
+                    let name = device.describe().name.clone();
+                    let reason = Reason::of("device_failed", error).with("device", name);
+                    report.failed.push(reason.with("kernel", kernel.name()));
+                }
+            }
+        }
+    }
+    Ok(report)
+}
+
+fn one(
+    device: &mut Runner,
+    kernel: &dyn Kernel,
+    seconds: f64,
+) -> Result<KernelSpeed, starling_kernels::runner::RunnerError> {
+    let job = match kernel.name() {
+        "matmul" => product(),
+        _ => benchmark(kernel),
+    };
+    let shape = device.load(&job, DEADLINE)?;
+    let tiles: Vec<u32> = (0..shape.tiles).collect();
+    // Warm up: shaders are compiled at their first dispatch.
+    device.run(&tiles[..1], DEADLINE)?;
+    let start = Instant::now();
+    let mut rounds = 0_u32;
+    while rounds == 0 || start.elapsed().as_secs_f64() < seconds {
+        device.run(&tiles, DEADLINE)?;
+        rounds += 1;
+    }
+    let tiles_per_s = f64::from(rounds) * f64::from(shape.tiles) / start.elapsed().as_secs_f64();
+    let units_per_s = tiles_per_s * shape.units_per_tile as f64;
+    let (in_own_unit, unit) = match kernel.name() {
+        "render" => {
+            let samples = TILE * TILE * RenderParams::bundled().spp_per_pass;
+            (tiles_per_s * f64::from(samples), "samples/s")
+        }
+        "matmul" => (units_per_s, "operations/s"),
+        "fractal" => (tiles_per_s * 256.0, "pixels/s"),
+        _ => (tiles_per_s, "tiles/s"),
+    };
+    let info = device.describe();
+    Ok(KernelSpeed {
+        device: info.name.clone(),
+        backend: info.backend.clone(),
+        kernel: kernel.name().into(),
+        tiles_per_s,
+        units_per_s,
+        in_own_unit,
+        unit,
+    })
+}
+
+fn product() -> JobSpec {
+    let params = matmul::Params {
+        rows: EDGE,
+        inner: EDGE,
+        columns: EDGE,
+    };
+    let factor: std::sync::Arc<[u8]> = (0..EDGE * EDGE).map(|i| ((i * 151) >> 3) as u8).collect();
+    JobSpec {
+        kernel: matmul::Matmul.id(),
+        params: params.encode(),
+        inputs: vec![factor.clone(), factor],
+    }
+}
+
+fn matmul_ratio(say: &dyn Fn(&str)) -> Result<MatmulRatio, KernelError> {
+    say("matmul beside faer");
+    let job = product().prepare()?;
+    let tiles: Vec<u32> = (0..job.shape().tiles).collect();
+    let edge = EDGE as usize;
+    let value = |i: usize, j: usize| ((i * 7 + j * 13) % 251) as f32 - 125.0;
+    let (a, b) = (
+        Mat::from_fn(edge, edge, value),
+        Mat::from_fn(edge, edge, value),
+    );
+    let mut runs: Vec<(f64, f64)> = Vec::new();
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        std::hint::black_box(job.run(&tiles));
+        let own = start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        let rival: Mat<f32> = &a * &b;
+        std::hint::black_box(rival);
+        runs.push((own, start.elapsed().as_secs_f64()));
+    }
+    let best = |pick: fn(&(f64, f64)) -> f64| runs.iter().map(pick).fold(f64::INFINITY, f64::min);
+    let operations = 2.0 * f64::from(EDGE).powi(3) / 1e9;
+    let (own, rival) = (operations / best(|r| r.0), operations / best(|r| r.1));
+    Ok(MatmulRatio {
+        edge: EDGE,
+        gop_per_s: own,
+        faer_f32_gflop_per_s: rival,
+        ratio: own / rival,
+    })
+}
+
+fn canonical_render(say: &dyn Fn(&str)) -> CanonicalRatio {
+    say("canonical floats beside native ones");
+    let params = RenderParams {
+        width: 160,
+        height: 96,
+        passes: 1,
+        ..RenderParams::bundled()
+    };
+    let mut ratios: Vec<f64> = Vec::new();
+    if let Ok(tracer) = PathTracer::new(&params, &scene::bundled()) {
+        let tiles = tracer.shape().tiles;
+        for _ in 0..RUNS {
+            ratios.push(seconds::<Canon>(&tracer, tiles) / seconds::<f32>(&tracer, tiles));
+        }
+    }
+    ratios.sort_by(f64::total_cmp);
+    CanonicalRatio {
+        kernel: "render".into(),
+        time_over_native: ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN),
+    }
+}
+
+fn seconds<R: Real>(tracer: &PathTracer, tiles: u32) -> f64 {
+    let started = Instant::now();
+    (0..tiles).into_par_iter().for_each(|tile| {
+        let mut out = [0; TILE_BYTES as usize];
+        tracer.trace_tile::<R>(tile, &mut out);
+        std::hint::black_box(out);
+    });
+    started.elapsed().as_secs_f64()
+}
