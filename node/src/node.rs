@@ -11,7 +11,8 @@ use starling_protocol::advert::Advert;
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::io::{Capacity, Record, Setup, Submission};
 use starling_protocol::{Bundle, Genesis, JobId, Peer, PeerKey, Receipt, SwarmId, codec, config};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::blobs::{BlobError, BlobStore};
 use crate::compute::{
@@ -95,8 +96,8 @@ pub struct Node {
     commands: mpsc::Sender<Command>,
     blobs: BlobStore,
     store: Arc<Store>,
-    driver: tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
-    _home: Home,
+    /// Its loop, and the home that it holds; none once it has left.
+    running: Mutex<Option<(JoinHandle<()>, Home)>>,
 }
 
 impl Node {
@@ -173,8 +174,7 @@ impl Node {
             commands,
             blobs: disk.blobs,
             store: disk.store,
-            driver: tokio::sync::Mutex::new(Some(driver)),
-            _home: disk.home,
+            running: Mutex::new(Some((driver, disk.home))),
         };
         Ok((node, happened))
     }
@@ -271,17 +271,17 @@ impl Node {
 
     /// Stops at once, without a goodbye: what a crash looks like to others.
     pub async fn kill(&self) {
-        if let Some(driver) = self.driver.lock().await.take() {
+        if let Some((driver, _home)) = self.running.lock().await.take() {
             driver.abort();
             // Cancelled, as asked.
             let _ = driver.await;
         }
     }
 
-    /// Says goodbye, cancels own jobs, writes everything down, stops. The home is held until the last handle goes.
+    /// Says goodbye, cancels own jobs, writes everything down, stops, and lets go of its home.
     pub async fn leave(&self) -> Usage {
         let usage = self.ask(Command::Leave).await.unwrap_or_default();
-        if let Some(driver) = self.driver.lock().await.take() {
+        if let Some((driver, _home)) = self.running.lock().await.take() {
             // It panics with its task, and was told so.
             let _ = driver.await;
         }

@@ -34,7 +34,8 @@ pub const GENESIS_MAX: usize = 4 * 1024;
 pub const ROSTER_MAX: usize = 1024;
 /// Tiles in a slice: bounds openings and the memory of a commitment.
 pub const SLICE_TILES_MAX: u32 = 1024;
-/// A slice has at least this many tiles, or is the whole job.
+/// A slice has at least this many tiles, or is the whole job, unless its requester asks for smaller ones: drawn
+/// samples of those are soon all of their tiles.
 pub const SLICE_TILES_MIN: u32 = 64;
 /// Slices in a job.
 pub const SLICES_MAX: u32 = 65_536;

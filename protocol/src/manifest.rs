@@ -214,9 +214,8 @@ impl Manifest {
             "units_per_tile",
         )?;
         in_range(self.tiles > 0, "tiles")?;
-        let least = config::SLICE_TILES_MIN.min(self.tiles);
         in_range(
-            (least..=config::SLICE_TILES_MAX).contains(&self.slice_tiles),
+            (1..=config::SLICE_TILES_MAX).contains(&self.slice_tiles),
             "slice_tiles",
         )?;
         in_range(self.slices() <= config::SLICES_MAX, "tiles")?;

@@ -143,10 +143,11 @@ impl Requester {
         let per_slice = u64::from(ctx.genesis.slice_ms).saturating_mul(rate)
             / 1000
             / shape.units_per_tile.max(1);
-        let least = config::SLICE_TILES_MIN.min(shape.tiles);
-        let slice_tiles = submission.slice_tiles.map_or(per_slice, u64::from);
-        let slice_tiles =
-            slice_tiles.clamp(u64::from(least), u64::from(config::SLICE_TILES_MAX)) as u32;
+        let (wanted, least) = match submission.slice_tiles {
+            Some(tiles) => (u64::from(tiles), 1),
+            None => (per_slice, config::SLICE_TILES_MIN.min(shape.tiles)),
+        };
+        let slice_tiles = wanted.clamp(u64::from(least), u64::from(config::SLICE_TILES_MAX)) as u32;
         let salt = ctx.nonce();
         let deadline_s = ctx.unix_s().saturating_add(submission.deadline_in_s);
         let manifest = ctx.sign(Manifest {

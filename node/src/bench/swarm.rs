@@ -12,8 +12,8 @@ use crate::reason::Reason;
 const PROBES: u32 = 20;
 /// Tiles of the large no-op job.
 const NOOP_TILES: u32 = 10_000;
-/// Slices of the job that has a slice for every few tiles.
-const SMALL_SLICES: u32 = 64;
+/// Tiles of the job that has a slice for each.
+const SINGLE_TILES: u32 = 400;
 
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -30,10 +30,8 @@ pub struct SwarmReport {
     pub job_10000_noop_tiles_s: f64,
     /// Its slices.
     pub job_10000_noop_slices: usize,
-    /// Slices with receipts per second where slices are as small as they may be.
-    pub smallest_slices_per_s: f64,
-    /// Tiles of such a slice.
-    pub smallest_slice_tiles: u32,
+    /// Slices with receipts per second where each is one tile that costs nothing.
+    pub single_tile_slices_per_s: f64,
     /// A job of some seconds among the peers over the same job on all cores of this process.
     pub wall_over_local: f64,
     /// This process' memory with all peers over their number, MB; none where it cannot be told.
@@ -55,8 +53,8 @@ pub async fn measure(peers: usize, say: &dyn Fn(&str)) -> Result<SwarmReport, Re
     }
     say("10,000 tiles that cost nothing");
     let (noop, timing) = swarm.run(NOOP_TILES, None).await?;
-    say("the smallest slices");
-    let (small, small_timing) = swarm.run(SMALL_SLICES * 64, Some(64)).await?;
+    say("slices of one tile");
+    let (small, small_timing) = swarm.run(SINGLE_TILES, Some(1)).await?;
     let wall_over_local = wall_over_local(&swarm, say).await?;
     say("a crash");
     let forgotten = swarm.crash_one().await?;
@@ -67,8 +65,7 @@ pub async fn measure(peers: usize, say: &dyn Fn(&str)) -> Result<SwarmReport, Re
         departed_forgotten_s: forgotten.map(|t| t.as_secs_f64()),
         job_10000_noop_tiles_s: timing.whole.as_secs_f64(),
         job_10000_noop_slices: noop.slices.len(),
-        smallest_slices_per_s: small.slices.len() as f64 / small_timing.whole.as_secs_f64(),
-        smallest_slice_tiles: small.work.slice_tiles,
+        single_tile_slices_per_s: small.slices.len() as f64 / small_timing.whole.as_secs_f64(),
         wall_over_local,
         rss_mb_per_peer,
     };

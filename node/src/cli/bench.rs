@@ -197,9 +197,8 @@ fn swarm_lines(report: &SwarmReport) -> Vec<String> {
         text::count(report.job_10000_noop_slices, "slice")
     ));
     lines.push(format!(
-        "  small slices     {:.1} a second, of {}",
-        report.smallest_slices_per_s,
-        text::count(report.smallest_slice_tiles as usize, "tile")
+        "  one-tile slices  {:.0} a second, each with its receipt",
+        report.single_tile_slices_per_s
     ));
     lines.push(format!("  wall / local     {:.2}", report.wall_over_local));
     if let Some(mb) = report.rss_mb_per_peer {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::json;
 use starling_protocol::Advert;
 
@@ -26,12 +26,30 @@ use crate::node::{Node, NodeOptions};
   starling peers                          beside a running `starling up`
   starling peers --bootstrap /ip4/192.0.2.7/udp/4001/quic-v1 --wait 10 --json")]
 pub struct Peers {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Seconds to listen.
-    #[arg(long, default_value_t = 3.0, value_name = "SECONDS", value_parser = node_options::seconds)]
+    #[arg(long, global = true, default_value_t = 3.0, value_name = "SECONDS", value_parser = node_options::seconds)]
     wait: f64,
     /// Peers to dial, beside those in the settings and a running `up`.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, global = true, value_name = "ADDR")]
     bootstrap: Vec<Multiaddr>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Show(Show),
+}
+
+/// Show one peer as its latest advert does.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  starling peers show 3fa9     the beginning of a key is enough
+  starling peers show 3fa9 --json")]
+struct Show {
+    /// Its key, or the beginning of it.
+    #[arg(value_name = "KEY")]
+    key: String,
 }
 
 impl Peers {
@@ -79,6 +97,9 @@ impl Peers {
         if interrupted {
             return Ok(Exit::Interrupted);
         }
+        if let Some(Command::Show(show)) = &self.command {
+            return show.run(context, &peers);
+        }
         let out = context.console;
         if out.json {
             let all: Vec<_> = peers
@@ -97,6 +118,51 @@ impl Peers {
                 .iter()
                 .flat_map(|(advert, age)| lines(advert, *age))
                 .for_each(|line| out.data(line));
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+impl Show {
+    fn run(&self, context: &Context, peers: &[(Advert, u64)]) -> Outcome {
+        let mut matching = peers
+            .iter()
+            .filter(|(advert, _)| advert.peer.to_string().starts_with(&self.key));
+        let (advert, age) = match (matching.next(), matching.next()) {
+            (Some((advert, age)), None) => (advert, *age),
+            (None, _) => {
+                let what = format!("no peer was heard whose key begins with {:?}", self.key);
+                return Err(Failure::new(
+                    Exit::Error,
+                    what,
+                    "list them with `starling peers`",
+                ));
+            }
+            _ => {
+                let what = format!("several peers' keys begin with {:?}", self.key);
+                return Err(Failure::new(Exit::Usage, what, "write more of the key"));
+            }
+        };
+        let out = context.console;
+        if out.json {
+            let mut one = json!(advert);
+            one["age_ms"] = json!(age);
+            out.json(&one);
+            return Ok(Exit::Ok);
+        }
+        lines(advert, age).iter().for_each(|line| out.data(line));
+        if !advert.region.is_empty() {
+            out.data(format!(
+                "  region     {} (as it says)",
+                plain(&advert.region)
+            ));
+        }
+        for offer in advert.kernels.iter().filter(|o| o.price > 0) {
+            let class = plain(&offer.class);
+            out.data(format!(
+                "  {class:<10} asks {} per 10^9 work units",
+                offer.price
+            ));
         }
         Ok(Exit::Ok)
     }

@@ -43,6 +43,13 @@ fn a_job_among_two_peers_equals_the_local_picture_and_leaves_receipts() {
         .expect(0)
         .json();
     assert_eq!(heard["peers"].as_array().unwrap().len(), 2, "{heard}");
+    let key = heard["peers"][0]["peer"].as_str().unwrap();
+    let show = ["peers", "show", key, "--json", "--wait", "2"];
+    assert_eq!(place.run("a", &show).expect(0).json()["peer"], *key);
+    place
+        .run("a", &["peers", "show", "zz", "--wait", "1"])
+        .expect(1)
+        .says("starling peers");
 
     // "a" knows its own `up`, so nobody has to be named.
     let args = ["run", "fractal", "--size", "480x320", "--device", "cpu"];

@@ -5,7 +5,7 @@ use crate::support::{Place, read};
 #[test]
 fn every_command_explains_itself() {
     let place = Place::new();
-    let commands: [&[&str]; 26] = [
+    let commands: [&[&str]; 27] = [
         &[],
         &["demo"],
         &["up"],
@@ -20,6 +20,7 @@ fn every_command_explains_itself() {
         &["job", "cancel"],
         &["job", "forget"],
         &["peers"],
+        &["peers", "show"],
         &["proof", "verify"],
         &["swarm"],
         &["swarm", "create"],
