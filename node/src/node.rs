@@ -96,8 +96,9 @@ pub struct Node {
     commands: mpsc::Sender<Command>,
     blobs: BlobStore,
     store: Arc<Store>,
-    /// Its loop, and the home that it holds; none once it has left.
-    running: Mutex<Option<(JoinHandle<()>, Home)>>,
+    /// Its loop; none once it has left.
+    driver: Mutex<Option<JoinHandle<()>>>,
+    _home: Home,
 }
 
 impl Node {
@@ -174,7 +175,8 @@ impl Node {
             commands,
             blobs: disk.blobs,
             store: disk.store,
-            running: Mutex::new(Some((driver, disk.home))),
+            driver: Mutex::new(Some(driver)),
+            _home: disk.home,
         };
         Ok((node, happened))
     }
@@ -271,17 +273,18 @@ impl Node {
 
     /// Stops at once, without a goodbye: what a crash looks like to others.
     pub async fn kill(&self) {
-        if let Some((driver, _home)) = self.running.lock().await.take() {
+        if let Some(driver) = self.driver.lock().await.take() {
             driver.abort();
             // Cancelled, as asked.
             let _ = driver.await;
         }
     }
 
-    /// Says goodbye, cancels own jobs, writes everything down, stops, and lets go of its home.
+    /// Says goodbye, cancels own jobs, writes everything down, stops. Home and index are held until the
+    /// handle is dropped.
     pub async fn leave(&self) -> Usage {
         let usage = self.ask(Command::Leave).await.unwrap_or_default();
-        if let Some((driver, _home)) = self.running.lock().await.take() {
+        if let Some(driver) = self.driver.lock().await.take() {
             // It panics with its task, and was told so.
             let _ = driver.await;
         }

@@ -265,10 +265,12 @@ async fn a_peer_whose_log_is_lost_goes_on_as_another_one() {
     let first = Peer::start(&genesis, &[], true, false).await;
     let (before, home) = (first.node.key(), first.home);
     first.node.leave().await;
+    drop(first.node);
     let again = Peer::start_in(home, &genesis, &[], true, false).await;
     assert_eq!(again.node.key(), before, "a restart changes nothing");
     let home = again.home;
     again.node.leave().await;
+    drop(again.node);
 
     let log = home.path().join("home/log/facts.log");
     let len = std::fs::metadata(&log).expect("a log").len();
