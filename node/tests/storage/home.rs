@@ -201,7 +201,6 @@ fn mistakes_in_the_settings_name_line_and_fix() {
         ("[limits]\nblobs_gib = \"10 GB\"", 2, "from 1 to 65536"),
         ("[lend]\nprice = 1.5", 2, "write a number"),
         ("[api]\nport = 70000", 2, "to 65535"),
-        ("[network]\nupnp = true", 2, "auto, off"),
         ("[limits]\n\nconnections = 3", 3, "from 4 to 4096"),
         ("[limits]\nblobs_gib = -1", 2, "from 1 to 65536"),
         ("[limits]\nthreads = \"all\"", 2, "from 0 to 1024"),
