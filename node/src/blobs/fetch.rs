@@ -1,9 +1,8 @@
 //! The client's half of a blob stream: asks one source after the other until the blob is here.
 //!
 //! Nothing that a source says is believed: its length is compared with the caller's cap before anything is allocated,
-//! every group is checked against the hash while it arrives, and the first wrong one ends the stream. What a broken
-//! source sent is dropped with its temporary files, and the next source starts afresh (resuming is left for later; the
-//! range is already on the wire).
+//! every group is checked against the hash while it arrives, and the first wrong one ends the stream. The groups before
+//! it hold, whoever sent them: the next source is asked for the rest only.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
-    BlobError, BlobHash, BlobStore,
+    BlobError, BlobHash, BlobStore, GROUP_BYTES,
     pipe::{self, BLOCK_BYTES, PipeReader},
     serve::blocking,
     store::Incoming,
@@ -69,6 +68,9 @@ pub enum SourceError {
         /// Bytes accepted.
         max: u64,
     },
+    /// It announced another length than the source before it: what came so far is dropped, and it may be asked again.
+    #[error("announced another length than the source before it")]
+    Length,
     /// Its bytes do not match the hash: it lies, or its disk does.
     #[error("sent bytes that do not match the hash")]
     Mismatch,
@@ -83,19 +85,30 @@ pub enum SourceError {
     Store(#[from] BlobError),
 }
 
-/// Asks one source over an open stream; on success the blob is in the store. Returns its length.
+/// Asks one source over an open stream for what `partial` lacks; on success the blob is in the store. Returns its
+/// length. What came before a failure stays in `partial`.
 pub(crate) async fn fetch_from<S>(
     stream: &mut S,
     store: &BlobStore,
     hash: BlobHash,
     max_len: u64,
     limits: FetchLimits,
+    partial: &mut Option<Incoming>,
 ) -> Result<u64, SourceError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    // Whole groups are sent; the one at hand is asked for again.
+    let start = partial
+        .as_ref()
+        .map_or(0, |p| p.done / GROUP_BYTES * GROUP_BYTES);
+    let request = Request {
+        hash,
+        start,
+        end: u64::MAX,
+    };
     let header = async {
-        stream.write_all(&Request::whole(hash).encode()).await?;
+        stream.write_all(&request.encode()).await?;
         stream.flush().await?;
         let mut header = [0; REPLY_BYTES];
         stream.read_exact(&mut header).await?;
@@ -110,6 +123,11 @@ where
     let len = match Reply::decode(&header)? {
         Reply::Found { len } => len,
         Reply::NotFound => return Err(SourceError::NotFound),
+        // A length that an earlier source made up may lie beyond the end.
+        Reply::Refused if start > 0 => {
+            *partial = None;
+            return Err(SourceError::Length);
+        }
         Reply::Refused => return Err(SourceError::Refused),
     };
     if len > max_len {
@@ -119,34 +137,45 @@ where
     if len == 0 && blake3::hash(&[]) != hash {
         return Err(SourceError::Mismatch);
     }
-    let incoming = {
-        let store = store.clone();
-        blocking(move || store.begin(len)).await??
+    let incoming = match partial.take() {
+        // Only the last group proves a length: one of the two sources lies, and nobody knows which.
+        Some(before) if before.len != len && start > 0 => return Err(SourceError::Length),
+        Some(before) if before.len == len => before,
+        _ => {
+            let store = store.clone();
+            blocking(move || store.begin(len)).await??
+        }
     };
+    let chunks = request.chunks(len).ok_or(SourceError::Mismatch)?;
     let (blocks, received) = pipe::channel();
-    let mut verify = tokio::task::spawn_blocking(move || verify(received, incoming, hash));
-    let pump = pump(stream, blocks, limits.idle);
-    let deadline = limits.idle + Duration::from_secs(len / limits.least_bytes_per_s.max(1));
-    let verified = timeout(deadline, async {
+    let mut verify = tokio::task::spawn_blocking(move || verify(received, incoming, chunks, hash));
+    let rest = len.saturating_sub(start);
+    let deadline = limits.idle + Duration::from_secs(rest / limits.least_bytes_per_s.max(1));
+    let moved = timeout(deadline, async {
         tokio::select! {
-            verified = &mut verify => verified,
-            pumped = pump => {
-                // The pipe is closed: the verifier ends with what it has.
-                let verified = (&mut verify).await;
-                match (pumped, verified) {
-                    (_, Ok(Ok(()))) => Ok(Ok(())),
-                    (Err(stalled), Ok(Err(SourceError::Stream(_)))) => Ok(Err(stalled)),
-                    (_, other) => other,
-                }
-            }
+            verified = &mut verify => Moved::Verified(verified),
+            pumped = pump(stream, blocks, limits.idle) => Moved::Pumped(pumped),
         }
     });
-    match verified.await {
-        Err(_) => Err(SourceError::Timeout),
-        Ok(Err(panicked)) => Err(SourceError::Stream(std::io::Error::other(panicked))),
-        Ok(Ok(Err(e))) => Err(e),
-        Ok(Ok(Ok(()))) => Ok(len),
+    let (moved, verified) = match moved.await {
+        Ok(Moved::Verified(verified)) => (Ok(()), verified),
+        // The pipe is closed: the verifier ends with what it has.
+        Ok(Moved::Pumped(pumped)) => (pumped, verify.await),
+        Err(_) => (Err(SourceError::Timeout), verify.await),
+    };
+    let (rest, verified) = verified.map_err(std::io::Error::other)?;
+    *partial = rest;
+    match (moved, verified) {
+        (_, Ok(())) => Ok(len),
+        (Err(stalled), Err(SourceError::Stream(_))) => Err(stalled),
+        (_, Err(error)) => Err(error),
     }
+}
+
+/// Which side of the pipe ended first.
+enum Moved {
+    Verified(Result<(Option<Incoming>, Result<(), SourceError>), tokio::task::JoinError>),
+    Pumped(Result<(), SourceError>),
 }
 
 /// Moves bytes from the stream into the pipe until either side ends.
@@ -170,28 +199,34 @@ async fn pump<S: AsyncRead + Unpin>(
     }
 }
 
-/// Checks every group as it comes out of the pipe, writes it and its tree, and commits the blob.
+/// Checks every group as it comes out of the pipe, writes it and its tree, and commits the blob; if it does not get so
+/// far, what came is given back.
 fn verify(
     received: mpsc::Receiver<Vec<u8>>,
     mut incoming: Incoming,
+    chunks: ChunkRanges,
     hash: BlobHash,
-) -> Result<(), SourceError> {
-    let mut outboard = incoming.outboard(hash)?;
-    decode_ranges(
+) -> (Option<Incoming>, Result<(), SourceError>) {
+    let mut outboard = match incoming.outboard(hash) {
+        Ok(outboard) => outboard,
+        Err(error) => return (None, Err(error.into())),
+    };
+    let mut target = incoming.target();
+    let decoded = decode_ranges(
         PipeReader::new(received),
-        &ChunkRanges::all(),
-        incoming.data.as_file_mut(),
+        &chunks,
+        &mut target,
         &mut outboard,
-    )
-    .map_err(|e| match e {
-        DecodeError::ParentHashMismatch(_) | DecodeError::LeafHashMismatch(_) => {
+    );
+    let error = match decoded {
+        Ok(()) => return (None, incoming.commit(hash).map_err(SourceError::Store)),
+        Err(DecodeError::ParentHashMismatch(_) | DecodeError::LeafHashMismatch(_)) => {
             SourceError::Mismatch
         }
-        DecodeError::ParentNotFound(_) | DecodeError::LeafNotFound(_) => {
+        Err(DecodeError::ParentNotFound(_) | DecodeError::LeafNotFound(_)) => {
             SourceError::Stream(std::io::ErrorKind::UnexpectedEof.into())
         }
-        DecodeError::Io(e) => SourceError::Stream(e),
-    })?;
-    incoming.commit(hash)?;
-    Ok(())
+        Err(DecodeError::Io(e)) => SourceError::Stream(e),
+    };
+    (Some(incoming), Err(error))
 }

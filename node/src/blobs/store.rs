@@ -264,6 +264,7 @@ impl BlobStore {
         let file = || NamedTempFile::new_in(&dir).map_err(|e| self.io_error(e));
         Ok(Incoming {
             len,
+            done: 0,
             data: file()?,
             tree: if len > GROUP_BYTES {
                 Some(file()?)
@@ -337,8 +338,10 @@ impl WriteAt for Nodes {
 
 /// A blob on its way in; dropped without [`commit`](Incoming::commit) it leaves nothing behind.
 pub(crate) struct Incoming {
-    len: u64,
-    pub(crate) data: NamedTempFile,
+    pub(crate) len: u64,
+    /// Bytes from the first on that are here and verified.
+    pub(crate) done: u64,
+    data: NamedTempFile,
     tree: Option<NamedTempFile>,
     reservation: Reservation,
 }
@@ -354,6 +357,14 @@ impl Incoming {
                 None => Nodes::None,
             },
         })
+    }
+
+    /// Where verified bytes go: in order, each counted once it is written.
+    pub(crate) fn target(&mut self) -> Target<'_> {
+        Target {
+            file: self.data.as_file_mut(),
+            done: &mut self.done,
+        }
     }
 
     /// Computes the tree of `bytes`, which are known to have this hash.
@@ -374,6 +385,7 @@ impl Incoming {
     pub(crate) fn commit(self, hash: BlobHash) -> Result<(), BlobError> {
         let Incoming {
             len,
+            done: _,
             data,
             tree,
             reservation,
@@ -408,6 +420,26 @@ impl Incoming {
         }
         drop(index);
         named
+    }
+}
+
+/// A file that counts how far it is filled from its beginning.
+pub(crate) struct Target<'a> {
+    file: &'a mut File,
+    done: &'a mut u64,
+}
+
+impl WriteAt for Target<'_> {
+    fn write_at(&mut self, pos: u64, buf: &[u8]) -> io::Result<usize> {
+        let written = self.file.write_at(pos, buf)?;
+        if pos <= *self.done {
+            *self.done = (*self.done).max(pos + written as u64);
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        WriteAt::flush(self.file)
     }
 }
 

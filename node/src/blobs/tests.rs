@@ -82,7 +82,7 @@ async fn fetch_scripted(
         (sent, server)
     };
     let fetching = async {
-        let fetched = fetch_from(&mut client, store, hash, max_len, quick()).await;
+        let fetched = fetch_from(&mut client, store, hash, max_len, quick(), &mut None).await;
         drop(client);
         fetched
     };
@@ -180,9 +180,10 @@ async fn every_size_arrives_whole() {
     for len in SIZES {
         let hash = from.put(&bytes(len)).unwrap();
         let (mut client, server) = pipe();
+        let mut fresh = None;
         let (served, fetched) = tokio::join!(
             answer(server, &from, ServeLimits::default()),
-            fetch_from(&mut client, &to, hash, len as u64, quick()),
+            fetch_from(&mut client, &to, hash, len as u64, quick(), &mut fresh),
         );
         assert_eq!(served.unwrap(), len as u64);
         assert_eq!(fetched.unwrap(), len as u64);
@@ -320,7 +321,7 @@ async fn idle_strangers_take_every_slot_but_not_for_long() {
     let mut byte = [0];
     assert_eq!(idle[2].read(&mut byte).await.unwrap(), 0);
     assert_eq!(idle[5].read(&mut byte).await.unwrap(), 0);
-    let refused = fetch_from(&mut open(4), &to, hash, 1000, quick()).await;
+    let refused = fetch_from(&mut open(4), &to, hash, 1000, quick(), &mut None).await;
     assert!(matches!(refused, Err(SourceError::Busy)), "{refused:?}");
     assert_eq!(
         idle[0].read(&mut byte).await.unwrap(),
@@ -330,7 +331,7 @@ async fn idle_strangers_take_every_slot_but_not_for_long() {
     let mut served = Err(SourceError::Busy);
     while matches!(served, Err(SourceError::Busy)) {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        served = fetch_from(&mut open(4), &to, hash, 1000, quick()).await;
+        served = fetch_from(&mut open(4), &to, hash, 1000, quick(), &mut None).await;
     }
     assert_eq!(served.unwrap(), 1000);
     drop(streams);
@@ -389,4 +390,126 @@ proptest! {
         });
         prop_assert!(sent.len() >= REPLY_BYTES);
     }
+}
+
+/// Fetches from an honest server whose stream is cut after so many bytes; how many it sent.
+async fn fetch_cut(
+    from: &BlobStore,
+    to: &BlobStore,
+    hash: [u8; 32],
+    after: usize,
+    partial: &mut Option<super::store::Incoming>,
+) -> (Result<u64, SourceError>, usize) {
+    let (mut client, between) = pipe();
+    let (far, server) = pipe();
+    let serving = answer(server, from, ServeLimits::default());
+    let passing = async {
+        let (mut near, mut far) = (between, far);
+        let mut request = [0; REQUEST_BYTES];
+        near.read_exact(&mut request).await.unwrap();
+        far.write_all(&request).await.unwrap();
+        let (mut sent, mut block) = (0, vec![0; 4096]);
+        while sent < after {
+            let most = block.len().min(after - sent);
+            let n = far.read(&mut block[..most]).await.unwrap();
+            if n == 0 || near.write_all(&block[..n]).await.is_err() {
+                break;
+            }
+            sent += n;
+        }
+        let _ = near.close().await;
+        sent
+    };
+    let fetching = async {
+        let fetched = fetch_from(&mut client, to, hash, u64::MAX, quick(), partial).await;
+        // Whoever gives up hangs up.
+        drop(client);
+        fetched
+    };
+    // A server whose reader is gone ends with an error of its own.
+    let (fetched, sent, _) = tokio::join!(fetching, passing, serving);
+    (fetched, sent)
+}
+
+#[tokio::test]
+async fn a_cut_stream_goes_on_where_it_ended_whoever_sends_the_rest() {
+    let (_a, first) = store(u64::MAX);
+    let (_b, second) = store(u64::MAX);
+    let (_c, to) = store(u64::MAX);
+    let data = bytes(1 << 20);
+    let hash = first.put(&data).unwrap();
+    second.put(&data).unwrap();
+    let whole = honest_answer(&first, hash).await.len();
+
+    let mut partial = None;
+    let (cut, sent) = fetch_cut(&first, &to, hash, 700_000, &mut partial).await;
+    assert!(matches!(cut, Err(SourceError::Stream(_))), "{cut:?}");
+    let done = partial.as_ref().unwrap().done;
+    assert!(done > 600_000 && done < 700_000, "{done}");
+    assert!(
+        to.get(&hash).unwrap().is_none(),
+        "not before all of it is here"
+    );
+
+    let (fetched, rest) = fetch_cut(&second, &to, hash, usize::MAX, &mut partial).await;
+    assert_eq!(fetched.unwrap(), 1 << 20);
+    assert!(partial.is_none());
+    // One group and the way down to it come twice.
+    assert!(
+        sent + rest < whole + 2 * 16 * 1024 + 2048,
+        "{sent} + {rest} of {whole}"
+    );
+    assert_eq!(to.get(&hash).unwrap().unwrap(), data);
+    let (_d, third) = store(u64::MAX);
+    let copied = fetch_from_store(&to, &third, hash).await;
+    assert_eq!(
+        copied.unwrap(),
+        1 << 20,
+        "its tree is whole: it can be served"
+    );
+}
+
+async fn fetch_from_store(
+    from: &BlobStore,
+    to: &BlobStore,
+    hash: [u8; 32],
+) -> Result<u64, SourceError> {
+    fetch_cut(from, to, hash, usize::MAX, &mut None).await.0
+}
+
+#[tokio::test]
+async fn a_made_up_length_costs_a_fresh_start_and_nothing_else() {
+    let (_a, from) = store(u64::MAX);
+    let (_b, to) = store(u64::MAX);
+    let data = bytes(256 * 1024);
+    let hash = from.put(&data).unwrap();
+    // True groups of the left half, under a length that is not the blob's.
+    let mut script = honest_answer(&from, hash).await;
+    script[1..9].copy_from_slice(&(200_u64 * 1024).to_le_bytes());
+    script.truncate(100_000);
+    let (mut client, mut server) = pipe();
+    let mut partial = None;
+    let lying = async {
+        let mut request = [0; REQUEST_BYTES];
+        server.read_exact(&mut request).await.unwrap();
+        let _ = server.write_all(&script).await;
+        let _ = server.close().await;
+    };
+    let (lied, ()) = tokio::join!(
+        fetch_from(&mut client, &to, hash, u64::MAX, quick(), &mut partial),
+        lying
+    );
+    assert!(lied.is_err());
+    if partial.as_ref().is_some_and(|p| p.done >= 16 * 1024) {
+        let (again, _) = fetch_cut(&from, &to, hash, usize::MAX, &mut partial).await;
+        assert!(matches!(again, Err(SourceError::Length)), "{again:?}");
+        assert!(partial.is_none());
+    }
+    let (fetched, _) = fetch_cut(&from, &to, hash, usize::MAX, &mut partial).await;
+    assert_eq!(fetched.unwrap(), 256 * 1024);
+    assert_eq!(
+        to.used_bytes(),
+        from.used_bytes(),
+        "no reservation is left behind"
+    );
 }

@@ -16,6 +16,7 @@ use super::{BlobFailure, NetEvent, NetLimits, PeerKey, Protocols, peer_id};
 use crate::blobs::{
     BlobHash, BlobStore,
     fetch::{FetchLimits, SourceError, fetch_from},
+    store::Incoming,
 };
 
 /// Sources asked for one blob.
@@ -149,11 +150,13 @@ impl Fetch {
             return Err(BlobFailure::NoSource);
         }
         let mut failures = Vec::new();
+        // What one source sent is not asked of the next.
+        let mut partial = None;
         for (key, peer) in sources {
-            let mut answer = self.ask(peer, wish).await;
+            let mut answer = self.ask(peer, wish, &mut partial).await;
             if matches!(answer, Err(SourceError::Unreachable(_))) {
                 self.look_up(peer).await;
-                answer = self.ask(peer, wish).await;
+                answer = self.ask(peer, wish, &mut partial).await;
             }
             match answer {
                 Ok(len) => return Ok(len),
@@ -175,20 +178,34 @@ impl Fetch {
         }
     }
 
-    /// Asks one source, again while it is busy.
-    async fn ask(&mut self, peer: PeerId, wish: Wish) -> Result<u64, SourceError> {
+    /// Asks one source, again while it is busy or the stream was cut but brought something.
+    async fn ask(
+        &mut self,
+        peer: PeerId,
+        wish: Wish,
+        partial: &mut Option<Incoming>,
+    ) -> Result<u64, SourceError> {
         let mut backoff = self.limits.backoff;
         for _ in 1..self.limits.tries {
-            match self.ask_once(peer, wish).await {
-                Err(SourceError::Busy) => tokio::time::sleep(backoff).await,
+            let before = partial.as_ref().map_or(0, |p| p.done);
+            match self.ask_once(peer, wish, partial).await {
+                Err(SourceError::Busy | SourceError::Length) => {}
+                Err(SourceError::Stream(_))
+                    if partial.as_ref().is_some_and(|p| p.done > before) => {}
                 other => return other,
             }
+            tokio::time::sleep(backoff).await;
             backoff *= 2;
         }
-        self.ask_once(peer, wish).await
+        self.ask_once(peer, wish, partial).await
     }
 
-    async fn ask_once(&mut self, peer: PeerId, wish: Wish) -> Result<u64, SourceError> {
+    async fn ask_once(
+        &mut self,
+        peer: PeerId,
+        wish: Wish,
+        partial: &mut Option<Incoming>,
+    ) -> Result<u64, SourceError> {
         let open = self.control.open_stream(peer, self.protocol.clone());
         let mut stream = match timeout(self.limits.idle, open).await {
             Ok(Ok(stream)) => stream,
@@ -196,6 +213,7 @@ impl Fetch {
             Err(_) => return Err(SourceError::Timeout),
         };
         let Wish { hash, max_len, .. } = wish;
-        fetch_from(&mut stream, &self.store, hash, max_len, self.limits).await
+        let limits = self.limits;
+        fetch_from(&mut stream, &self.store, hash, max_len, limits, partial).await
     }
 }
