@@ -23,6 +23,9 @@ pub mod disk;
 pub use config::{Config, ConfigError};
 pub use disk::DiskError;
 
+/// Held by the process that has the home open.
+const LOCK: &str = "lock";
+
 /// The variable that names the folder when `--home` does not.
 pub const HOME_VARIABLE: &str = "STARLING_HOME";
 
@@ -121,6 +124,12 @@ impl Home {
         Ok(home)
     }
 
+    /// Whether some process has the home in `root` open. Creates nothing.
+    pub fn is_open(root: &Path) -> bool {
+        let lock = File::open(root.join(LOCK));
+        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
@@ -164,13 +173,21 @@ impl Home {
 
 /// Takes the lock file, or says who holds it.
 fn lock(root: &Path) -> Result<File, HomeError> {
-    let path = root.join("lock");
+    let path = root.join(LOCK);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&path).map_err(DiskError::on("open", &path))?;
-    match file.try_lock() {
+    // Whoever only asks whether it is held, holds it for a moment.
+    let mut locked = file.try_lock();
+    for _ in 0..3 {
+        if matches!(locked, Err(TryLockError::WouldBlock)) {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            locked = file.try_lock();
+        }
+    }
+    match locked {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();

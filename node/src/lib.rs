@@ -17,4 +17,5 @@ pub mod net;
 pub mod node;
 pub mod product;
 pub mod reason;
+mod restore;
 pub mod store;

@@ -10,7 +10,9 @@ use starling_kernels::runner::RunnerCommand;
 use starling_protocol::advert::Advert;
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::io::{Capacity, Record, Setup, Submission};
-use starling_protocol::{Bundle, Genesis, JobId, Peer, PeerKey, Receipt, SwarmId, codec, config};
+use starling_protocol::{
+    BlobId, Bundle, Genesis, JobId, Peer, PeerKey, Reason, Receipt, SwarmId, codec, config,
+};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -27,6 +29,7 @@ use crate::home::{
 use crate::key::{KeyError, Seed};
 use crate::log::{Log, LogError, LogWriter, MAX_RECORD};
 use crate::net::{Multiaddr, NetConfig, NetError, NetLimits, Scope, start as start_net};
+use crate::restore::Restored;
 use crate::store::{Space, Store, StoreError};
 
 pub use crate::driver::Happening;
@@ -96,6 +99,7 @@ pub struct Node {
     commands: mpsc::Sender<Command>,
     blobs: BlobStore,
     store: Arc<Store>,
+    unfinished: Vec<JobId>,
     /// Its loop; none once it has left.
     driver: Mutex<Option<JoinHandle<()>>>,
     _home: Home,
@@ -175,6 +179,7 @@ impl Node {
             commands,
             blobs: disk.blobs,
             store: disk.store,
+            unfinished: disk.unfinished,
             driver: Mutex::new(Some(driver)),
             _home: disk.home,
         };
@@ -251,6 +256,33 @@ impl Node {
         })
     }
 
+    /// Own jobs of a former life that were not over when this peer started: `Event::Resumed` comes for each.
+    pub fn unfinished(&self) -> &[JobId] {
+        &self.unfinished
+    }
+
+    /// The done slices of an own job whose bytes are here, with their workers, ascending.
+    pub fn slices(&self, job: &JobId) -> Vec<(u32, PeerKey, BlobId)> {
+        let mut slices = Vec::new();
+        let scanned = self.store.scan(Space::Slices, job.as_bytes(), |_, value| {
+            slices.extend(codec::decode::<(u32, PeerKey, BlobId)>(value, MAX_RECORD));
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = scanned {
+            tracing::warn!(%error, "a job's slices could not be read");
+        }
+        slices.retain(|(.., blob)| self.blobs.has(blob.as_bytes()));
+        slices
+    }
+
+    /// Why an own job is over; none if it is not, or is unknown.
+    pub fn ending(&self, job: &JobId) -> Option<Reason> {
+        let ending = self.store.get(Space::Ends, job.as_bytes());
+        let ending =
+            ending.inspect_err(|error| tracing::warn!(%error, "a job's end could not be read"));
+        codec::decode(&ending.ok()??, MAX_RECORD).ok()
+    }
+
     fn receipts(&self, job: &JobId) -> Vec<Receipt> {
         let mut receipts = Vec::new();
         let scanned = self
@@ -280,7 +312,7 @@ impl Node {
         }
     }
 
-    /// Says goodbye, cancels own jobs, writes everything down, stops. Home and index are held until the
+    /// Says goodbye, writes everything down, stops; own jobs go on at the next start. Home and index are held until the
     /// handle is dropped.
     pub async fn leave(&self) -> Usage {
         let usage = self.ask(Command::Leave).await.unwrap_or_default();
@@ -301,6 +333,7 @@ struct Disk {
     store: Arc<Store>,
     blobs: BlobStore,
     restored: Vec<Record>,
+    unfinished: Vec<JobId>,
 }
 
 impl Disk {
@@ -308,18 +341,16 @@ impl Disk {
         let home = Home::open(&options.home)?;
         let (mut seed, _) = Seed::load_or_create(&home.identity())?;
         let swarm = options.genesis.swarm_id();
-        let mut restored = Vec::new();
-        let (mut log, recovery) = Log::open(&home.log(), swarm.as_bytes(), |_, bytes| {
-            match codec::decode::<Record>(bytes, MAX_RECORD) {
-                // What the core must not forget; receipts and jobs are for the index.
-                Ok(
-                    r
-                    @ (Record::Committed { .. } | Record::Locked { .. } | Record::Revealed { .. }),
-                ) => restored.push(r),
-                Ok(Record::Submitted { .. } | Record::Receipted { .. }) => {}
-                Err(error) => tracing::warn!(%error, "a record of the log is not understood"),
-            }
-        })?;
+        let mut restored = Restored::new(swarm);
+        let (mut log, recovery) =
+            Log::open(
+                &home.log(),
+                swarm.as_bytes(),
+                |_, bytes| match codec::decode::<Record>(bytes, MAX_RECORD) {
+                    Ok(record) => restored.take(record),
+                    Err(error) => tracing::warn!(%error, "a record of the log is not understood"),
+                },
+            )?;
         if !recovery.is_clean() {
             tracing::warn!(?recovery, "the log was damaged");
         }
@@ -343,8 +374,9 @@ impl Disk {
             log,
             logged,
             store: Arc::new(store),
+            unfinished: restored.jobs(),
+            restored: restored.into_records(|blob| blobs.has(blob.as_bytes())),
             blobs,
-            restored,
         })
     }
 }

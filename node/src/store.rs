@@ -35,6 +35,10 @@ pub enum Space {
     Locks,
     /// Peer key -> addresses and standing.
     Peers,
+    /// (Job id, slice) -> (worker, blob) of an own job's done slice.
+    Slices,
+    /// Job id -> why an own job is over.
+    Ends,
 }
 
 impl Space {
@@ -45,6 +49,8 @@ impl Space {
             Self::Commitments => b"commitments/",
             Self::Locks => b"locks/",
             Self::Peers => b"peers/",
+            Self::Slices => b"slices/",
+            Self::Ends => b"ends/",
         }
     }
 

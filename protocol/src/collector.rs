@@ -213,6 +213,11 @@ impl Collector {
     ) {
         let id = commitment.body.lease;
         let Some(case) = self.cases.get_mut(&id).filter(|c| c.worker() == from) else {
+            // It lapsed, or was granted in a former life; of what was concluded, the receipt tells.
+            if !self.concluded.iter().any(|(lease, ..)| *lease == id) {
+                let (lease, reason) = (id, Reason::LeaseExpired);
+                ctx.send(from, &Message::LeaseEnded { lease, reason });
+            }
             return;
         };
         if let Some(first) = &case.commitment {

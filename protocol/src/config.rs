@@ -119,6 +119,8 @@ pub const LEASE_TTL_MIN: Duration = Duration::from_secs(15);
 pub const LEASE_TTL_MAX: Duration = Duration::from_secs(600);
 /// A job without any lease for this long has failed to find a worker once.
 pub const STARVED_WAIT: Duration = Duration::from_secs(10);
+/// A requester that comes back gives itself this long to meet its peers before it offers its jobs again.
+pub const RESUME_WAIT: Duration = Duration::from_secs(2);
 /// After this many failures to find a worker the requester computes a slice itself.
 pub const STARVED_MAX: u32 = 3;
 /// Audits, witness states and finished work are forgotten after this.

@@ -121,7 +121,7 @@ pub enum Input {
         /// Which job.
         job: JobId,
     },
-    /// Leave: take leave of everybody.
+    /// Leave: take leave of everybody. Own jobs are not cancelled; they go on when this peer comes back.
     Leave,
     /// An advert arrived by gossip; answered by a `Verdict`.
     Gossip {
@@ -339,6 +339,42 @@ pub enum Record {
         /// The receipt.
         receipt: Box<Receipt>,
     },
+    /// This peer, as a steward, has a worker's commitment: its witnesses will reveal for this lease or never.
+    Bound {
+        /// The slice's job.
+        job: JobId,
+        /// The slice.
+        slice: u32,
+        /// The worker.
+        worker: PeerKey,
+        /// Under which lease.
+        lease: LeaseId,
+    },
+    /// This peer, as a steward, leases nothing more of a job to a worker that lied.
+    Excluded {
+        /// The job.
+        job: JobId,
+        /// The worker.
+        worker: PeerKey,
+    },
+    /// A slice of an own job is done, and its bytes are here.
+    SliceDone {
+        /// The job.
+        job: JobId,
+        /// The slice.
+        slice: u32,
+        /// Who computed it.
+        worker: PeerKey,
+        /// Its bytes.
+        blob: BlobId,
+    },
+    /// An own job is over.
+    Ended {
+        /// The job.
+        job: JobId,
+        /// `JobDone`, or why it ended early.
+        reason: Reason,
+    },
 }
 
 /// Something worth telling a person. The shell prints, counts or forwards it, and decides nothing by it.
@@ -365,6 +401,15 @@ pub enum Event {
         tiles: u32,
         /// Peers in the roster.
         roster: usize,
+    },
+    /// A job of a former life goes on.
+    Resumed {
+        /// Which.
+        job: JobId,
+        /// Slices.
+        slices: u32,
+        /// Slices that are done already.
+        done: u32,
     },
     /// A submission was refused.
     SubmitRefused {

@@ -111,8 +111,6 @@ impl Peer {
                     .cancel(&mut self.ctx, &mut self.book, &mut self.collector, job);
             }
             Input::Leave => {
-                self.requester
-                    .cancel_all(&mut self.ctx, &mut self.book, &mut self.collector);
                 self.worker.leave(&mut self.ctx);
                 self.adverts.goodbye(&mut self.ctx);
             }
@@ -143,7 +141,11 @@ impl Peer {
         for record in restored {
             self.witness.restore(record);
             self.worker.restore(record);
+            self.requester
+                .restore(&mut self.ctx, &mut self.book, record);
         }
+        self.requester
+            .resume(&mut self.ctx, &mut self.book, &mut self.collector);
         self.adverts.start(&mut self.ctx);
         self.ctx
             .timers

@@ -5,7 +5,10 @@
 //! | - | Submit, with eligible peers | running: record signed, board provided, peers offered it |
 //! | running | nobody computes for a while | offered again; the third time a slice is computed here |
 //! | running | last slice done | done |
+//! | running | this peer dies and comes back | running: done slices stay, leases are void, nobody is blamed |
 //! | running | cancelled, deadline passed, own device failed | failed |
+
+mod resume;
 
 use crate::adverts::Adverts;
 use crate::board;
@@ -39,6 +42,21 @@ struct Job {
     starved: u32,
     own_failures: u32,
     leases: BTreeMap<LeaseId, (u32, PeerKey)>,
+    /// Leases of a former life whose workers may wait for a receipt.
+    void: Vec<(LeaseId, PeerKey)>,
+}
+
+impl Job {
+    fn new(table: Table, involved: Vec<PeerKey>) -> Self {
+        Self {
+            table,
+            involved,
+            starved: 0,
+            own_failures: 0,
+            leases: BTreeMap::new(),
+            void: Vec::new(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -104,14 +122,7 @@ impl Requester {
             .take(OFFERS_MAX)
             .map(|(_, peer, _)| *peer)
             .collect();
-        let entry = Job {
-            table,
-            involved,
-            starved: 0,
-            own_failures: 0,
-            leases: BTreeMap::new(),
-        };
-        self.jobs.insert(job, entry);
+        self.jobs.insert(job, Job::new(table, involved));
         ctx.persist(Record::Submitted {
             record: Box::new((*record).clone()),
         });
@@ -121,13 +132,17 @@ impl Requester {
             tiles,
             roster,
         });
-        ctx.out.push(Output::Provide {
-            board: board::key(&ctx.swarm, &class, 0),
-        });
-        book.prepare(ctx, &job, &[]);
+        self.announce(ctx, book, job, &class);
         self.offer(ctx, &job);
         ctx.timers
             .set(Timer::Job(job), ctx.now.after(config::STARVED_WAIT));
+    }
+
+    fn announce(&self, ctx: &mut Context, book: &mut Book, job: JobId, class: &str) {
+        ctx.out.push(Output::Provide {
+            board: board::key(&ctx.swarm, class, 0),
+        });
+        book.prepare(ctx, &job, &[]);
     }
 
     fn draw_up(
@@ -193,6 +208,11 @@ impl Requester {
         for peer in entry.involved.iter().filter(|p| entry.table.accepts(p)) {
             ctx.send(*peer, &message);
         }
+        // Nobody needs to wait for what no life of this peer knows any more.
+        for (lease, worker) in &entry.void {
+            let (lease, reason) = (*lease, Reason::LeaseExpired);
+            ctx.send(*worker, &Message::LeaseEnded { lease, reason });
+        }
     }
 
     /// The open jobs of a class that name the asker in their roster and would lease to it.
@@ -238,6 +258,7 @@ impl Requester {
         if !entry.involved.contains(&from) && entry.involved.len() < config::ROSTER_MAX {
             entry.involved.push(from);
         }
+        entry.void.retain(|(_, worker)| *worker != from);
         match entry.table.ask(&from) {
             Grant::Refused(reason, retry_ms) => refuse(ctx, reason, retry_ms),
             Grant::Again(id) => {
@@ -301,6 +322,12 @@ impl Requester {
         match outcome {
             Outcome::Committed => {
                 entry.table.committed(slice, &worker, id);
+                ctx.persist(Record::Bound {
+                    job,
+                    slice,
+                    worker,
+                    lease: id,
+                });
                 ctx.notify(Event::Committed { job, slice, worker });
             }
             Outcome::Auditing(auditors) => ctx.notify(Event::Auditing {
@@ -319,6 +346,12 @@ impl Requester {
             Outcome::Done { blob, receipt } => {
                 entry.leases.remove(&id);
                 entry.table.ended(slice, &worker, id, true);
+                ctx.persist(Record::SliceDone {
+                    job,
+                    slice,
+                    worker,
+                    blob,
+                });
                 ctx.notify(Event::SliceDone {
                     job,
                     slice,
@@ -332,6 +365,7 @@ impl Requester {
             Outcome::Ended { reason, blame, by } => {
                 if blame {
                     entry.table.exclude(worker);
+                    ctx.persist(Record::Excluded { job, worker });
                     ctx.notify(Event::CheatCaught {
                         job,
                         slice,
@@ -428,11 +462,18 @@ impl Requester {
             Ok(Computed {
                 blob: Some(blob), ..
             }) => {
+                let worker = ctx.me;
                 entry.table.finish(slice);
+                ctx.persist(Record::SliceDone {
+                    job,
+                    slice,
+                    worker,
+                    blob,
+                });
                 ctx.notify(Event::SliceDone {
                     job,
                     slice,
-                    worker: ctx.me,
+                    worker,
                     blob,
                     receipt: None,
                 });
@@ -473,18 +514,6 @@ impl Requester {
         self.end(ctx, book, collector, job, Reason::Cancelled);
     }
 
-    pub(crate) fn cancel_all(
-        &mut self,
-        ctx: &mut Context,
-        book: &mut Book,
-        collector: &mut Collector,
-    ) {
-        let jobs: Vec<_> = self.jobs.keys().copied().collect();
-        for job in jobs {
-            self.cancel(ctx, book, collector, job);
-        }
-    }
-
     fn end(
         &mut self,
         ctx: &mut Context,
@@ -518,6 +547,7 @@ impl Requester {
         }
         book.end(&job);
         book.release(ctx, &job);
+        ctx.persist(Record::Ended { job, reason });
         ctx.notify(if reason == Reason::JobDone {
             Event::JobDone { job }
         } else {

@@ -158,6 +158,11 @@ impl Table {
         }
     }
 
+    /// `worker` gets no lease on `slice` (again).
+    pub(crate) fn bar(&mut self, slice: u32, worker: PeerKey) {
+        self.workers.entry(worker).or_default().barred.insert(slice);
+    }
+
     pub(crate) fn exclude(&mut self, worker: PeerKey) {
         self.workers.entry(worker).or_default().excluded = true;
     }
@@ -176,10 +181,20 @@ impl Table {
     }
 
     pub(crate) fn finish(&mut self, slice: u32) {
-        if self.slices[slice as usize] != SliceState::Done {
+        // A damaged log may name any slice.
+        if self
+            .slices
+            .get(slice as usize)
+            .is_some_and(|s| *s != SliceState::Done)
+        {
             self.set(slice, SliceState::Done);
             self.done += 1;
         }
+    }
+
+    /// Slices in all, and those that are done.
+    pub(crate) fn progress(&self) -> (u32, u32) {
+        (self.slices.len() as u32, self.done)
     }
 
     pub(crate) fn is_done(&self) -> bool {

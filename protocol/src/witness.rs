@@ -72,7 +72,13 @@ impl Witness {
                     self.revealed.insert(state.slice, (*lease, *lock_set));
                 }
             }
-            Record::Committed { .. } | Record::Submitted { .. } | Record::Receipted { .. } => {}
+            Record::Committed { .. }
+            | Record::Submitted { .. }
+            | Record::Bound { .. }
+            | Record::Excluded { .. }
+            | Record::SliceDone { .. }
+            | Record::Ended { .. }
+            | Record::Receipted { .. } => {}
         }
     }
 

@@ -168,6 +168,10 @@ impl Observer {
             Record::Committed { .. }
             | Record::Locked { .. }
             | Record::Revealed { .. }
+            | Record::Bound { .. }
+            | Record::Excluded { .. }
+            | Record::SliceDone { .. }
+            | Record::Ended { .. }
             | Record::Receipted { .. } => {}
         }
     }
@@ -229,6 +233,7 @@ impl Observer {
             | Event::Leased { .. }
             | Event::Committed { .. }
             | Event::Auditing { .. }
+            | Event::Resumed { .. }
             | Event::Lost { .. } => {}
         }
     }

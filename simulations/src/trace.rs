@@ -117,6 +117,16 @@ impl Trace {
                     self.slice(lease),
                     "that it reveals its nonce".into(),
                 ),
+                Record::Bound { slice, .. } => {
+                    ("(logs)", Some(*slice), "who is bound to it".into())
+                }
+                Record::Excluded { .. } => ("(logs)", None, "who gets no more".into()),
+                Record::SliceDone { slice, .. } => {
+                    ("(logs)", Some(*slice), "that it is done".into())
+                }
+                Record::Ended { reason, .. } => {
+                    ("(logs)", None, format!("the job's end: {reason}"))
+                }
                 Record::Receipted { receipt, .. } => (
                     "(logs)",
                     Some(receipt.lease.body.slice),

@@ -215,7 +215,8 @@ async fn jobs(State(hosted): Shared) -> Answer<Jobs> {
     let files = match hosted.desk.get() {
         Some(desk) => desk.list(),
         None => {
-            let mut files = account::all(&hosted.jobs);
+            let all = account::all(&hosted.jobs).into_iter();
+            let mut files: Vec<_> = all.map(JobFile::idle).collect();
             files.sort_by_key(|file| (std::cmp::Reverse(file.started_s), file.job));
             files
         }
@@ -265,7 +266,10 @@ async fn submit(
 async fn found(hosted: &Hosted, name: &str) -> Result<JobFile, Reason> {
     match hosted.desk.get() {
         Some(desk) => desk.find(name),
-        None => JobFile::load(&hosted.jobs, &account::resolve(&hosted.jobs, name)?),
+        None => {
+            let id = account::resolve(&hosted.jobs, name)?;
+            JobFile::load(&hosted.jobs, &id).map(JobFile::idle)
+        }
     }
 }
 

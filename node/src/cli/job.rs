@@ -12,9 +12,11 @@ use serde_json::json;
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
 use super::interrupt::Interrupt;
+use super::place::Place;
 use super::session::Session;
 use super::text;
 use crate::api::types::{JobLine, JobView};
+use crate::home::Home;
 use crate::jobs::account::{self, resolve};
 use crate::jobs::{JobFile, JobState};
 
@@ -104,21 +106,33 @@ async fn daemon(context: &Context) -> Result<Option<Session>, Failure> {
 /// A job as the peer of this home knows it, else as it is on disk.
 async fn find(context: &Context, id: &str) -> Result<(JobView, Option<Session>), Failure> {
     let daemon = daemon(context).await?;
-    let jobs = context.place()?.jobs();
+    let place = context.place()?;
+    let jobs = place.jobs();
     // Names are made out here: a job that is not on disk is nobody's.
     let id = resolve(&jobs, id)?;
     let view = match &daemon {
         Some(session) => session.client.job(&id).await?,
-        None => JobView::of(JobFile::load(&jobs, &id)?, 0),
+        None => JobView::of(seen(&place, JobFile::load(&jobs, &id)?), 0),
     };
     Ok((view, daemon))
+}
+
+/// An account read from disk: another command may run the job, or nobody.
+fn seen(place: &Place, file: JobFile) -> JobFile {
+    if Home::is_open(&place.requester()) {
+        file
+    } else {
+        file.idle()
+    }
 }
 
 async fn ls(context: &Context) -> Outcome {
     let jobs = match daemon(context).await? {
         Some(session) => session.client.jobs().await?.jobs,
         None => {
-            let mut files = account::all(&context.place()?.jobs());
+            let place = context.place()?;
+            let all = account::all(&place.jobs()).into_iter();
+            let mut files: Vec<_> = all.map(|file| seen(&place, file)).collect();
             files.sort_by_key(|file| (std::cmp::Reverse(file.started_s), file.job));
             files.iter().map(JobLine::from).collect()
         }
@@ -206,6 +220,14 @@ impl Cancel {
                     Exit::NoDaemon,
                     what,
                     "press Ctrl-C where it was submitted",
+                ));
+            }
+            (None, JobState::Interrupted) => {
+                let what = "only the peer of this home can end a job";
+                return Err(Failure::new(
+                    Exit::NoDaemon,
+                    what,
+                    "start it with `starling up`",
                 ));
             }
             (None, _) => job,

@@ -26,7 +26,7 @@ use crate::api::client::{API_FILE, ApiFile, TOKEN_FILE};
 use crate::api::{Hosted, Token, serve};
 use crate::compute::DeviceChoice;
 use crate::home::Config;
-use crate::jobs::{Desk, Feed, Side};
+use crate::jobs::{Desk, Feed, JobState, Side, account};
 use crate::net::Multiaddr;
 use crate::node::{Happening, Node, NodeOptions};
 use crate::reason::Reason;
@@ -103,6 +103,14 @@ impl Up {
             url: server.url(),
             swarm: node.swarm(),
         };
+        let jobs = account::all(&hosted.jobs);
+        if jobs.iter().any(|file| file.state == JobState::Running)
+            && let Err(reason) = hosted.desk().await
+        {
+            context
+                .console
+                .note(format!("this home's jobs do not go on: {reason}"));
+        }
         api.write(&place.root)?;
         let mut peer = Peer {
             node,
@@ -365,6 +373,7 @@ fn told(event: &Event) -> Option<String> {
         }
         // A requester's own story; `run` tells it.
         Event::Submitted { .. }
+        | Event::Resumed { .. }
         | Event::SubmitRefused { .. }
         | Event::Leased { .. }
         | Event::Committed { .. }

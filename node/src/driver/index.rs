@@ -32,6 +32,18 @@ pub(crate) fn index(_seq: u64, bytes: &[u8], batch: &mut Batch) {
         Record::Locked { lease, root, .. } => {
             batch.put(Space::Locks, lease.as_bytes(), root.as_bytes())
         }
-        Record::Revealed { .. } => {}
+        Record::SliceDone {
+            job,
+            slice,
+            worker,
+            blob,
+        } => {
+            let key = [job.as_bytes(), &slice.to_be_bytes()[..]].concat();
+            batch.put(Space::Slices, &key, &codec::encode(&(slice, worker, blob)));
+        }
+        Record::Ended { job, reason } => {
+            batch.put(Space::Ends, job.as_bytes(), &codec::encode(&reason));
+        }
+        Record::Revealed { .. } | Record::Bound { .. } | Record::Excluded { .. } => {}
     }
 }

@@ -31,7 +31,7 @@ pub enum JobState {
     Cancelled,
     /// It ended early.
     Failed,
-    /// Its requester was stopped meanwhile.
+    /// Its requester does not run; the job goes on when it does.
     Interrupted,
 }
 
@@ -255,23 +255,66 @@ impl JobFile {
                 });
             }
             Event::FalseAccusation { .. } => self.false_accusations += 1,
-            Event::JobDone { .. } => self.state = JobState::Done,
-            Event::JobFailed { reason, .. } => {
-                self.state = match reason {
-                    Refusal::Cancelled => JobState::Cancelled,
-                    _ => JobState::Failed,
-                };
-                self.why = Some((*reason).into());
-            }
+            Event::JobDone { .. } => self.end(Refusal::JobDone),
+            Event::JobFailed { reason, .. } => self.end(*reason),
             // As a worker, or about peers: not this job's story.
             Event::PeerSeen { .. }
             | Event::PeerGone { .. }
             | Event::Submitted { .. }
+            | Event::Resumed { .. }
             | Event::SubmitRefused { .. }
             | Event::Working { .. }
             | Event::Earned { .. }
             | Event::Lost { .. } => {}
         }
+    }
+
+    /// Ends it.
+    pub fn end(&mut self, reason: Refusal) {
+        self.state = match reason {
+            Refusal::JobDone => JobState::Done,
+            Refusal::Cancelled => JobState::Cancelled,
+            _ => JobState::Failed,
+        };
+        self.why = (reason != Refusal::JobDone).then(|| reason.into());
+    }
+
+    /// Back to the slices that are known to be done: those of a former life that were under way are open again.
+    pub fn restart(&mut self, done: &[(u32, PeerKey, BlobId)]) {
+        for slice in &mut self.slices {
+            if slice.state != SliceState::Done {
+                slice.state = SliceState::Open;
+            }
+            // Known again once it is seen to be here.
+            slice.blob = None;
+        }
+        for (number, worker, blob) in done {
+            self.step(*number, SliceState::Done, *worker);
+            if let Some(slice) = self.slices.get_mut(*number as usize) {
+                slice.blob = Some(*blob);
+            }
+        }
+        for slice in &mut self.slices {
+            if slice.state == SliceState::Done && slice.blob.is_none() {
+                *slice = Slice {
+                    tiles: slice.tiles,
+                    reopened: slice.reopened,
+                    ..Slice::default()
+                };
+            }
+        }
+    }
+
+    /// As whoever does not run the job sees it: what is not over waits for its requester.
+    #[must_use]
+    pub fn idle(mut self) -> Self {
+        if self.state == JobState::Running {
+            self.state = JobState::Interrupted;
+            let what = "the requester of this home does not run; the job goes on when it does";
+            let fix = "start it with `starling up`";
+            self.why = Some(Reason::new("interrupted", what, fix));
+        }
+        self
     }
 
     fn step(&mut self, slice: u32, state: SliceState, worker: PeerKey) {

@@ -47,6 +47,7 @@ impl Numbered {
         };
         match event {
             Event::Submitted { job, .. }
+            | Event::Resumed { job, .. }
             | Event::Leased { job, .. }
             | Event::Committed { job, .. }
             | Event::Auditing { job, .. }

@@ -2,7 +2,8 @@
 //!
 //! It is a peer of its own (the requester of this home), apart from the one that lends, so that a lender's device also
 //! works for its owner and leaves receipts. Both the daemon and an ephemeral `run` have one; see `api`.
-//! Invariant: whatever ends a job, its account and the receipts so far are on disk.
+//! Invariant: whatever ends a job, its account and the receipts so far are on disk. A job ends when it is done, when
+//! its owner cancels it or when its deadline passes; its requester's death only holds it up.
 
 pub mod account;
 mod feed;
@@ -95,7 +96,7 @@ impl Desk {
         feed: Feed,
     ) -> Result<Self, Reason> {
         crate::home::disk::create_private_dir(&jobs)?;
-        interrupted(&jobs);
+        settle(&node, &jobs);
         let inner = Arc::new(Inner {
             node,
             jobs,
@@ -147,6 +148,15 @@ impl Desk {
                     self.state().open.insert(*job, open);
                 }
                 self.answer(Ok(*job));
+            }
+            Event::Resumed { job, .. } => {
+                if let Some(bundle) = self.inner.node.bundle(*job).await {
+                    let file = JobFile::load(&self.inner.jobs, &job.to_string());
+                    let done = self.inner.node.slices(job);
+                    let open = Open::resume(*job, file.ok(), bundle, &done);
+                    open.save(&self.inner.jobs, true);
+                    self.state().open.insert(*job, open);
+                }
             }
             Event::SubmitRefused { reason } => self.answer(Err(*reason)),
             event => {
@@ -438,7 +448,7 @@ impl Desk {
         Ok(why::why(&file, eligible))
     }
 
-    /// Cancels what runs, says goodbye to the swarm, and writes the accounts down.
+    /// Says goodbye to the swarm and writes the accounts down. What runs goes on when this home's requester is back.
     pub async fn leave(&self) {
         self.inner.node.leave().await;
         if let Some(follower) = self.inner.follower.lock().await.take() {
@@ -465,20 +475,24 @@ fn blobs_of(file: &JobFile) -> impl Iterator<Item = BlobId> {
         .into_iter()
 }
 
-/// Jobs of a former life that never ended are marked so.
-fn interrupted(jobs: &std::path::Path) {
-    for mut file in account::all(jobs) {
-        if file.state == JobState::Running {
-            file.state = JobState::Interrupted;
-            let what = "the requester was stopped while the job ran";
-            file.why = Some(Reason::new(
-                "interrupted",
-                what,
-                "submit it again; finished slices and receipts are kept",
-            ));
-            if let Err(reason) = file.save(jobs) {
-                tracing::warn!(%reason, "an account was not updated");
+/// Accounts that a former life left open although their job is over get their end.
+fn settle(node: &Node, jobs: &std::path::Path) {
+    let open = account::all(jobs)
+        .into_iter()
+        .filter(|f| f.state == JobState::Running);
+    for mut file in open.filter(|f| !node.unfinished().contains(&f.job)) {
+        file.restart(&node.slices(&file.job));
+        match node.ending(&file.job) {
+            Some(reason) => file.end(reason),
+            None => {
+                file.state = JobState::Failed;
+                let what = "the log of this home's requester does not know the job";
+                let fix = "submit it again; receipts and finished slices are kept";
+                file.why = Some(Reason::new("interrupted", what, fix));
             }
+        }
+        if let Err(reason) = file.save(jobs) {
+            tracing::warn!(%reason, "an account was not updated");
         }
     }
 }

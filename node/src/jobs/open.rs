@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use starling_protocol::config::{BUNDLE_MAX, MESSAGE_MAX, RECEIPT_MAX};
 use starling_protocol::crypto::Ed25519Verifier;
-use starling_protocol::{Bundle, Event, JobId, Receipt};
+use starling_protocol::{BlobId, Bundle, Event, JobId, PeerKey, Receipt};
 
 use super::{JobFile, JobState};
 use crate::home::disk::write_atomically;
@@ -24,6 +24,8 @@ pub(super) struct Open {
     pub(super) file: JobFile,
     bundle: Bundle,
     receipts: BTreeMap<u32, Receipt>,
+    /// Seconds that it took in former lives.
+    before: Duration,
     submitted: Instant,
     saved: Instant,
 }
@@ -36,14 +38,45 @@ impl Open {
             file: JobFile::new(job, output, &bundle.record.manifest.body),
             bundle,
             receipts: BTreeMap::new(),
+            before: Duration::ZERO,
             submitted: now,
             saved: now,
         }
     }
 
+    /// Takes up a job of a former life: with its account, if that can be read, and its `done` slices.
+    pub(super) fn resume(
+        job: JobId,
+        file: Option<JobFile>,
+        mut bundle: Bundle,
+        done: &[(u32, PeerKey, BlobId)],
+    ) -> Self {
+        let receipts = std::mem::take(&mut bundle.receipts);
+        let mut open = Self::new(job, None, bundle);
+        if let Some(file) = file.filter(|f| f.slices.len() == open.file.slices.len()) {
+            open.before = Duration::try_from_secs_f64(file.wall_s).unwrap_or_default();
+            open.file = file;
+        }
+        open.file.state = JobState::Running;
+        open.file.why = None;
+        open.file.restart(done);
+        for receipt in receipts {
+            let (slice, worker) = (receipt.lease.body.slice, receipt.lease.body.worker);
+            // A receipt may also stand for work whose bytes never came.
+            if done.iter().any(|(s, w, _)| (*s, *w) == (slice, worker)) {
+                open.keep(slice, &receipt);
+            }
+        }
+        open
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.before + self.submitted.elapsed()
+    }
+
     /// Takes note of an event; whether it was the last.
     pub(super) fn note(&mut self, event: &Event) -> bool {
-        let elapsed = self.submitted.elapsed();
+        let elapsed = self.elapsed();
         self.file.note(event, elapsed.as_millis() as u64);
         self.file.wall_s = elapsed.as_secs_f64();
         match event {
@@ -77,7 +110,7 @@ impl Open {
     pub(super) fn end(&mut self, state: JobState, why: Option<Reason>) {
         self.file.state = state;
         self.file.why = why;
-        self.file.wall_s = self.submitted.elapsed().as_secs_f64();
+        self.file.wall_s = self.elapsed().as_secs_f64();
     }
 
     /// Writes the account down, unless that was done a moment ago; at the end with the receipts.

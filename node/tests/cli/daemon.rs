@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use rustix::process::Signal;
+
 use crate::jobs::two_peers;
 use crate::support::{Place, read};
 
@@ -80,6 +82,54 @@ fn a_detached_job_goes_on_and_is_collected_later() {
         .expect(1)
         .says("job ls");
     drop(peers);
+}
+
+#[test]
+fn a_job_survives_its_requesters_death() {
+    let place = Place::new();
+    let [mut first, second] = two_peers(&place);
+    let long = ["--size", "1280x1024", "--iterations", "20000"];
+    let picture = ["run", "fractal", "-o", "net.png"];
+    let detached = [&picture[..], &long, &["--detach", "--peers", "2"]].concat();
+    let id = place.run("a", &detached).expect(0).stdout.trim().to_owned();
+    first
+        .process
+        .until(|v| v["event"] == "earned" && v["job"] == *id);
+    first.process.signal(Signal::KILL);
+    drop(first);
+    let shown = place.run("a", &["job", "show", &id, "--json"]);
+    let shown = shown.expect(0).json();
+    assert_eq!(shown["state"], "interrupted");
+    assert_eq!(shown["why"]["code"], "interrupted");
+
+    let first = place.up("a", &["--bootstrap", &second.address]);
+    let shown = place.run("a", &["job", "show", &id, "--json"]);
+    let shown = shown.expect(0).json();
+    assert_eq!(shown["state"], "running");
+    let slices = shown["slices"].as_array().unwrap();
+    assert!(slices.iter().any(|s| s["state"] == "done"), "{slices:?}");
+    let watched = place.run("a", &["job", "watch", &id, "--json"]);
+    let watched = watched.expect(0).json();
+    assert_eq!(watched["state"], "done");
+    place.run("a", &["job", "get", &id]).expect(0);
+    let alone = [&picture[..3], &["alone.png", "--local"], &long].concat();
+    place.run("c", &alone).expect(0);
+    assert_eq!(read(&place.path("net.png")), read(&place.path("alone.png")));
+    let bundle = place.path("a").join("jobs").join(&id).join("bundle.popw");
+    place
+        .run("c", &["proof", "verify", bundle.to_str().unwrap()])
+        .expect(0);
+
+    // A leave is no end either.
+    let longer = ["--size", "4096x4096", "--iterations", "60000", "--detach"];
+    let detached = [&picture[..], &longer].concat();
+    let id = place.run("a", &detached).expect(0).stdout.trim().to_owned();
+    first.process.signal(Signal::TERM);
+    first.process.end().expect(0);
+    let first = place.up("a", &["--bootstrap", &second.address]);
+    let cancelled = place.run("a", &["job", "cancel", &id, "--json"]);
+    assert_eq!(cancelled.expect(0).json()["state"], "cancelled");
+    drop((first, second));
 }
 
 #[test]

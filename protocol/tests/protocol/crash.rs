@@ -1,12 +1,12 @@
 //! Peers that die and come back with their log: bound to what they signed before.
 
 use crate::model;
-use crate::world::Nature::{Honest, Withholds};
-use crate::world::{Faults, World, signer};
+use crate::world::Nature::{Fakes, Honest, Withholds};
+use crate::world::{Faults, NOBODY, World, signer};
 use starling_protocol::evidence::{Commitment, Lease, LockSet, Reveal};
 use starling_protocol::io::{Purpose, Record};
 use starling_protocol::signed::Signed;
-use starling_protocol::{Hash, Input, Message, Output};
+use starling_protocol::{Event, Hash, Input, Message, Output, Reason};
 
 fn messages(outputs: &[Output]) -> Vec<Message> {
     let sent = outputs.iter().filter_map(|o| {
@@ -151,6 +151,10 @@ impl Witnessed {
             | Record::Committed { .. }
             | Record::Revealed { .. }
             | Record::Submitted { .. }
+            | Record::Bound { .. }
+            | Record::Excluded { .. }
+            | Record::SliceDone { .. }
+            | Record::Ended { .. }
             | Record::Receipted { .. } => None,
         });
         let nonce = first.expect("it was logged");
@@ -296,4 +300,85 @@ fn a_job_outlives_the_crash_of_any_worker_at_any_step() {
             model::check(&world);
         }
     }
+}
+
+#[test]
+fn a_job_outlives_the_crash_of_its_requester_at_any_step() {
+    for name in [
+        "Record",
+        "LeaseGrant",
+        "CommitAck",
+        "LockRequest",
+        "LockSet",
+        "AuditCall",
+        "Seed",
+        "SealList",
+        "Opening",
+        "Audited",
+        "Stored",
+        "Receipt",
+    ] {
+        for workers in [1, 2, 4] {
+            let mut world = World::new(&vec![Honest; workers]);
+            world.submit();
+            if !world.run_until(0, name, 60_000) {
+                continue;
+            }
+            world.restart(0);
+            world.run_job(600_000);
+            assert!(world.is_done(), "{workers} workers, died after {name}");
+            assert_eq!(world.caught(), NOBODY, "{workers} workers, {name}");
+            model::check(&world);
+            // What has ended stays so.
+            let events = world.events.len();
+            world.restart(0);
+            world.run_for(60_000);
+            let mut later = world.events[events..].iter().map(|(_, e)| e);
+            assert!(!later.any(|e| matches!(e, Event::Resumed { .. } | Event::Leased { .. })));
+        }
+    }
+}
+
+#[test]
+fn a_requester_that_comes_back_too_late_says_so() {
+    let mut world = World::new(&[Honest; 2]);
+    world.submit();
+    world.run_for(100);
+    // The job's hour passes while nobody is there.
+    world.now += 4_000 * 1_000_000;
+    world.restart(0);
+    let end = world.events.last().map(|(_, e)| e);
+    assert!(
+        matches!(
+            end,
+            Some(Event::JobFailed {
+                reason: Reason::DeadlinePassed,
+                ..
+            })
+        ),
+        "{end:?}"
+    );
+}
+
+#[test]
+fn a_liar_gets_no_second_chance_from_a_requester_that_forgot_nothing() {
+    let mut world = World::new(&[Fakes, Honest, Honest, Honest]);
+    world.submit();
+    while world.caught() != [1] {
+        world.run_for(10);
+    }
+    world.restart(0);
+    world.run_for(60_000);
+    let job = world
+        .events
+        .iter()
+        .rposition(|(_, e)| matches!(e, Event::Resumed { .. }));
+    let later = &world.events[job.expect("it goes on")..];
+    assert!(world.is_done());
+    let liar = world.keys[1];
+    assert!(
+        !later
+            .iter()
+            .any(|(_, e)| matches!(e, Event::Leased { worker, .. } if *worker == liar))
+    );
 }

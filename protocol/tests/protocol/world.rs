@@ -355,7 +355,9 @@ impl World {
                 restored,
             },
         );
-        self.give(i, Input::Capacity(capacity()));
+        if i > 0 {
+            self.give(i, Input::Capacity(capacity()));
+        }
     }
 
     pub fn unix_s(&self) -> u64 {

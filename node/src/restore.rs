@@ -1,0 +1,63 @@
+//! What of the log the core gets back at start.
+//!
+//! All that this peer is bound to, and of its own jobs those that are not over, without the slices whose bytes are
+//! gone. Not a decoder: damaged records were dropped before. Invariant: a job that has ended is never given back.
+
+use std::collections::BTreeMap;
+
+use starling_protocol::io::Record;
+use starling_protocol::{BlobId, JobId, SwarmId};
+
+/// Records on their way from the log to the core.
+pub(crate) struct Restored {
+    swarm: SwarmId,
+    bound: Vec<Record>,
+    jobs: BTreeMap<JobId, Vec<Record>>,
+}
+
+impl Restored {
+    pub(crate) fn new(swarm: SwarmId) -> Self {
+        Self {
+            swarm,
+            bound: Vec::new(),
+            jobs: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the log's next record.
+    pub(crate) fn take(&mut self, record: Record) {
+        match record {
+            Record::Committed { .. } | Record::Locked { .. } | Record::Revealed { .. } => {
+                self.bound.push(record);
+            }
+            Record::Submitted { record: ref of } => {
+                self.jobs.insert(of.id(&self.swarm), vec![record]);
+            }
+            Record::Ended { job, .. } => drop(self.jobs.remove(&job)),
+            Record::Bound { job, .. }
+            | Record::Excluded { job, .. }
+            | Record::SliceDone { job, .. } => {
+                if let Some(records) = self.jobs.get_mut(&job) {
+                    records.push(record);
+                }
+            }
+            // For the index.
+            Record::Receipted { .. } => {}
+        }
+    }
+
+    /// Own jobs that are not over.
+    pub(crate) fn jobs(&self) -> Vec<JobId> {
+        self.jobs.keys().copied().collect()
+    }
+
+    /// The records in an order that the core understands. `has` tells which bytes are still here.
+    pub(crate) fn into_records(self, has: impl Fn(&BlobId) -> bool) -> Vec<Record> {
+        let here = |record: &Record| match record {
+            Record::SliceDone { blob, .. } => has(blob),
+            _ => true,
+        };
+        let jobs = self.jobs.into_values().flatten().filter(here);
+        self.bound.into_iter().chain(jobs).collect()
+    }
+}
