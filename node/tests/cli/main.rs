@@ -8,6 +8,7 @@
 mod daemon;
 mod files;
 mod jobs;
+mod kills;
 mod matrices;
 mod settings;
 mod support;
