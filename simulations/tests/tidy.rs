@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 4] = ["protocol", "compute-kernels", "node", "simulations"];
+const CRATES: [&str; 5] = ["protocol", "compute-kernels", "node", "simulations", "fuzz"];
 const MAX_LINES: usize = 600;
 
 fn root() -> &'static Path {
@@ -182,6 +182,12 @@ fn wrong_arrows(member: &str, manifest: &str) -> Vec<String> {
     ];
     let allowed: &[&str] = match member {
         "node" | "simulations" => &["starling-protocol", "starling-kernels"],
+        "fuzz" => &[
+            "starling-protocol",
+            "starling-kernels",
+            "starling",
+            "starling-sim",
+        ],
         _ => &[],
     };
     let wrong = dependencies(manifest).into_iter().filter(|name| {

@@ -6,7 +6,7 @@
 
 pub mod child;
 mod cpu;
-mod frame;
+pub mod frame;
 mod gpu;
 mod process;
 

@@ -85,6 +85,24 @@ pub enum SourceError {
     Store(#[from] BlobError),
 }
 
+/// Asks one source over an open stream for a whole blob of at most `max_len` bytes; returns its length, with the blob
+/// in the store.
+///
+/// # Errors
+/// [`SourceError`]; nothing of what came is left in the store.
+pub async fn fetch<S>(
+    stream: &mut S,
+    store: &BlobStore,
+    hash: BlobHash,
+    max_len: u64,
+    limits: FetchLimits,
+) -> Result<u64, SourceError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    fetch_from(stream, store, hash, max_len, limits, &mut None).await
+}
+
 /// Asks one source over an open stream for what `partial` lacks; on success the blob is in the store. Returns its
 /// length. What came before a failure stays in `partial`.
 pub(crate) async fn fetch_from<S>(

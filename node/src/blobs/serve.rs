@@ -102,8 +102,8 @@ pub(crate) async fn serve<P, S>(
     }
 }
 
-/// Answers one stream; returns the length of the blob, or 0 if there was nothing to send.
-pub(crate) async fn answer<S>(
+/// Answers one stream of a client; returns the length of the blob, or 0 if there was nothing to send.
+pub async fn answer<S>(
     mut stream: S,
     store: &BlobStore,
     limits: ServeLimits,
