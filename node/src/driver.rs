@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::blobs::BlobStore;
 use crate::compute::{Compute, Finished, Usage};
 use crate::log::{LogError, LogWriter, Progress};
-use crate::net::{GossipHandle, Multiaddr, NetEvent, NetHandle};
+use crate::net::{GossipHandle, Multiaddr, NetEvent, NetHandle, NetStatus};
 use crate::store::Store;
 use pending::Pending;
 
@@ -74,6 +74,7 @@ pub(crate) enum Command {
     Cancel(JobId),
     Peers(oneshot::Sender<Vec<(Advert, u64)>>),
     Record(JobId, oneshot::Sender<Option<JobRecord>>),
+    Network(oneshot::Sender<NetStatus>),
     Leave(oneshot::Sender<Usage>),
 }
 
@@ -390,6 +391,10 @@ impl<C: Driven> Driver<C> {
             Command::Record(job, answer) => {
                 let record = self.parts.core.peer().record(&job).map(|r| (**r).clone());
                 let _ = answer.send(record);
+            }
+            Command::Network(answer) => {
+                // An error means that it is shutting down, and nobody is answered.
+                let _ = self.parts.net.status_to(answer).await;
             }
             Command::Leave(_) => {}
         }

@@ -28,7 +28,9 @@ use crate::home::{
 };
 use crate::key::{KeyError, Seed};
 use crate::log::{Log, LogError, LogWriter, MAX_RECORD};
-use crate::net::{Multiaddr, NetConfig, NetError, NetLimits, Scope, start as start_net};
+use crate::net::{
+    Multiaddr, NetConfig, NetError, NetLimits, NetStatus, Scope, Services, start as start_net,
+};
 use crate::restore::Restored;
 use crate::store::{Space, Store, StoreError};
 
@@ -48,6 +50,10 @@ pub struct NodeOptions {
     pub listen: Vec<Multiaddr>,
     /// Whom to dial at start.
     pub bootstrap: Vec<Multiaddr>,
+    /// Where others reach this peer, as its owner knows.
+    pub announce: Vec<Multiaddr>,
+    /// Which of the services that the swarm's scope calls for may run.
+    pub services: Services,
     /// What to compute with.
     pub device: DeviceChoice,
     /// Refuse to start without a GPU.
@@ -245,6 +251,11 @@ impl Node {
         self.ask(Command::Peers).await.unwrap_or_default()
     }
 
+    /// How it stands in its network; none while it leaves.
+    pub async fn network(&self) -> Option<NetStatus> {
+        self.ask(Command::Network).await
+    }
+
     /// A job's record with the receipts that this peer has for it.
     pub async fn bundle(&self, job: JobId) -> Option<Bundle> {
         let record = self.ask(|answer| Command::Record(job, answer)).await??;
@@ -382,11 +393,7 @@ impl Disk {
 }
 
 fn net_config(options: &NodeOptions, swarm: SwarmId, keypair_secret: [u8; 32]) -> NetConfig {
-    let scope = match options.genesis.scope {
-        starling_protocol::Scope::Local => Scope::Local,
-        starling_protocol::Scope::Lan => Scope::Lan,
-        starling_protocol::Scope::Public => Scope::Public,
-    };
+    let scope = Scope::from(options.genesis.scope);
     let half = (options.limits.connections / 2).max(2);
     NetConfig {
         keypair_secret,
@@ -394,6 +401,8 @@ fn net_config(options: &NodeOptions, swarm: SwarmId, keypair_secret: [u8; 32]) -
         scope,
         listen: options.listen.clone(),
         bootstrap: options.bootstrap.clone(),
+        announce: options.announce.clone(),
+        services: Services::of(scope).and(options.services),
         topics: vec!["capacity/".into()],
         limits: NetLimits {
             established_in: half,

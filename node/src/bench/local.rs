@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use crate::compute::DeviceChoice;
 use crate::home::config::{Lend, Limits};
 use crate::jobs::{Desk, Feed, JobFile, Order};
-use crate::net::Multiaddr;
+use crate::net::{Multiaddr, Services};
 use crate::node::{Happening, Node, NodeOptions};
 use crate::reason::Reason;
 
@@ -252,6 +252,8 @@ fn options(
             .filter_map(|a| a.parse().ok())
             .collect(),
         bootstrap: bootstrap.to_vec(),
+        announce: Vec::new(),
+        services: Services::OFF,
         device: DeviceChoice::Cpu,
         require_gpu: false,
         lend,

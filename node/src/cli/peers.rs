@@ -12,10 +12,10 @@ use super::Context;
 use super::exit::{Exit, Failure, Outcome};
 use super::interrupt::Interrupt;
 use super::node_options::{self, drain, leave};
-use super::place::listen;
+use super::place::{listen_beside, services};
 use super::text;
 use crate::compute::DeviceChoice;
-use crate::net::Multiaddr;
+use crate::net::{Multiaddr, Services};
 use crate::node::{Node, NodeOptions};
 
 /// List the swarm's peers with their devices and speeds.
@@ -58,7 +58,10 @@ impl Peers {
         let genesis = place.genesis()?;
         let config = place.config()?;
         let bootstrap = place.bootstrap(&self.bootstrap, &config, &genesis.swarm_id());
-        if bootstrap.is_empty() {
+        let found = Services::of(genesis.scope.into())
+            .and(services(&config))
+            .mdns;
+        if bootstrap.is_empty() && !found {
             return Err(Failure::new(
                 Exit::NoDaemon,
                 "no peer runs in this home, and no other is known",
@@ -69,9 +72,11 @@ impl Peers {
             .map_err(|e| Failure::of(format!("cannot make a temporary folder: {e}")))?;
         let options = NodeOptions {
             home: home.path().to_owned(),
-            listen: listen(&[], &config, genesis.scope),
+            listen: listen_beside(&config, genesis.scope),
             genesis,
             bootstrap,
+            announce: Vec::new(),
+            services: services(&config),
             device: DeviceChoice::Cpu,
             require_gpu: false,
             lend: false,

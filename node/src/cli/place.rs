@@ -10,9 +10,9 @@ use starling_protocol::{Genesis, PeerKey, Scope, SwarmId};
 
 use super::exit::{Exit, Failure};
 use crate::genesis;
-use crate::home::config::{ConfigError, Overrides, Settings};
+use crate::home::config::{ConfigError, Overrides, Settings, Switch};
 use crate::home::{Config, Home, HomeError, disk};
-use crate::net::Multiaddr;
+use crate::net::{Multiaddr, Services, any_port};
 
 /// Longest `up.json` that is believed, in bytes.
 const RUNNING_MAX: u64 = 64 * 1024;
@@ -151,6 +151,30 @@ pub fn listen(named: &[Multiaddr], config: &Config, scope: Scope) -> Vec<Multiad
         &config.network.listen[..]
     };
     texts.iter().filter_map(|a| a.parse().ok()).collect()
+}
+
+/// As [`listen`], with ports that the system chooses: a home's second peer cannot have the first one's.
+pub fn listen_beside(config: &Config, scope: Scope) -> Vec<Multiaddr> {
+    let addresses = listen(&[], config, scope);
+    addresses.iter().map(any_port).collect()
+}
+
+/// The services that the owner has not switched off.
+pub fn services(config: &Config) -> Services {
+    let network = &config.network;
+    let on = |switch| switch == Switch::Auto;
+    Services {
+        mdns: on(network.mdns),
+        upnp: on(network.upnp),
+        autonat: on(network.autonat),
+        relay: on(network.relay),
+    }
+}
+
+/// Where the owner says that others reach the peer.
+pub fn announced(config: &Config) -> Vec<Multiaddr> {
+    let announce = config.network.announce.iter();
+    announce.filter_map(|a| a.parse().ok()).collect()
 }
 
 /// Settings that make no sense, as an exit.

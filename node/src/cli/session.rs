@@ -11,7 +11,7 @@ use super::Context;
 use super::exit::Failure;
 use super::interrupt::Interrupt;
 use super::node_options::DeviceArgs;
-use super::place::{Place, listen};
+use super::place::{Place, listen_beside, services};
 use crate::api::client::Client;
 use crate::api::{Hosted, Server, Token, serve};
 use crate::compute::DeviceChoice;
@@ -122,8 +122,10 @@ pub fn requester(
 ) -> NodeOptions {
     NodeOptions {
         home: place.requester(),
-        listen: listen(&[], config, genesis.scope),
+        listen: listen_beside(config, genesis.scope),
         bootstrap: place.bootstrap(bootstrap, config, &genesis.swarm_id()),
+        announce: Vec::new(),
+        services: services(config),
         device,
         require_gpu: false,
         lend: false,

@@ -19,7 +19,7 @@ use super::console::Console;
 use super::exit::{Exit, Failure, Outcome};
 use super::interrupt::{Interrupt, Signal};
 use super::node_options::{DeviceArgs, drain, event_line, leave, not_started, stamped, usage_line};
-use super::place::{Place, Running, listen, write_atomically};
+use super::place::{Place, Running, announced, listen, services, write_atomically};
 use super::session::{open_desk, requester};
 use super::text;
 use crate::api::client::{API_FILE, ApiFile, TOKEN_FILE};
@@ -76,6 +76,8 @@ impl Up {
             home: place.root.clone(),
             listen: listen(&self.listen, &config, genesis.scope),
             bootstrap: place.bootstrap(&self.bootstrap, &config, &genesis.swarm_id()),
+            announce: announced(&config),
+            services: services(&config),
             device: self.device.choice(&config.device)?,
             require_gpu: self.device.require_gpu,
             lend: !self.no_lend,

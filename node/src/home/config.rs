@@ -72,13 +72,23 @@ pub struct Config {
     pub api: Api,
 }
 
-/// Addresses, as multiaddresses in text form.
+/// Addresses, as multiaddresses in text form, and ways to be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     /// Where to listen.
     pub listen: Vec<String>,
     /// Whom to dial at start.
     pub bootstrap: Vec<String>,
+    /// Where others reach this peer, as only its owner knows.
+    pub announce: Vec<String>,
+    /// Whether peers of the local network are found by mDNS, where the swarm's scope has it.
+    pub mdns: Switch,
+    /// Whether routers are asked to open a port.
+    pub upnp: Switch,
+    /// Whether others are asked if they can dial this peer.
+    pub autonat: Switch,
+    /// Whether connections go over relays where they must, and over this peer where it can.
+    pub relay: Switch,
 }
 
 impl Default for Network {
@@ -87,8 +97,23 @@ impl Default for Network {
         Self {
             listen: listen.map(str::to_owned).to_vec(),
             bootstrap: Vec::new(),
+            announce: Vec::new(),
+            mdns: Switch::Auto,
+            upnp: Switch::Auto,
+            autonat: Switch::Auto,
+            relay: Switch::Auto,
         }
     }
+}
+
+/// Whether a service of the network is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Switch {
+    /// Where the swarm's scope calls for it.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// What computes.

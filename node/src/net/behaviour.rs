@@ -5,21 +5,26 @@
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use libp2p::{
+    PeerId,
     allow_block_list::{self, BlockedPeers},
     connection_limits::{self, ConnectionLimits},
+    dcutr,
     gossipsub::{
         self, IdentityTransform, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId,
-        TopicHash, TopicSubscriptionFilter, ValidationMode,
+        PeerScoreParams, PeerScoreThresholds, TopicHash, TopicScoreParams, TopicSubscriptionFilter,
+        ValidationMode,
     },
     identify,
     identity::Keypair,
-    kad, ping,
+    kad, mdns, memory_connection_limits, ping, relay,
     request_response::{self, ProtocolSupport},
-    swarm::NetworkBehaviour,
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
+    upnp,
 };
 
 use super::{
     ControlCodec, MAX_GOSSIP_BYTES, MAX_TOPIC_BYTES, NetConfig, NetError, Protocols, Scope,
+    autonat::{Asking, DialingBack},
     provider_store::ProviderStore,
 };
 
@@ -30,6 +35,10 @@ pub(crate) const SENDS_IN_FLIGHT: usize = 16;
 const CONTROL_STREAMS: usize = 3 * SENDS_IN_FLIGHT;
 /// Signature, key, topic and framing around a gossip message.
 const GOSSIP_OVERHEAD_BYTES: usize = 1024;
+/// Share of this machine's memory above which this process takes no more connections.
+const MEMORY_SHARE: f64 = 0.8;
+/// How long a relay forwards one connection, and how much: libp2p's defaults (2 minutes, 128 KiB) end a job's inputs.
+const CIRCUIT: (Duration, u64) = (Duration::from_secs(60 * 60), 256 << 20);
 /// Topics that one stranger may subscribe to.
 const MAX_TOPICS_PER_PEER: usize = 128;
 
@@ -39,8 +48,9 @@ pub(crate) type Gossip =
 /// All protocols of one peer.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
-    // These two refuse connections, so they come first.
+    // These refuse connections, so they come first.
     pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) memory: memory_connection_limits::Behaviour,
     pub(crate) blocked: allow_block_list::Behaviour<BlockedPeers>,
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
@@ -48,6 +58,13 @@ pub(crate) struct Behaviour {
     pub(crate) kad: kad::Behaviour<ProviderStore>,
     pub(crate) control: request_response::Behaviour<ControlCodec>,
     pub(crate) blobs: libp2p_stream::Behaviour,
+    pub(crate) asking: Toggle<Asking>,
+    pub(crate) dialing_back: Toggle<DialingBack>,
+    pub(crate) circuits: Toggle<relay::client::Behaviour>,
+    pub(crate) relay: Toggle<relay::Behaviour>,
+    pub(crate) punching: Toggle<dcutr::Behaviour>,
+    pub(crate) upnp: Toggle<upnp::tokio::Behaviour>,
+    pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
 }
 
 impl Behaviour {
@@ -56,9 +73,13 @@ impl Behaviour {
         config: &NetConfig,
         topics: TopicFilter,
         protocols: &Protocols,
+        circuits: Option<relay::client::Behaviour>,
     ) -> Result<Self, NetError> {
+        let local = keypair.public().to_peer_id();
+        let services = config.services;
         Ok(Behaviour {
             limits: connection_limits(config),
+            memory: memory_connection_limits::Behaviour::with_max_percentage(MEMORY_SHARE),
             blocked: Default::default(),
             identify: identify(keypair, config, protocols),
             ping: ping::Behaviour::new(
@@ -67,7 +88,7 @@ impl Behaviour {
                     .with_interval(Duration::from_secs(10))
                     .with_timeout(Duration::from_secs(15)),
             ),
-            gossip: gossip(keypair, topics, protocols)?,
+            gossip: gossip(keypair, config, topics, protocols)?,
             kad: kad(keypair, config, protocols),
             control: request_response::Behaviour::new(
                 [(protocols.control.clone(), ProtocolSupport::Full)],
@@ -76,8 +97,40 @@ impl Behaviour {
                     .with_max_concurrent_streams(CONTROL_STREAMS),
             ),
             blobs: libp2p_stream::Behaviour::new(),
+            asking: services
+                .autonat
+                .then(|| Asking::new(config.limits.retest))
+                .into(),
+            dialing_back: services.autonat.then(DialingBack::default).into(),
+            relay: services.relay.then(|| relay_server(local)).into(),
+            punching: circuits
+                .as_ref()
+                .map(|_| dcutr::Behaviour::new(local))
+                .into(),
+            circuits: circuits.into(),
+            upnp: services.upnp.then(upnp::tokio::Behaviour::default).into(),
+            mdns: services.mdns.then(|| mdns(local)).transpose()?.into(),
         })
     }
+}
+
+/// Relays for others once they can dial this peer, and not before: see `task`.
+fn relay_server(local: PeerId) -> relay::Behaviour {
+    let config = relay::Config {
+        max_circuit_duration: CIRCUIT.0,
+        max_circuit_bytes: CIRCUIT.1,
+        // Of a home's uplink, so fewer than libp2p's 128.
+        max_reservations: 64,
+        ..relay::Config::default()
+    };
+    let mut relay = relay::Behaviour::new(local, config);
+    relay.set_status(Some(relay::Status::Disable));
+    relay
+}
+
+fn mdns(local: PeerId) -> Result<mdns::tokio::Behaviour, NetError> {
+    mdns::tokio::Behaviour::new(mdns::Config::default(), local)
+        .map_err(|e| NetError::Config(format!("mDNS: {e}")))
 }
 
 fn connection_limits(config: &NetConfig) -> connection_limits::Behaviour {
@@ -103,6 +156,7 @@ fn identify(keypair: &Keypair, config: &NetConfig, protocols: &Protocols) -> ide
 
 fn gossip(
     keypair: &Keypair,
+    net: &NetConfig,
     topics: TopicFilter,
     protocols: &Protocols,
 ) -> Result<Gossip, NetError> {
@@ -133,8 +187,61 @@ fn gossip(
         max_subscriptions_per_request: MAX_TOPICS_PER_PEER,
     };
     let signed = MessageAuthenticity::Signed(keypair.clone());
-    gossipsub::Behaviour::new_with_subscription_filter(signed, config, filter)
-        .map_err(|e| NetError::Config(e.to_string()))
+    let mut gossip = gossipsub::Behaviour::new_with_subscription_filter(signed, config, filter)
+        .map_err(|e| NetError::Config(e.to_string()))?;
+    gossip
+        .with_peer_score(score(net.scope), SCORE_THRESHOLDS)
+        .map_err(NetError::Config)?;
+    Ok(gossip)
+}
+
+/// Three invalid messages cost a peer our gossip, nine its place: it is not heard until most of them are forgotten.
+const SCORE_THRESHOLDS: PeerScoreThresholds = PeerScoreThresholds {
+    gossip_threshold: -10.0,
+    publish_threshold: -20.0,
+    graylist_threshold: -80.0,
+    accept_px_threshold: 0.0,
+    opportunistic_graft_threshold: 0.5,
+};
+
+/// What counts for and against a peer in gossip, over all topics.
+fn score(scope: Scope) -> PeerScoreParams {
+    PeerScoreParams {
+        // Peers of one home share an address; on one machine, or behind the router of one site, all do.
+        ip_colocation_factor_weight: if scope == Scope::Public { -5.0 } else { 0.0 },
+        ip_colocation_factor_threshold: 8.0,
+        // Broken promises and too early grafts happen to honest peers on slow machines.
+        behaviour_penalty_threshold: 6.0,
+        behaviour_penalty_weight: -1.0,
+        behaviour_penalty_decay: 0.9,
+        // The queue to a slow peer is bounded: it harms itself.
+        slow_peer_weight: 0.0,
+        decay_interval: SCORE_DECAY,
+        ..PeerScoreParams::default()
+    }
+}
+
+/// How often scores fade.
+const SCORE_DECAY: Duration = Duration::from_secs(10);
+
+/// What counts in one topic. Topics are quiet, so nobody owes a rate of messages (no P3); being first with a valid one
+/// counts a little, an invalid one a lot, by the square of their number.
+pub(crate) fn topic_score() -> TopicScoreParams {
+    TopicScoreParams {
+        topic_weight: 1.0,
+        time_in_mesh_weight: 0.01,
+        time_in_mesh_quantum: Duration::from_secs(1),
+        time_in_mesh_cap: 300.0,
+        first_message_deliveries_weight: 0.2,
+        first_message_deliveries_decay: 0.9,
+        first_message_deliveries_cap: 20.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        invalid_message_deliveries_weight: -1.0,
+        // Nine fade to three in some six minutes.
+        invalid_message_deliveries_decay: 0.97,
+        ..TopicScoreParams::default()
+    }
 }
 
 /// BLAKE3 over topic and data; the length keeps the two apart.

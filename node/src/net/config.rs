@@ -3,6 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use libp2p::{Multiaddr, StreamProtocol};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Admission, NetError, PeerKey, Rate, Scope, provider_store::ProviderCaps};
 use crate::blobs::{fetch::FetchLimits, serve::ServeLimits};
@@ -25,6 +27,10 @@ pub struct NetConfig {
     pub listen: Vec<Multiaddr>,
     /// Dialled at start, and again while no peer is connected.
     pub bootstrap: Vec<Multiaddr>,
+    /// Addresses under which others reach this peer though it cannot tell itself, such as a forwarded port.
+    pub announce: Vec<Multiaddr>,
+    /// Ways to be found and reached.
+    pub services: Services,
     /// Topics must begin with one of these, in subscriptions of strangers too.
     pub topics: Vec<String>,
     /// Caps and rates.
@@ -33,6 +39,53 @@ pub struct NetConfig {
     pub admission: Option<Arc<dyn Admission>>,
     /// Software name and version, told to other peers.
     pub agent: String,
+}
+
+/// Services that find peers, and ways to them. Scope decides what makes sense, the owner may switch any of it off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Services {
+    /// Multicast DNS finds peers of the same site.
+    pub mdns: bool,
+    /// Routers are asked to forward a port.
+    pub upnp: bool,
+    /// Others are asked whether they can dial this peer, and are told the same (AutoNAT v2).
+    pub autonat: bool,
+    /// Connections lead over relays where they must, and become direct where they can (DCUtR); a peer that others can
+    /// dial relays for them.
+    pub relay: bool,
+}
+
+impl Services {
+    /// None of them.
+    pub const OFF: Self = Services {
+        mdns: false,
+        upnp: false,
+        autonat: false,
+        relay: false,
+    };
+
+    /// What a scope calls for: nothing on one machine, where all addresses are known; mDNS on one site, where all can be
+    /// dialled; the rest on the internet.
+    pub fn of(scope: Scope) -> Self {
+        let public = scope == Scope::Public;
+        Services {
+            mdns: scope == Scope::Lan,
+            upnp: public,
+            autonat: public,
+            relay: public,
+        }
+    }
+
+    /// Those that both have.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Services {
+            mdns: self.mdns && other.mdns,
+            upnp: self.upnp && other.upnp,
+            autonat: self.autonat && other.autonat,
+            relay: self.relay && other.relay,
+        }
+    }
 }
 
 /// Caps and rates. The defaults suit a home machine.
@@ -46,7 +99,7 @@ pub struct NetLimits {
     pub established_in: u32,
     /// Connections that this peer opened.
     pub established_out: u32,
-    /// Connections with one peer; two, because both may dial at the same time.
+    /// Connections with one peer; both may dial at the same time, while a relayed one is about to end.
     pub per_peer: u32,
     /// A connection that nothing uses is closed after this.
     pub idle: Duration,
@@ -80,6 +133,10 @@ pub struct NetLimits {
     pub serve: ServeLimits,
     /// Banned peers remembered; the oldest is forgotten first.
     pub bans: usize,
+    /// Time for others to reach this peer directly before relays are asked: three rounds of AutoNAT's questions.
+    pub relay_after: Duration,
+    /// How often others are asked again whether they can dial this peer.
+    pub retest: Duration,
 }
 
 impl Default for NetLimits {
@@ -89,7 +146,7 @@ impl Default for NetLimits {
             pending_out: 16,
             established_in: 60,
             established_out: 60,
-            per_peer: 2,
+            per_peer: 3,
             idle: Duration::from_secs(90),
             commands: 256,
             events: 1024,
@@ -115,6 +172,8 @@ impl Default for NetLimits {
             fetch: FetchLimits::default(),
             serve: ServeLimits::default(),
             bans: 1024,
+            relay_after: Duration::from_secs(15),
+            retest: Duration::from_secs(15 * 60),
         }
     }
 }

@@ -6,7 +6,7 @@
 use libp2p::{Multiaddr, gossipsub::MessageAcceptance};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{GossipHandle, MAX_GOSSIP_BYTES, NetError, PeerKey, behaviour::TopicFilter};
+use super::{GossipHandle, MAX_GOSSIP_BYTES, NetError, NetStatus, PeerKey, behaviour::TopicFilter};
 use crate::blobs::BlobHash;
 
 /// Handle of a running network; clones share it. The network ends with the last handle.
@@ -57,6 +57,7 @@ pub(crate) enum Command {
     },
     Connected(oneshot::Sender<Vec<PeerKey>>),
     Listeners(oneshot::Sender<Vec<Multiaddr>>),
+    Status(oneshot::Sender<NetStatus>),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -163,6 +164,16 @@ impl NetHandle {
     /// Addresses that this peer listens on.
     pub async fn listeners(&self) -> Result<Vec<Multiaddr>, NetError> {
         self.ask(Command::Listeners).await
+    }
+
+    /// How this peer stands in its network.
+    pub async fn status(&self) -> Result<NetStatus, NetError> {
+        self.ask(Command::Status).await
+    }
+
+    /// As [`status`](Self::status), told to somebody else.
+    pub async fn status_to(&self, answer: oneshot::Sender<NetStatus>) -> Result<(), NetError> {
+        self.command(Command::Status(answer)).await
     }
 
     /// Sends what was handed in, closes every connection, and returns when nothing of the network runs any more.

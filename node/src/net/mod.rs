@@ -1,13 +1,14 @@
 //! The network: bytes in, bytes out. No policy: what to say, whom to trust and what to keep is the core's business.
 //!
 //! [`start`] spawns one task that owns the libp2p swarm; [`NetHandle`] sends it commands, it answers with [`NetEvent`]s.
-//! Peers are named by their ed25519 key, everything else is opaque bytes. Discovery beyond bootstrap addresses
-//! (mDNS, relays, hole punching, DNS names) is absent here.
+//! Peers are named by their ed25519 key, everything else is opaque bytes. How others are found and reached is in `ways`
+//! and `reach`. DNS names are absent on purpose: nobody's name server is asked.
 //!
 //! Invariant: whatever a stranger sends lands in something bounded: a channel, a capped map, a limited stream. When the
 //! core is slow, the network stops reading rather than queue without end.
 
 mod admission;
+mod autonat;
 mod behaviour;
 mod codec;
 mod config;
@@ -19,32 +20,40 @@ mod outbox;
 mod peer_key;
 mod provider_store;
 mod rate;
+mod reach;
 mod routing;
 mod scope;
+mod status;
 mod swarm_events;
 mod task;
 mod transport;
+mod ways;
 
 pub use admission::{Admission, AdmissionError, Handshake, MAX_CREDENTIAL_BYTES};
 pub use codec::{ControlCodec, MAX_MESSAGE_BYTES};
-pub use config::{MAX_GOSSIP_BYTES, MAX_TOPIC_BYTES, NetConfig, NetLimits, Protocols};
+pub use config::{MAX_GOSSIP_BYTES, MAX_TOPIC_BYTES, NetConfig, NetLimits, Protocols, Services};
 pub use event::{BlobFailure, GossipHandle, NetError, NetEvent, SendError};
 pub use handle::NetHandle;
 pub use libp2p::Multiaddr;
 pub use peer_key::{PeerKey, peer_id, peer_key};
 pub use provider_store::{ProviderCaps, ProviderStore};
 pub use rate::Rate;
-pub use scope::{Scope, socket};
+pub use reach::How;
+pub use scope::{Scope, any_port, socket};
+pub use status::{Asked, Bootstrapped, Gateway, NetStatus, Reachable, RelayInfo};
 
-use libp2p::{identity::Keypair, swarm};
+use libp2p::{identity::Keypair, relay, swarm};
 use tokio::sync::mpsc;
 
 use crate::blobs::BlobStore;
 use behaviour::{Behaviour, TopicFilter};
+use scope::Bounds;
 use task::Network;
 
-/// What tracing should leave out for people: Kademlia warns that a first peer knows nobody.
-pub const LOG_FILTER: &str = "libp2p_kad=error";
+/// What tracing should leave out for people: Kademlia warns that a first peer knows nobody, AutoNAT of every stranger
+/// that cannot be dialled, UPnP of routers without it.
+pub const LOG_FILTER: &str =
+    "libp2p_kad=error,libp2p_autonat=error,libp2p_upnp=error,libp2p_mdns=error";
 
 /// Opens the listeners and starts the network; needs a tokio runtime. A listener that cannot be opened is an error
 /// here, so that a port in use is noticed at once.
@@ -57,13 +66,20 @@ pub fn start(
     let local = config.peer()?;
     let protocols = Protocols::of(&config.swarm_id);
     let topics = TopicFilter::new(&config.topics);
-    for address in &config.bootstrap {
+    for address in config.bootstrap.iter().chain(&config.announce) {
         if !config.scope.may_dial(address) {
             return Err(NetError::OutOfScope(address.clone()));
         }
     }
-    let transport = transport::build(&keypair, config.scope, config.admission.clone())?;
-    let behaviour = Behaviour::new(&keypair, &config, topics.clone(), &protocols)?;
+    let named = config.bootstrap.iter().chain(&config.listen);
+    let bounds = Bounds::new(config.scope, named.chain(&config.announce));
+    let (circuits, relayed) = config
+        .services
+        .relay
+        .then(|| relay::client::new(keypair.public().to_peer_id()))
+        .unzip();
+    let transport = transport::build(&keypair, bounds, config.admission.clone(), circuits)?;
+    let behaviour = Behaviour::new(&keypair, &config, topics.clone(), &protocols, relayed)?;
     let mut swarm = libp2p::Swarm::new(
         transport,
         behaviour,
@@ -86,7 +102,7 @@ pub fn start(
     }
     let (commands, received) = mpsc::channel(config.limits.commands.max(1));
     let (events, sent) = mpsc::channel(config.limits.events.max(1));
-    let network = Network::new(swarm, config, protocols, blobs, received, events)?;
+    let network = Network::new(swarm, config, bounds, protocols, blobs, received, events)?;
     tokio::spawn(network.run());
     let handle = NetHandle {
         local,

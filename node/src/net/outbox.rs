@@ -123,6 +123,11 @@ impl Outbox {
         letters
     }
 
+    /// Whether letters to this peer are on their way.
+    pub(crate) fn is_waiting_for(&self, peer: &PeerId) -> bool {
+        self.lines.contains_key(peer) || self.aside.contains_key(peer)
+    }
+
     /// Whether every letter has left.
     pub(crate) fn is_empty(&self) -> bool {
         self.total == 0

@@ -1,7 +1,9 @@
 //! How far a swarm reaches, and which addresses belong to it.
 //!
 //! The rule stands at the transport, below everything that a stranger may fill with addresses: Kademlia answers,
-//! identify, provider records. A swarm on loopback never dials beyond it, whatever it is told.
+//! identify, provider records, requests to dial back. A swarm on loopback never dials beyond it, whatever it is told,
+//! and a peer on the internet never knocks on the doors of its own home for a stranger. An address by way of a relay is
+//! judged by the relay's.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -33,6 +35,16 @@ pub fn socket(address: &Multiaddr) -> Option<(SocketAddr, bool)> {
     }
 }
 
+/// The same address with a port that the system chooses.
+pub fn any_port(address: &Multiaddr) -> Multiaddr {
+    let free = |part| match part {
+        Protocol::Tcp(_) => Protocol::Tcp(0),
+        Protocol::Udp(_) => Protocol::Udp(0),
+        other => other,
+    };
+    address.iter().map(free).collect()
+}
+
 /// How far a swarm reaches; stated in its genesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -44,7 +56,26 @@ pub enum Scope {
     Public,
 }
 
+impl From<starling_protocol::Scope> for Scope {
+    fn from(scope: starling_protocol::Scope) -> Self {
+        match scope {
+            starling_protocol::Scope::Local => Scope::Local,
+            starling_protocol::Scope::Lan => Scope::Lan,
+            starling_protocol::Scope::Public => Scope::Public,
+        }
+    }
+}
+
 impl Scope {
+    /// Its name in the genesis.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Local => "local",
+            Scope::Lan => "lan",
+            Scope::Public => "public",
+        }
+    }
+
     /// Whether a peer of the swarm may be dialled at this address.
     pub fn may_dial(self, address: &Multiaddr) -> bool {
         match ip(address) {
@@ -55,6 +86,9 @@ impl Scope {
 
     /// Whether this peer may listen there. The unspecified address means every interface, so it needs a wider scope.
     pub fn may_listen(self, address: &Multiaddr) -> bool {
+        if is_relayed(address) {
+            return self == Scope::Public && self.may_dial(address);
+        }
         match ip(address) {
             Some(ip) if ip.is_unspecified() => self != Scope::Local,
             Some(ip) => self.contains(ip),
@@ -87,7 +121,45 @@ impl Scope {
     }
 }
 
-/// The address's IP, if it is of a form that this network speaks: IP, then TCP or QUIC, then at most a peer id.
+/// What a peer dials: the swarm's scope, and on the internet whether private addresses are meant, too.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) scope: Scope,
+    site: bool,
+}
+
+impl Bounds {
+    /// The bounds of a peer that was given these addresses by its owner. On the internet, private ones are dialled only
+    /// if the owner named one: a laboratory, or a test.
+    pub(crate) fn new<'a>(scope: Scope, named: impl IntoIterator<Item = &'a Multiaddr>) -> Self {
+        let private = |a: &Multiaddr| ip(a).is_some_and(is_site);
+        let site = scope != Scope::Public || named.into_iter().any(private);
+        Bounds { scope, site }
+    }
+
+    /// Whether a peer of the swarm may be dialled at this address.
+    pub(crate) fn may_dial(self, address: &Multiaddr) -> bool {
+        self.scope.may_dial(address) && (self.site || !ip(address).is_some_and(is_site))
+    }
+
+    /// As [`Scope::may_learn`], for an address that may be dialled.
+    pub(crate) fn may_learn(self, address: &Multiaddr, told_by: &Multiaddr) -> bool {
+        self.may_dial(address) && self.scope.may_learn(address, told_by)
+    }
+
+    /// Whether others may be told of this address of an own interface without having tried it.
+    pub(crate) fn is_public(address: &Multiaddr) -> bool {
+        ip(address).is_some_and(|ip| !ip.is_unspecified() && !is_site(ip))
+    }
+}
+
+/// Whether an address leads over a relay.
+pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
+/// The address's IP, if it is of a form that this network speaks: IP, then TCP or QUIC, then at most a peer id; or such
+/// an address of a relay, then the circuit and at most the peer id of its other end.
 fn ip(address: &Multiaddr) -> Option<IpAddr> {
     let mut parts = address.iter();
     let ip = match parts.next()? {
@@ -103,8 +175,12 @@ fn ip(address: &Multiaddr) -> Option<IpAddr> {
         Protocol::Udp(_) => matches!(parts.next()?, Protocol::QuicV1).then_some(())?,
         _ => return None,
     }
-    match (parts.next(), parts.next()) {
-        (None, _) | (Some(Protocol::P2p(_)), None) => Some(ip),
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (None, ..) | (Some(Protocol::P2p(_)), None, ..) => Some(ip),
+        (Some(Protocol::P2p(_)), Some(Protocol::P2pCircuit), None, _)
+        | (Some(Protocol::P2p(_)), Some(Protocol::P2pCircuit), Some(Protocol::P2p(_)), None) => {
+            Some(ip)
+        }
         _ => None,
     }
 }
@@ -131,12 +207,12 @@ fn is_unique_local(ip: Ipv6Addr) -> bool {
 /// A transport that refuses addresses outside its scope.
 pub(crate) struct Scoped<T> {
     inner: T,
-    scope: Scope,
+    bounds: Bounds,
 }
 
 impl<T> Scoped<T> {
-    pub(crate) fn new(inner: T, scope: Scope) -> Self {
-        Scoped { inner, scope }
+    pub(crate) fn new(inner: T, bounds: Bounds) -> Self {
+        Scoped { inner, bounds }
     }
 }
 
@@ -151,7 +227,7 @@ impl<T: Transport + Unpin> Transport for Scoped<T> {
         id: ListenerId,
         address: Multiaddr,
     ) -> Result<(), TransportError<Self::Error>> {
-        if self.scope.may_listen(&address) {
+        if self.bounds.scope.may_listen(&address) {
             self.inner.listen_on(id, address)
         } else {
             Err(TransportError::MultiaddrNotSupported(address))
@@ -167,7 +243,7 @@ impl<T: Transport + Unpin> Transport for Scoped<T> {
         address: Multiaddr,
         options: DialOpts,
     ) -> Result<Self::Dial, TransportError<Self::Error>> {
-        if self.scope.may_dial(&address) {
+        if self.bounds.may_dial(&address) {
             self.inner.dial(address, options)
         } else {
             Err(TransportError::MultiaddrNotSupported(address))

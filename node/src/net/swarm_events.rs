@@ -7,7 +7,7 @@ use std::time::Instant;
 use libp2p::{
     PeerId,
     gossipsub::{self, MessageAcceptance},
-    identify, kad, ping,
+    identify, kad, ping, relay,
     request_response::{self, Message, OutboundFailure},
     swarm::{ConnectionId, SwarmEvent},
 };
@@ -19,7 +19,7 @@ use super::{
     outbox::Letter,
     peer_key,
     routing::{self, ADDRESSES_PER_PEER},
-    task::Network,
+    task::{Network, Remote},
 };
 
 /// What one more token buys, in bytes of a control message.
@@ -30,28 +30,37 @@ impl Network {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
             SwarmEvent::NewListenAddr { address, .. } => {
-                if self.scope.trusts_listeners() && self.scope.may_dial(&address) {
-                    self.swarm.add_external_address(address.clone());
-                }
+                self.on_listening(&address);
                 self.tell(NetEvent::Listening(address));
             }
-            SwarmEvent::ExpiredListenAddr { address, .. } => {
-                self.swarm.remove_external_address(&address);
-            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => self.on_unlistened(&address),
+            SwarmEvent::ExternalAddrConfirmed { address } => self.on_external(address),
+            SwarmEvent::ExternalAddrExpired { address } => self.on_external_lost(&address),
             SwarmEvent::ListenerError { error, .. } => {
                 tracing::warn!(%error, "listener");
             }
             SwarmEvent::ListenerClosed {
-                reason, addresses, ..
-            } => tracing::warn!(?reason, ?addresses, "listener closed"),
+                listener_id,
+                reason,
+                addresses,
+            } => {
+                if !self.on_listener_closed(listener_id) {
+                    tracing::warn!(?reason, ?addresses, "listener closed");
+                }
+            }
             SwarmEvent::ConnectionEstablished {
+                peer_id: peer,
                 connection_id,
                 endpoint,
+                num_established,
                 ..
             } => {
-                self.dials.remove(&connection_id);
-                let remote = endpoint.get_remote_address().clone();
-                self.remotes.insert(connection_id, remote);
+                if let Some(dialled) = self.dials.remove(&connection_id) {
+                    self.on_bootstrap(&dialled, Ok(()));
+                }
+                self.on_visitor(peer, &endpoint, num_established.get() - 1);
+                let address = endpoint.get_remote_address().clone();
+                self.remotes.insert(connection_id, Remote { peer, address });
             }
             SwarmEvent::ConnectionClosed {
                 peer_id,
@@ -74,6 +83,7 @@ impl Network {
             } => {
                 if let Some(address) = self.dials.remove(&connection_id) {
                     let reason = error.to_string();
+                    self.on_bootstrap(&address, Err(reason.clone()));
                     self.tell(NetEvent::DialFailed { address, reason });
                 }
             }
@@ -105,7 +115,16 @@ impl Network {
             BehaviourEvent::Kad(event) => self.on_kad(event),
             BehaviourEvent::Control(event) => self.on_control(event),
             BehaviourEvent::Blobs(()) => {}
-            BehaviourEvent::Limits(never) | BehaviourEvent::Blocked(never) => match never {},
+            BehaviourEvent::Asking(event) => self.on_asked(event),
+            BehaviourEvent::DialingBack(_) => {}
+            BehaviourEvent::Circuits(event) => self.on_circuits(event),
+            BehaviourEvent::Relay(event) => tracing::trace!(?event, "relaying"),
+            BehaviourEvent::Punching(event) => self.on_punched(event),
+            BehaviourEvent::Upnp(event) => self.on_upnp(event),
+            BehaviourEvent::Mdns(event) => self.on_mdns(event),
+            BehaviourEvent::Limits(never)
+            | BehaviourEvent::Memory(never)
+            | BehaviourEvent::Blocked(never) => match never {},
         }
     }
 
@@ -114,19 +133,20 @@ impl Network {
         if info.protocol_version != self.protocols.version {
             tracing::debug!(%peer, theirs = %info.protocol_version, "disconnected: another swarm");
             self.hang_up(peer);
+            self.is_foreign(peer);
             return self.tell(NetEvent::WrongSwarm { peer: key });
         }
         // A message that outlived its connection is out of date.
         let Some(told_by) = self.remotes.get(&connection) else {
             return;
         };
+        let bounds = self.bounds;
+        let told_by = told_by.address.clone();
+        let mut announced = info.listen_addrs;
+        announced.retain(|address| bounds.may_learn(address, &told_by));
+        let relays = info.protocols.contains(&relay::HOP_PROTOCOL_NAME);
+        self.on_relay_offer(peer, relays, announced.iter().cloned());
         if info.protocols.contains(&self.protocols.kad) {
-            let scope = self.scope;
-            let told_by = told_by.clone();
-            let announced = info
-                .listen_addrs
-                .into_iter()
-                .filter(|address| scope.may_learn(address, &told_by));
             routing::learn(&mut self.swarm.behaviour_mut().kad, peer, announced);
         }
         if self.members.insert(peer) {
@@ -180,7 +200,7 @@ impl Network {
                     },
             } => {
                 use kad::store::RecordStore;
-                record.addresses.retain(|a| self.scope.may_dial(a));
+                record.addresses.retain(|a| self.bounds.may_dial(a));
                 let store = self.swarm.behaviour_mut().kad.store_mut();
                 if let Err(error) = store.add_provider(record) {
                     tracing::debug!(%error, "provider record refused");
@@ -252,7 +272,7 @@ impl Network {
         };
         for peer in &peers {
             for address in peer.addrs.iter().take(ADDRESSES_PER_PEER) {
-                if self.scope.may_dial(address) {
+                if self.bounds.may_dial(address) {
                     self.swarm.add_peer_address(peer.peer_id, address.clone());
                 }
             }

@@ -5,13 +5,14 @@
 //! against its own network.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     time::{Duration, Instant},
 };
 
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm,
+    core::transport::ListenerId,
     gossipsub::{IdentTopic, MessageAcceptance, PublishError},
     kad::RecordKey,
     swarm::{ConnectionId, dial_opts::DialOpts},
@@ -23,15 +24,17 @@ use tokio::{
 };
 
 use super::{
-    MAX_MESSAGE_BYTES, NetConfig, NetError, NetEvent, NetLimits, PeerKey, Protocols, Scope,
-    SendError,
-    behaviour::Behaviour,
+    Gateway, How, MAX_MESSAGE_BYTES, NetConfig, NetError, NetEvent, NetLimits, PeerKey, Protocols,
+    SendError, Services,
+    behaviour::{Behaviour, topic_score},
     fetches::{AddressWanted, Fetches, Wish},
     handle::Command,
     lookups::{Lookup, Lookups},
     outbox::{Letter, Outbox},
     peer_id, peer_key,
     rate::Buckets,
+    reach::Reach,
+    scope::Bounds,
 };
 use crate::blobs::{BlobStore, serve};
 
@@ -51,7 +54,8 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// The task's state.
 pub(crate) struct Network {
     pub(super) swarm: Swarm<Behaviour>,
-    pub(super) scope: Scope,
+    pub(super) bounds: Bounds,
+    pub(super) services: Services,
     pub(super) protocols: Protocols,
     pub(super) limits: NetLimits,
     pub(super) local: PeerId,
@@ -63,14 +67,28 @@ pub(crate) struct Network {
     pub(super) gossip_rate: Buckets<PeerId>,
     pub(super) reject_rate: Buckets<PeerId>,
     /// The far end of each connection.
-    pub(super) remotes: HashMap<ConnectionId, Multiaddr>,
+    pub(super) remotes: HashMap<ConnectionId, Remote>,
+    /// How others reach this peer.
+    pub(super) reach: Reach,
+    /// Relays that were asked for a reservation.
+    pub(super) relay_listeners: HashMap<ListenerId, PeerId>,
+    /// Relayed connections that a direct one has replaced, and when they end.
+    pub(super) retiring: Vec<(Instant, ConnectionId)>,
+    /// How many connections were.
+    pub(super) punched: u64,
+    /// What others said who were asked to dial an address.
+    pub(super) answers: BTreeMap<Multiaddr, Option<String>>,
+    /// What the router said.
+    pub(super) gateway: Option<Gateway>,
+    /// Peers of other swarms, the newest last.
+    pub(super) foreign: VecDeque<PeerId>,
     /// Own dials by address.
     pub(super) dials: HashMap<ConnectionId, Multiaddr>,
     /// Fetches that wait until the addresses of their source have been looked up.
     pub(super) address_waiters: HashMap<PeerId, Vec<oneshot::Sender<()>>>,
     early_gossip: VecDeque<EarlyGossip>,
     banned: VecDeque<PeerId>,
-    bootstrap: Bootstrap,
+    pub(super) bootstrap: Bootstrap,
     fetches: Fetches,
     /// Fetches ask here for the addresses of a source.
     wanted: mpsc::Receiver<AddressWanted>,
@@ -86,8 +104,16 @@ struct EarlyGossip {
     since: Instant,
 }
 
-struct Bootstrap {
-    addresses: Vec<Multiaddr>,
+/// The far end of a connection.
+#[derive(Debug)]
+pub(super) struct Remote {
+    pub(super) peer: PeerId,
+    pub(super) address: Multiaddr,
+}
+
+pub(super) struct Bootstrap {
+    /// Each with the outcome of its last dial.
+    pub(super) addresses: BTreeMap<Multiaddr, Option<Result<(), String>>>,
     next: Instant,
     wait: Duration,
 }
@@ -96,6 +122,7 @@ impl Network {
     pub(crate) fn new(
         swarm: Swarm<Behaviour>,
         config: NetConfig,
+        bounds: Bounds,
         protocols: Protocols,
         store: BlobStore,
         commands: mpsc::Receiver<Command>,
@@ -108,10 +135,18 @@ impl Network {
             .map_err(|e| NetError::Config(e.to_string()))?;
         let (fetches, wanted) = Fetches::new(control, &protocols, store.clone(), limits);
         let server = tokio::spawn(serve::serve(incoming, store, limits.serve));
-        Ok(Network {
+        let mut network = Network {
             local: *swarm.local_peer_id(),
             swarm,
-            scope: config.scope,
+            bounds,
+            services: config.services,
+            reach: Reach::new(config.services.relay, &limits, Instant::now()),
+            relay_listeners: HashMap::new(),
+            retiring: Vec::new(),
+            punched: 0,
+            answers: BTreeMap::new(),
+            gateway: None,
+            foreign: VecDeque::new(),
             limits,
             members: HashSet::new(),
             lookups: Lookups::new(limits.lookups, limits.waiting_lookups),
@@ -125,7 +160,7 @@ impl Network {
             early_gossip: VecDeque::new(),
             banned: VecDeque::new(),
             bootstrap: Bootstrap {
-                addresses: config.bootstrap,
+                addresses: config.bootstrap.into_iter().map(|a| (a, None)).collect(),
                 next: Instant::now(),
                 wait: REDIAL.0,
             },
@@ -136,7 +171,11 @@ impl Network {
             queue: VecDeque::new(),
             commands,
             events,
-        })
+        };
+        for address in config.announce {
+            network.is_reachable(address, How::Announced);
+        }
+        Ok(network)
     }
 
     pub(crate) async fn run(mut self) {
@@ -177,7 +216,11 @@ impl Network {
         match command {
             Command::Publish { topic, data } => self.publish(topic, data, Instant::now()),
             Command::Subscribe(topic) => {
-                if let Err(error) = self.gossip().subscribe(&IdentTopic::new(topic)) {
+                let topic = IdentTopic::new(topic);
+                if let Err(error) = self.gossip().set_topic_params(topic.clone(), topic_score()) {
+                    tracing::error!(%error, "gossip score");
+                }
+                if let Err(error) = self.gossip().subscribe(&topic) {
                     tracing::debug!(%error, "subscribe");
                 }
             }
@@ -234,6 +277,9 @@ impl Network {
             }
             Command::Listeners(answer) => {
                 let _ = answer.send(self.swarm.listeners().cloned().collect());
+            }
+            Command::Status(answer) => {
+                let _ = answer.send(self.status());
             }
             // Taken by the loop.
             Command::Shutdown(done) => drop(done),
@@ -372,7 +418,15 @@ impl Network {
         let _ = self.swarm.disconnect_peer_id(peer);
     }
 
+    /// An address of the owner's answered, or did not.
+    pub(super) fn on_bootstrap(&mut self, address: &Multiaddr, outcome: Result<(), String>) {
+        if let Some(last) = self.bootstrap.addresses.get_mut(address) {
+            *last = Some(outcome);
+        }
+    }
+
     fn keep_house(&mut self, now: Instant) {
+        self.keep_ways(now);
         self.early_gossip
             .retain(|early| now.saturating_duration_since(early.since) < EARLY_GOSSIP_WAIT);
         if !self.members.is_empty() {
@@ -381,7 +435,8 @@ impl Network {
         } else if now >= self.bootstrap.next {
             self.bootstrap.next = now + self.bootstrap.wait;
             self.bootstrap.wait = (self.bootstrap.wait * 2).min(REDIAL.1);
-            for address in self.bootstrap.addresses.clone() {
+            let addresses: Vec<_> = self.bootstrap.addresses.keys().cloned().collect();
+            for address in addresses {
                 if !self.dials.values().any(|dialled| *dialled == address) {
                     self.dial(address);
                 }

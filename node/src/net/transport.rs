@@ -1,4 +1,5 @@
-//! The way from an address to an authenticated connection: TCP with Noise and yamux, or QUIC; then admission.
+//! The way from an address to an authenticated connection: TCP or another peer's relay with Noise and yamux, or QUIC;
+//! then admission.
 //!
 //! Order matters: scope is checked before a socket is touched, admission after the remote has proven its key and
 //! before the swarm sees the connection.
@@ -14,19 +15,19 @@ use libp2p::{
     Multiaddr, PeerId, Transport,
     core::{
         muxing::StreamMuxerBox,
-        transport::{Boxed, OrTransport, timeout::TransportTimeout},
+        transport::{Boxed, OptionalTransport, OrTransport, timeout::TransportTimeout},
         upgrade::Version,
     },
     identity::Keypair,
     multiaddr::Protocol,
-    noise, quic, tcp, yamux,
+    noise, quic, relay, tcp, yamux,
 };
 
 use super::{
-    NetError, Scope,
+    NetError,
     admission::{Admission, AdmissionError, Handshake},
     peer_key::peer_key,
-    scope::Scoped,
+    scope::{Bounds, Scoped},
 };
 
 /// Longest that a connection may take from the first packet to admission.
@@ -38,16 +39,20 @@ const QUIC_CONNECTION_BYTES: u32 = 4 << 20;
 /// Of these, on one stream: a little more than a fast link needs to stay busy (256 Mbit/s over 30 ms).
 const QUIC_STREAM_BYTES: u32 = 1 << 20;
 
-/// Builds the transport.
+/// Builds the transport; `circuits` leads over relays, where the swarm has them.
 pub(crate) fn build(
     keypair: &Keypair,
-    scope: Scope,
+    bounds: Bounds,
     admission: Option<Arc<dyn Admission>>,
+    circuits: Option<relay::client::Transport>,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetError> {
     let noise = noise::Config::new(keypair).map_err(|e| NetError::Key(e.to_string()))?;
     let mut yamux = yamux::Config::default();
     yamux.set_max_num_streams(STREAMS_PER_CONNECTION);
-    let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
+    let circuits = circuits.map_or_else(OptionalTransport::none, OptionalTransport::some);
+    let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true));
+    // Circuits first: TCP takes the relay's address for the peer's.
+    let tcp = OrTransport::new(circuits, tcp)
         .upgrade(Version::V1Lazy)
         .authenticate(noise)
         .multiplex(yamux)
@@ -68,7 +73,7 @@ pub(crate) fn build(
             admit(admission.clone(), peer, endpoint.is_dialer(), muxer)
         });
     let timed = TransportTimeout::new(admitted, HANDSHAKE_TIMEOUT);
-    Ok(Scoped::new(timed, scope).boxed())
+    Ok(Scoped::new(timed, bounds).boxed())
 }
 
 /// Refuses a TCP port that another process listens on. libp2p shares ports (hole punching needs that), so two peers

@@ -11,7 +11,7 @@ use starling::api::{Hosted, Server, Token, serve};
 use starling::compute::DeviceChoice;
 use starling::home::config::{Lend, Limits};
 use starling::jobs::{Desk, Feed};
-use starling::net::Multiaddr;
+use starling::net::{Multiaddr, Services};
 use starling::node::{Happening, Node, NodeOptions};
 use starling_protocol::{Genesis, Hash, Scope};
 use tokio::sync::OnceCell;
@@ -39,6 +39,8 @@ fn options(
         genesis: genesis.clone(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")],
         bootstrap: bootstrap.to_vec(),
+        announce: Vec::new(),
+        services: Services::OFF,
         device: DeviceChoice::Cpu,
         require_gpu: false,
         lend,

@@ -6,3 +6,4 @@ mod gossip;
 mod lookups;
 mod messages;
 mod support;
+mod ways;

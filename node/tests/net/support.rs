@@ -7,7 +7,10 @@ use std::{
 
 use starling::{
     blobs::BlobStore,
-    net::{Admission, Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, PeerKey, Scope, start},
+    net::{
+        Admission, Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, PeerKey, Scope, Services,
+        start,
+    },
 };
 use tempfile::TempDir;
 use tokio::{sync::mpsc, time::timeout};
@@ -28,21 +31,28 @@ pub struct Node {
 }
 
 pub struct Setup {
+    /// Nothing: the node only dials.
     pub listen: &'static str,
+    pub announce: Vec<Multiaddr>,
     pub swarm: [u8; 32],
     pub bootstrap: Vec<Multiaddr>,
     pub admission: Option<Arc<dyn Admission>>,
     pub limits: NetLimits,
+    pub scope: Scope,
+    pub services: Services,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         Setup {
             listen: TCP,
+            announce: Vec::new(),
             swarm: [1; 32],
             bootstrap: Vec::new(),
             admission: None,
             limits: NetLimits::default(),
+            scope: Scope::Local,
+            services: Services::OFF,
         }
     }
 }
@@ -50,12 +60,15 @@ impl Default for Setup {
 /// A configuration with a key that no other node of this process has.
 pub fn config(setup: Setup) -> NetConfig {
     static NODES: AtomicU8 = AtomicU8::new(1);
+    let listen = (!setup.listen.is_empty()).then(|| setup.listen.parse().unwrap());
     NetConfig {
         keypair_secret: [NODES.fetch_add(1, Ordering::Relaxed); 32],
         swarm_id: setup.swarm,
-        scope: Scope::Local,
-        listen: vec![setup.listen.parse().unwrap()],
+        scope: setup.scope,
+        listen: listen.into_iter().collect(),
         bootstrap: setup.bootstrap,
+        announce: setup.announce,
+        services: setup.services,
         topics: vec!["capacity/".into()],
         limits: setup.limits,
         admission: setup.admission,
@@ -67,11 +80,21 @@ impl Node {
     pub async fn start(setup: Setup) -> Node {
         let dir = tempfile::tempdir().unwrap();
         let blobs = BlobStore::open(dir.path().join("blobs"), 64 << 20).unwrap();
+        // Without a listener of its own, the node listens once a relay lets it, and talks with the relay before.
+        let talks_first = setup.listen.is_empty();
         let (net, mut events) = start(config(setup), blobs.clone()).unwrap();
-        let address = match timeout(PATIENCE, events.recv()).await {
-            Ok(Some(NetEvent::Listening(address))) => address,
-            other => panic!("not listening: {other:?}"),
+        let listening = async {
+            loop {
+                match events.recv().await {
+                    Some(NetEvent::Listening(address)) => return address,
+                    Some(_) if talks_first => {}
+                    other => panic!("not listening: {other:?}"),
+                }
+            }
         };
+        let address = timeout(PATIENCE, listening)
+            .await
+            .expect("an address in time");
         Node {
             net,
             events,

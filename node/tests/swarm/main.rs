@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use starling::compute::{DeviceChoice, tier};
 use starling::home::config::{Lend, Limits};
-use starling::net::Multiaddr;
+use starling::net::{Multiaddr, Services};
 use starling::node::{Happening, Node, NodeOptions};
 use starling_kernels::{JobSpec, Kernel, fractal};
 use starling_protocol::crypto::Ed25519Verifier;
@@ -39,6 +39,8 @@ impl Peer {
             genesis: genesis.clone(),
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")],
             bootstrap: bootstrap.to_vec(),
+            announce: Vec::new(),
+            services: Services::OFF,
             device: DeviceChoice::Cpu,
             require_gpu: false,
             lend,

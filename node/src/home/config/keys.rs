@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{AddressCheck, Config, Device, LogLevel};
+use super::{AddressCheck, Config, Device, LogLevel, Switch};
 
 /// Most addresses in one list.
 const MAX_ADDRESSES: usize = 64;
@@ -202,8 +202,25 @@ fn list(value: &Value) -> Vec<String> {
     }
 }
 
+fn switch(value: &Value) -> Switch {
+    match text(value) {
+        "off" => Switch::Off,
+        _ => Switch::Auto,
+    }
+}
+
+fn word(switch: Switch) -> Value {
+    let word = match switch {
+        Switch::Auto => "auto",
+        Switch::Off => "off",
+    };
+    Value::Text(word.into())
+}
+
+const SWITCH: Kind = Kind::OneOf(&["auto", "off"]);
+
 /// Every setting, in the order of the file.
-pub static KEYS: [Key; 10] = [
+pub static KEYS: [Key; 15] = [
     Key {
         name: "network.listen",
         about: "where to listen, as multiaddresses; port 0 lets the system choose",
@@ -217,6 +234,41 @@ pub static KEYS: [Key; 10] = [
         kind: Kind::Addresses,
         get: |c| Value::List(c.network.bootstrap.clone()),
         put: |c, v| c.network.bootstrap = list(v),
+    },
+    Key {
+        name: "network.announce",
+        about: "addresses under which others reach this peer, such as a port that the router forwards",
+        kind: Kind::Addresses,
+        get: |c| Value::List(c.network.announce.clone()),
+        put: |c, v| c.network.announce = list(v),
+    },
+    Key {
+        name: "network.mdns",
+        about: "find peers of the local network by mDNS (swarms of scope lan)",
+        kind: SWITCH,
+        get: |c| word(c.network.mdns),
+        put: |c, v| c.network.mdns = switch(v),
+    },
+    Key {
+        name: "network.upnp",
+        about: "ask the router to open a port (swarms of scope public)",
+        kind: SWITCH,
+        get: |c| word(c.network.upnp),
+        put: |c, v| c.network.upnp = switch(v),
+    },
+    Key {
+        name: "network.autonat",
+        about: "ask others whether they can dial this peer, and tell them the same (scope public)",
+        kind: SWITCH,
+        get: |c| word(c.network.autonat),
+        put: |c, v| c.network.autonat = switch(v),
+    },
+    Key {
+        name: "network.relay",
+        about: "use relays where no direct connection is possible, and be one where it is (scope public)",
+        kind: SWITCH,
+        get: |c| word(c.network.relay),
+        put: |c, v| c.network.relay = switch(v),
     },
     Key {
         name: "device.choose",
