@@ -24,7 +24,7 @@ use crate::net::NetError;
 use crate::node::NodeError;
 
 /// Every code of this crate, with what it means. The protocol has more.
-pub const CODES: [(&str, &str); 36] = [
+pub const CODES: [(&str, &str); 38] = [
     ("address_unusable", "the peer cannot listen on an address"),
     ("ambiguous_job", "several jobs' ids begin like that"),
     ("bad_input", "an input is not what the kernel takes"),
@@ -61,6 +61,7 @@ pub const CODES: [(&str, &str); 36] = [
     ),
     ("no_adapter", "no GPU was found"),
     ("no_daemon", "no peer of this home runs"),
+    ("no_peer", "no peer of the swarm is connected"),
     ("no_such_adapter", "no adapter has that name"),
     ("not_allowed", "the method is not for this resource"),
     ("not_found", "there is no such resource"),
@@ -81,6 +82,10 @@ pub const CODES: [(&str, &str); 36] = [
     ("token_wrong", "the token is not this peer's"),
     ("too_many", "more at once than is allowed"),
     ("unknown_kernel", "this build has no such kernel"),
+    (
+        "unreachable",
+        "others cannot dial this peer, or it cannot dial them",
+    ),
     ("usage", "the command line makes no sense"),
 ];
 

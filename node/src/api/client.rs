@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use starling_protocol::SwarmId;
 
 use super::Token;
-use super::types::{BlobInfo, JobOrder, JobView, Jobs, PeerInfo, Peers, Problem, Status, Why};
+use super::types::{
+    BlobInfo, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers, Problem, Status, Why,
+};
 use crate::home::disk::write_atomically;
 use crate::jobs::Numbered;
 use crate::reason::Reason;
@@ -128,6 +130,14 @@ impl Client {
     /// As every request: `no_daemon` if it cannot be reached, else what it answers.
     pub async fn status(&self) -> Result<Status, Reason> {
         self.get("/status").await
+    }
+
+    /// How it stands in its network.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn net(&self) -> Result<NetView, Reason> {
+        self.get("/net").await
     }
 
     /// Peers that it knows.

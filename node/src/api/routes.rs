@@ -25,7 +25,7 @@ use super::Hosted;
 use super::events;
 use super::guard::{Guard, guard};
 use super::types::{
-    BlobInfo, BundleQuery, EventQuery, JobLine, JobOrder, JobView, Jobs, PeerInfo, Peers,
+    BlobInfo, BundleQuery, EventQuery, JobLine, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers,
     PriceQuery, Problem, SCHEMA, Status, Why,
 };
 use crate::jobs::account::{self, unhex};
@@ -59,6 +59,7 @@ pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bo
             "/api/v1",
             OpenApiRouter::new()
                 .routes(routes!(status))
+                .routes(routes!(net))
                 .routes(routes!(peers))
                 .routes(routes!(peer))
                 .routes(routes!(eligible))
@@ -136,6 +137,20 @@ async fn status(State(hosted): Shared) -> Answer<Status> {
         peers: peers.iter().filter(|(advert, _)| advert.peer != me).count(),
         requester: desk.map(|desk| desk.node().key()),
         blob_bytes: lender.blobs().used_bytes(),
+    }))
+}
+
+/// How the peer stands in its network: where it listens, who reaches it, and how.
+#[utoipa::path(get, path = "/net", responses((status = 200, body = NetView)))]
+async fn net(State(hosted): Shared) -> Answer<NetView> {
+    let net = match &hosted.lender {
+        Some(node) => node.network().await,
+        None => hosted.desk().await?.node().network().await,
+    };
+    let net = net.ok_or_else(|| Reason::of("network_failed", "the peer is leaving"))?;
+    Ok(Json(NetView {
+        schema: SCHEMA,
+        net,
     }))
 }
 

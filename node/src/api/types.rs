@@ -10,6 +10,7 @@ use starling_protocol::{Advert, BlobId, PeerKey, SwarmId};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::jobs::{JobFile, Share};
+use crate::net::NetStatus;
 use crate::reason::Reason;
 
 /// Version of all objects here.
@@ -45,6 +46,16 @@ pub struct Status {
     pub requester: Option<PeerKey>,
     /// Bytes of the lender's blob store.
     pub blob_bytes: u64,
+}
+
+/// How the peer stands in its network.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NetView {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// What it knows.
+    #[serde(flatten)]
+    pub net: NetStatus,
 }
 
 /// A peer as its latest advert shows it.

@@ -8,8 +8,6 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use serde::Serialize;
-use serde_json::json;
 use starling_kernels::canary::canary;
 use starling_kernels::runner::{
     AdapterChoice, CpuRunner, DeviceInfo, GpuProcess, Runner, RunnerCommand,
@@ -17,6 +15,7 @@ use starling_kernels::runner::{
 use starling_protocol::Scope;
 
 use super::Context;
+use super::checks::{Check, Checks};
 use super::exit::{Exit, Failure, Outcome};
 use super::place::{Place, listen};
 use super::text;
@@ -43,101 +42,27 @@ const LOW_DISK: u64 = 1 << 30;
 Exits 8 if there are findings.")]
 pub struct Doctor {}
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Status {
-    Ok,
-    /// Worth knowing, nothing wrong.
-    Note,
-    Finding,
-}
-
-#[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
-    status: Status,
-    what: String,
-    fix: Option<String>,
-}
-
-impl Check {
-    fn ok(name: &'static str, what: impl Into<String>) -> Self {
-        Self {
-            name,
-            status: Status::Ok,
-            what: what.into(),
-            fix: None,
-        }
-    }
-
-    fn note(name: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            name,
-            status: Status::Note,
-            what: what.into(),
-            fix: Some(fix.into()),
-        }
-    }
-
-    fn finding(name: &'static str, failure: Failure) -> Self {
-        Self {
-            name,
-            status: Status::Finding,
-            what: failure.what,
-            fix: failure.fix,
-        }
-    }
-}
-
 impl Doctor {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let out = context.console;
         let place = context.place()?;
-        let mut findings = 0;
-        let mut checks = Vec::new();
-        let mut tell = |check: Check| {
-            findings += usize::from(check.status == Status::Finding);
-            if !out.json {
-                let mark = match check.status {
-                    Status::Ok => "ok  ",
-                    Status::Note => "note",
-                    Status::Finding => "BAD ",
-                };
-                out.data(format!("{mark} {:<8} {}", check.name, check.what));
-                check
-                    .fix
-                    .iter()
-                    .for_each(|fix| out.data(format!("              fix: {fix}")));
-            }
-            checks.push(check);
-        };
-        tell(home(&place));
-        tell(running(&place));
-        tell(key(&place));
+        let mut checks = Checks::new(context.console);
+        checks.tell(home(&place));
+        checks.tell(running(&place));
+        checks.tell(key(&place));
         let (genesis_check, scope) = genesis_of(&place);
-        tell(genesis_check);
+        checks.tell(genesis_check);
         let (config_check, config) = config_of(&place);
-        tell(config_check);
-        tell(clock(&place));
-        tell(disk_space(&place, &config));
-        ports(&place, &config, scope)
-            .into_iter()
-            .for_each(&mut tell);
-        tell(processor());
-        adapters().into_iter().for_each(&mut tell);
-        if out.json {
-            out.json(&json!({ "findings": findings, "checks": checks }));
-        } else {
-            out.data(match findings {
-                0 => "nothing is wrong".to_owned(),
-                n => text::count(n, "finding"),
-            });
+        checks.tell(config_check);
+        checks.tell(clock(&place));
+        checks.tell(disk_space(&place, &config));
+        for check in ports(&place, &config, scope) {
+            checks.tell(check);
         }
-        Ok(if findings == 0 {
-            Exit::Ok
-        } else {
-            Exit::Findings
-        })
+        checks.tell(processor());
+        for check in adapters() {
+            checks.tell(check);
+        }
+        Ok(checks.end(None))
     }
 }
 

@@ -4,6 +4,7 @@
 //! show what happens. Only this module reports through `miette`.
 
 mod bench;
+mod checks;
 mod completions;
 mod config;
 mod console;
@@ -13,6 +14,7 @@ pub mod exit;
 mod interrupt;
 mod job;
 mod man;
+mod net;
 mod node_options;
 mod peers;
 mod place;
@@ -105,6 +107,7 @@ enum Command {
     Run(run::Run),
     Job(job::Job),
     Peers(peers::Peers),
+    Net(net::Net),
     Proof(proof::Proof),
     Swarm(swarm::Swarm),
     Bench(bench::Bench),
@@ -183,6 +186,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Up(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Run(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Peers(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
+        Command::Net(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Runner => Err(Failure::new(
             Exit::Usage,
             "the device process is started by a peer, not by hand",

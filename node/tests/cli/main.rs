@@ -9,7 +9,12 @@ mod daemon;
 mod files;
 mod jobs;
 mod kills;
+#[cfg(target_os = "linux")]
+mod lab;
 mod matrices;
+mod network;
+#[cfg(target_os = "linux")]
+mod routers;
 mod settings;
 mod support;
 mod usage;
