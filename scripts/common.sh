@@ -32,10 +32,10 @@ step() {
     say "== $name: ok, $((SECONDS - from)) s"
 }
 
-# Sets `vulkan` to yes or no; anything else that is missing ends the script.
+# Sets `vulkan` to yes or no; anything else that is missing ends the script. Arguments go to scripts/setup.
 set_up() {
     local status=0
-    scripts/setup || status=$?
+    scripts/setup "$@" || status=$?
     case $status in
     0) vulkan=yes ;;
     3) vulkan=no ;;

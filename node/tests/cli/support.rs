@@ -100,12 +100,7 @@ impl Place {
     /// `up` in the home `name`, from the moment on that it can be dialled.
     pub fn up(&self, home: &str, args: &[&str]) -> Up {
         let all = [&["up", "--events", "--device", "cpu"], args].concat();
-        let mut process = Process::start(self.command(home, &all));
-        let tcp = |v: &Value| {
-            v["happening"] == "listening" && v["address"].as_str().unwrap().contains("/tcp/")
-        };
-        let address = process.until(tcp)["address"].as_str().unwrap().to_owned();
-        Up { process, address }
+        Up::started(Process::start(self.command(home, &all)))
     }
 }
 
@@ -113,6 +108,17 @@ impl Place {
 pub struct Up {
     pub process: Process,
     pub address: String,
+}
+
+impl Up {
+    /// A process of `up`, from the moment on that it can be dialled by TCP.
+    pub fn started(mut process: Process) -> Self {
+        let tcp = |v: &Value| {
+            v["happening"] == "listening" && v["address"].as_str().unwrap().contains("/tcp/")
+        };
+        let address = process.until(tcp)["address"].as_str().unwrap().to_owned();
+        Self { process, address }
+    }
 }
 
 /// A process of these tests, in a process group of its own.
