@@ -20,7 +20,7 @@ pub const MAX_PARAMS_BYTES: usize = 16 * 1024;
 /// Largest number of input blobs of a job.
 pub const MAX_INPUTS: usize = 16;
 /// Largest input blob, in bytes.
-pub const MAX_INPUT_BYTES: usize = 1 << 30;
+pub const MAX_INPUT_BYTES: usize = 2 << 30;
 /// Largest number of tiles of a job.
 pub const MAX_TILES: u32 = 1 << 24;
 

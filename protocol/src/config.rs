@@ -44,7 +44,7 @@ pub const DEADLINE_MAX_S: u32 = 30 * 24 * 60 * 60;
 /// Input blobs of a job.
 pub const INPUTS_MAX: usize = 16;
 /// Bytes of one input blob: what kernels take.
-pub const INPUT_LEN_MAX: u64 = 1 << 30;
+pub const INPUT_LEN_MAX: u64 = 2 << 30;
 /// Stewards of a job.
 pub const STEWARDS_MAX: usize = 8;
 /// Jobs of others that a peer remembers.

@@ -52,7 +52,7 @@ fn a_field_out_of_its_range_is_named() {
     assert_eq!(refused(|g| g.advert_ms = 10), "advert_ms");
     assert_eq!(refused(|g| g.limits.roster = 0), "limits.roster");
     assert_eq!(refused(|g| g.limits.roster = 1025), "limits.roster");
-    assert_eq!(refused(|g| g.limits.input_mib = 1025), "limits.input_mib");
+    assert_eq!(refused(|g| g.limits.input_mib = 2049), "limits.input_mib");
     assert_eq!(refused(|g| g.limits.deadline_s = 59), "limits.deadline_s");
     assert_eq!(
         with(|g| g.version += 1).check(),
