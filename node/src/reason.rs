@@ -196,6 +196,11 @@ impl From<BlobError> for Reason {
                 all.into_iter()
                     .fold(reason, |r, (name, n)| r.with(name, *n))
             }
+            BlobError::TooLarge { len, max } => {
+                Self::new("body_too_large", error.to_string(), "split the work")
+                    .with("bytes", *len)
+                    .with("most", *max)
+            }
             BlobError::Corrupt(_) | BlobError::Changed(_) | BlobError::Io { .. } => {
                 Self::of("disk_failed", error).or_fix("check the disk, and that it has space")
             }

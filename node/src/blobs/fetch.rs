@@ -1,29 +1,33 @@
-//! The client's half of a blob stream: asks one source after the other until the blob is here.
+//! The client's half of a blob stream: asks one source for what was claimed, and verifies what it sends.
 //!
 //! Nothing that a source says is believed: its length is compared with the caller's cap before anything is allocated,
 //! every group is checked against the hash while it arrives, and the first wrong one ends the stream. The groups before
-//! it hold, whoever sent them: the next source is asked for the rest only.
+//! it hold, whoever sent them. A slow disk stops the thread that verifies, a full pipe stops the reading, and the
+//! stream's window stops the source: a stream takes less than a mebibyte of memory here, however long the blob.
 
 use std::time::Duration;
 
-use bao_tree::{ChunkRanges, io::DecodeError, io::sync::decode_ranges};
-use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use bao_tree::io::{BaoContentItem, DecodeError, sync::DecodeResponseIter};
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
-    BlobError, BlobHash, BlobStore, GROUP_BYTES,
+    BlobError, BlobHash, BlobStore,
+    download::{Claim, Download, Piece, Work},
     pipe::{self, BLOCK_BYTES, PipeReader},
-    serve::blocking,
-    store::Incoming,
     wire::{REPLY_BYTES, Reply, Request, WireError},
 };
 
-/// How long a source is waited for.
+/// How many sources are asked, and how long each is waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchLimits {
+    /// Sources of one blob that are asked at once, each for another part of it.
+    pub sources: usize,
+    /// While nothing ends for so long, one source more is asked, also for what another one is at.
+    pub patience: Duration,
     /// Longest wait for a stream to open, and for each block.
     pub idle: Duration,
-    /// Least average rate; a blob of `n` bytes may take `idle + n / rate`.
+    /// Least average rate; a stream of `n` bytes may take `idle + n / rate`.
     pub least_bytes_per_s: u64,
     /// How often a busy source is asked before the next one gets its turn.
     pub tries: u32,
@@ -34,6 +38,8 @@ pub struct FetchLimits {
 impl Default for FetchLimits {
     fn default() -> Self {
         FetchLimits {
+            sources: 4,
+            patience: Duration::from_secs(1),
             idle: Duration::from_secs(10),
             least_bytes_per_s: 64 * 1024,
             tries: 4,
@@ -68,8 +74,8 @@ pub enum SourceError {
         /// Bytes accepted.
         max: u64,
     },
-    /// It announced another length than the source before it: what came so far is dropped, and it may be asked again.
-    #[error("announced another length than the source before it")]
+    /// It announced another length than the blob has, as far as is known.
+    #[error("announced another length than other sources")]
     Length,
     /// Its bytes do not match the hash: it lies, or its disk does.
     #[error("sent bytes that do not match the hash")]
@@ -100,31 +106,57 @@ pub async fn fetch<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    fetch_from(stream, store, hash, max_len, limits, &mut None).await
+    let download = Download::new(store.clone(), hash, max_len);
+    if let Some(claim) = download.claim(false) {
+        ask(stream, claim, limits).await.1?;
+    }
+    Ok(download.commit().await?)
 }
 
-/// Asks one source over an open stream for what `partial` lacks; on success the blob is in the store. Returns its
-/// length. What came before a failure stays in `partial`.
-pub(crate) async fn fetch_from<S>(
+/// Asks one source over an open stream for what was claimed. Also returns how many bytes it brought, all of them
+/// verified and written, also if it failed in the end.
+pub(crate) async fn ask<S>(
     stream: &mut S,
-    store: &BlobStore,
-    hash: BlobHash,
-    max_len: u64,
+    claim: Claim,
     limits: FetchLimits,
-    partial: &mut Option<Incoming>,
+) -> (u64, Result<(), SourceError>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let accepted = match header(stream, &claim.request(), limits).await {
+        Ok(len) => claim.accept(len).await,
+        Err(error) => Err(error),
+    };
+    match accepted {
+        Ok(Some(piece)) => receive(stream, piece, limits).await,
+        // Another source was faster.
+        Ok(None) => (0, Ok(())),
+        Err(error) => (0, Err(error)),
+    }
+}
+
+/// What a source says about the length of a blob; the bytes are not waited for.
+pub(crate) async fn length<S>(
+    stream: &mut S,
+    hash: BlobHash,
+    limits: FetchLimits,
 ) -> Result<u64, SourceError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    // Whole groups are sent; the one at hand is asked for again.
-    let start = partial
-        .as_ref()
-        .map_or(0, |p| p.done / GROUP_BYTES * GROUP_BYTES);
-    let request = Request {
-        hash,
-        start,
-        end: u64::MAX,
-    };
+    let (start, end) = (0, 1);
+    header(stream, &Request { hash, start, end }, limits).await
+}
+
+/// Requests, and reads the length of the whole blob.
+async fn header<S>(
+    stream: &mut S,
+    request: &Request,
+    limits: FetchLimits,
+) -> Result<u64, SourceError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let header = async {
         stream.write_all(&request.encode()).await?;
         stream.flush().await?;
@@ -138,37 +170,29 @@ where
         Ok(Err(_)) => return Err(SourceError::Busy),
         Err(_) => return Err(SourceError::Timeout),
     };
-    let len = match Reply::decode(&header)? {
-        Reply::Found { len } => len,
-        Reply::NotFound => return Err(SourceError::NotFound),
-        // A length that an earlier source made up may lie beyond the end.
-        Reply::Refused if start > 0 => {
-            *partial = None;
-            return Err(SourceError::Length);
-        }
-        Reply::Refused => return Err(SourceError::Refused),
-    };
-    if len > max_len {
-        return Err(SourceError::TooLarge { len, max: max_len });
+    match Reply::decode(&header)? {
+        Reply::Found { len } => Ok(len),
+        Reply::NotFound => Err(SourceError::NotFound),
+        // To it, the range lies beyond the end.
+        Reply::Refused if request.start > 0 => Err(SourceError::Length),
+        Reply::Refused => Err(SourceError::Refused),
     }
-    // The tree of an empty blob is a single leaf that some encoders leave out.
-    if len == 0 && blake3::hash(&[]) != hash {
-        return Err(SourceError::Mismatch);
-    }
-    let incoming = match partial.take() {
-        // Only the last group proves a length: one of the two sources lies, and nobody knows which.
-        Some(before) if before.len != len && start > 0 => return Err(SourceError::Length),
-        Some(before) if before.len == len => before,
-        _ => {
-            let store = store.clone();
-            blocking(move || store.begin(len)).await??
-        }
-    };
-    let chunks = request.chunks(len).ok_or(SourceError::Mismatch)?;
+}
+
+/// Takes the bytes of a piece from the stream.
+async fn receive<S>(
+    stream: &mut S,
+    piece: Piece,
+    limits: FetchLimits,
+) -> (u64, Result<(), SourceError>)
+where
+    S: AsyncRead + Unpin,
+{
+    let (lease, work) = piece.split();
     let (blocks, received) = pipe::channel();
-    let mut verify = tokio::task::spawn_blocking(move || verify(received, incoming, chunks, hash));
-    let rest = len.saturating_sub(start);
-    let deadline = limits.idle + Duration::from_secs(rest / limits.least_bytes_per_s.max(1));
+    let mut verify = tokio::task::spawn_blocking(move || verify(received, work));
+    let deadline =
+        limits.idle + Duration::from_secs(lease.asked() / limits.least_bytes_per_s.max(1));
     let moved = timeout(deadline, async {
         tokio::select! {
             verified = &mut verify => Moved::Verified(verified),
@@ -181,18 +205,23 @@ where
         Ok(Moved::Pumped(pumped)) => (pumped, verify.await),
         Err(_) => (Err(SourceError::Timeout), verify.await),
     };
-    let (rest, verified) = verified.map_err(std::io::Error::other)?;
-    *partial = rest;
-    match (moved, verified) {
-        (_, Ok(())) => Ok(len),
+    // Only now is it known what goes back.
+    drop(lease);
+    let (bytes, verified) = match verified {
+        Ok(verified) => verified,
+        Err(panicked) => return (0, Err(std::io::Error::other(panicked).into())),
+    };
+    let outcome = match (moved, verified) {
+        (_, Ok(())) => Ok(()),
         (Err(stalled), Err(SourceError::Stream(_))) => Err(stalled),
         (_, Err(error)) => Err(error),
-    }
+    };
+    (bytes, outcome)
 }
 
 /// Which side of the pipe ended first.
 enum Moved {
-    Verified(Result<(Option<Incoming>, Result<(), SourceError>), tokio::task::JoinError>),
+    Verified(Result<(u64, Result<(), SourceError>), tokio::task::JoinError>),
     Pumped(Result<(), SourceError>),
 }
 
@@ -202,49 +231,90 @@ async fn pump<S: AsyncRead + Unpin>(
     blocks: mpsc::Sender<Vec<u8>>,
     idle: Duration,
 ) -> Result<(), SourceError> {
+    let mut block = vec![0; BLOCK_BYTES];
     loop {
-        let mut block = vec![0; BLOCK_BYTES];
-        let n = timeout(idle, stream.read(&mut block))
+        let n = timeout(idle, read_some(stream, &mut block))
             .await
             .map_err(|_| SourceError::Timeout)??;
-        if n == 0 {
-            return Ok(());
-        }
-        block.truncate(n);
-        if blocks.send(block).await.is_err() {
+        if n == 0 || blocks.send(block[..n].to_vec()).await.is_err() {
             return Ok(());
         }
     }
 }
 
-/// Checks every group as it comes out of the pipe, writes it and its tree, and commits the blob; if it does not get so
-/// far, what came is given back.
-fn verify(
-    received: mpsc::Receiver<Vec<u8>>,
-    mut incoming: Incoming,
-    chunks: ChunkRanges,
-    hash: BlobHash,
-) -> (Option<Incoming>, Result<(), SourceError>) {
-    let mut outboard = match incoming.outboard(hash) {
-        Ok(outboard) => outboard,
-        Err(error) => return (None, Err(error.into())),
-    };
-    let mut target = incoming.target();
-    let decoded = decode_ranges(
-        PipeReader::new(received),
-        &chunks,
-        &mut target,
-        &mut outboard,
-    );
-    let error = match decoded {
-        Ok(()) => return (None, incoming.commit(hash).map_err(SourceError::Store)),
-        Err(DecodeError::ParentHashMismatch(_) | DecodeError::LeafHashMismatch(_)) => {
+/// Waits for the first byte, and takes what has come after it: the busier the machine, the fewer threads are woken.
+async fn read_some<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    block: &mut [u8],
+) -> std::io::Result<usize> {
+    let mut n = stream.read(block).await?;
+    while n > 0 && n < block.len() {
+        match stream.read(&mut block[n..]).now_or_never() {
+            // The end and errors are there at the next look too.
+            Some(Ok(0) | Err(_)) | None => break,
+            Some(Ok(more)) => n += more,
+        }
+    }
+    Ok(n)
+}
+
+/// Checks every group as it comes out of the pipe, and writes it with its part of the tree; how many bytes that were.
+fn verify(received: mpsc::Receiver<Vec<u8>>, mut work: Work) -> (u64, Result<(), SourceError>) {
+    let chunks = std::mem::take(&mut work.chunks);
+    let reader = PipeReader::new(received);
+    let items = DecodeResponseIter::new(work.root, work.tree, reader, &chunks);
+    // Bytes written, and those verified but still gathered, which end at `to`.
+    let (mut written, mut gathered, mut to) = (0, 0, 0);
+    let mut outcome = Ok(());
+    for item in items {
+        let full = match item {
+            Ok(BaoContentItem::Parent(parent)) => {
+                let saved = work.sink().map(|sink| sink.save(parent.node, &parent.pair));
+                saved.unwrap_or(Ok(())).map(|()| false)
+            }
+            Ok(BaoContentItem::Leaf(leaf)) => {
+                let len = leaf.data.len() as u64;
+                (gathered, to) = (gathered + len, leaf.offset + len);
+                let wrote = work.sink().map(|sink| sink.write(leaf.offset, &leaf.data));
+                wrote.unwrap_or(Ok(false))
+            }
+            Err(error) => {
+                outcome = Err(wrong(error));
+                break;
+            }
+        };
+        match full.map_err(|e| work.disk(e)) {
+            Ok(false) => {}
+            Ok(true) => match work.advance(to) {
+                Ok(more) => {
+                    written += std::mem::take(&mut gathered);
+                    if !more {
+                        return (written, Ok(()));
+                    }
+                }
+                Err(error) => return (written, Err(error)),
+            },
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    if gathered > 0 {
+        match work.advance(to) {
+            Ok(_) => written += gathered,
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, outcome)
+}
+
+/// What a source did wrong: the store is never read here, so that every error is the stream's.
+fn wrong(error: DecodeError) -> SourceError {
+    match error {
+        DecodeError::ParentHashMismatch(_) | DecodeError::LeafHashMismatch(_) => {
             SourceError::Mismatch
         }
-        Err(DecodeError::ParentNotFound(_) | DecodeError::LeafNotFound(_)) => {
+        DecodeError::ParentNotFound(_) | DecodeError::LeafNotFound(_) => {
             SourceError::Stream(std::io::ErrorKind::UnexpectedEof.into())
         }
-        Err(DecodeError::Io(e)) => SourceError::Stream(e),
-    };
-    (Some(incoming), Err(error))
+        DecodeError::Io(e) => SourceError::Stream(e),
+    }
 }

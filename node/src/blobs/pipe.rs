@@ -7,8 +7,8 @@ use std::io::{self, Read, Write};
 
 use tokio::sync::mpsc;
 
-/// Bytes moved at once: two groups and their parents.
-pub(crate) const BLOCK_BYTES: usize = 32 * 1024;
+/// Bytes moved at once, at most: four groups and their parents. Each block wakes a thread.
+pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
 /// Blocks that wait in a pipe.
 const DEPTH: usize = 4;
 

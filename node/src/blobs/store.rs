@@ -23,7 +23,10 @@ use bao_tree::{
 };
 use tempfile::NamedTempFile;
 
-use super::{GROUP, GROUP_BYTES};
+use super::{
+    GROUP, GROUP_BYTES, MAX_BLOB_BYTES,
+    sink::{Copying, Sink, WRITE_BYTES},
+};
 
 /// BLAKE3 of the bytes.
 pub type BlobHash = [u8; 32];
@@ -47,6 +50,14 @@ pub enum BlobError {
         /// Bytes in use or promised.
         used: u64,
         /// The cap.
+        max: u64,
+    },
+    /// Longer than any blob may be.
+    #[error("{len} bytes are more than the {max} that a blob may have")]
+    TooLarge {
+        /// Its length.
+        len: u64,
+        /// The longest that is taken.
         max: u64,
     },
     /// The bytes on disk are not those that the name promises; they were removed.
@@ -122,7 +133,7 @@ impl BlobStore {
             .data
             .write_all(bytes)
             .map_err(|e| self.io_error(e))?;
-        incoming.plant(hash, bytes).map_err(|e| self.io_error(e))?;
+        incoming.plant(bytes).map_err(|e| self.io_error(e))?;
         incoming.commit(hash)?;
         Ok(hash)
     }
@@ -135,32 +146,25 @@ impl BlobStore {
         };
         let source = File::open(path).map_err(io)?;
         let len = source.metadata().map_err(io)?.len();
-        let mut incoming = self.begin(len)?;
-        let mut hasher = blake3::Hasher::new();
-        let mut source = source.take(len.saturating_add(1));
-        let mut block = vec![0; 64 * 1024];
-        let mut copied = 0;
-        loop {
-            let n = source.read(&mut block).map_err(io)?;
-            if n == 0 {
-                break;
+        let incoming = self.begin(len)?;
+        let target = incoming.data.reopen().map_err(|e| self.io_error(e))?;
+        let mut copying = Copying::new(source.take(len.saturating_add(1)), target);
+        // One pass copies, hashes and computes the tree.
+        let planted = incoming.plant(io::BufReader::with_capacity(WRITE_BYTES, &mut copying));
+        let hash = match planted {
+            Ok(hash) => hash,
+            Err(e) if copying.target_failed => return Err(self.io_error(e)),
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(BlobError::Changed(path.to_path_buf()));
             }
-            hasher.update(&block[..n]);
-            incoming
-                .data
-                .write_all(&block[..n])
-                .map_err(|e| self.io_error(e))?;
-            copied += n as u64;
-        }
-        if copied != len {
+            Err(e) => return Err(io(e)),
+        };
+        // A file that has grown is read one byte too far.
+        io::copy(&mut copying, &mut io::sink()).map_err(io)?;
+        if copying.copied != len {
             return Err(BlobError::Changed(path.to_path_buf()));
         }
-        let hash = *hasher.finalize().as_bytes();
         if !self.has(&hash) {
-            let copy = incoming.data.reopen().map_err(|e| self.io_error(e))?;
-            incoming
-                .plant(hash, io::BufReader::with_capacity(64 * 1024, copy))
-                .map_err(|e| self.io_error(e))?;
             incoming.commit(hash)?;
         }
         Ok((hash, len))
@@ -246,6 +250,10 @@ impl BlobStore {
 
     /// Reserves room for a blob of `len` bytes and opens its temporary files.
     pub(crate) fn begin(&self, len: u64) -> Result<Incoming, BlobError> {
+        if len > MAX_BLOB_BYTES {
+            let max = MAX_BLOB_BYTES;
+            return Err(BlobError::TooLarge { len, max });
+        }
         let wanted = cost(len);
         {
             let mut index = self.index();
@@ -264,7 +272,6 @@ impl BlobStore {
         let file = || NamedTempFile::new_in(&dir).map_err(|e| self.io_error(e));
         Ok(Incoming {
             len,
-            done: 0,
             data: file()?,
             tree: if len > GROUP_BYTES {
                 Some(file()?)
@@ -290,7 +297,7 @@ impl BlobStore {
         self.inner.dir.join(format!("{name}{TREE_SUFFIX}"))
     }
 
-    fn io_error(&self, source: io::Error) -> BlobError {
+    pub(crate) fn io_error(&self, source: io::Error) -> BlobError {
         BlobError::Io {
             dir: self.inner.dir.clone(),
             source,
@@ -338,54 +345,37 @@ impl WriteAt for Nodes {
 
 /// A blob on its way in; dropped without [`commit`](Incoming::commit) it leaves nothing behind.
 pub(crate) struct Incoming {
-    pub(crate) len: u64,
-    /// Bytes from the first on that are here and verified.
-    pub(crate) done: u64,
+    len: u64,
     data: NamedTempFile,
     tree: Option<NamedTempFile>,
     reservation: Reservation,
 }
 
 impl Incoming {
-    /// The tree to fill in while the bytes are verified against `hash`.
-    pub(crate) fn outboard(&self, hash: BlobHash) -> io::Result<PreOrderOutboard<Nodes>> {
-        Ok(PreOrderOutboard {
-            root: blake3::Hash::from_bytes(hash),
+    /// Where verified bytes and hashes go; there may be several at once.
+    pub(crate) fn sink(&self) -> io::Result<Sink> {
+        let nodes = self.tree.as_ref().map(NamedTempFile::reopen).transpose()?;
+        Ok(Sink::new(self.len, self.data.reopen()?, nodes))
+    }
+
+    /// Computes the tree of all `bytes` and returns their hash.
+    fn plant(&self, bytes: impl Read) -> io::Result<BlobHash> {
+        let mut outboard = PreOrderOutboard {
+            root: blake3::hash(&[]),
             tree: BaoTree::new(self.len, GROUP),
             data: match &self.tree {
                 Some(file) => Nodes::File(file.reopen()?),
                 None => Nodes::None,
             },
-        })
-    }
-
-    /// Where verified bytes go: in order, each counted once it is written.
-    pub(crate) fn target(&mut self) -> Target<'_> {
-        Target {
-            file: self.data.as_file_mut(),
-            done: &mut self.done,
-        }
-    }
-
-    /// Computes the tree of `bytes`, which are known to have this hash.
-    fn plant(&self, hash: BlobHash, bytes: impl Read) -> io::Result<()> {
-        if self.tree.is_none() {
-            return Ok(());
-        }
-        let mut outboard = self.outboard(hash)?;
+        };
         outboard.init_from(bytes)?;
-        if outboard.root.as_bytes() == &hash {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::InvalidData.into())
-        }
+        Ok(*outboard.root.as_bytes())
     }
 
     /// Syncs the files and gives them their names. The caller has verified every byte against `hash`.
     pub(crate) fn commit(self, hash: BlobHash) -> Result<(), BlobError> {
         let Incoming {
             len,
-            done: _,
             data,
             tree,
             reservation,
@@ -420,26 +410,6 @@ impl Incoming {
         }
         drop(index);
         named
-    }
-}
-
-/// A file that counts how far it is filled from its beginning.
-pub(crate) struct Target<'a> {
-    file: &'a mut File,
-    done: &'a mut u64,
-}
-
-impl WriteAt for Target<'_> {
-    fn write_at(&mut self, pos: u64, buf: &[u8]) -> io::Result<usize> {
-        let written = self.file.write_at(pos, buf)?;
-        if pos <= *self.done {
-            *self.done = (*self.done).max(pos + written as u64);
-        }
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        WriteAt::flush(self.file)
     }
 }
 

@@ -9,8 +9,9 @@ use tempfile::TempDir;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
 use super::{
-    BlobError, BlobStore, GROUP,
-    fetch::{FetchLimits, SourceError, fetch_from},
+    BlobError, BlobStore, GROUP, MAX_BLOB_BYTES,
+    download::Download,
+    fetch::{FetchLimits, SourceError, ask, fetch},
     serve::{ServeLimits, answer, serve},
     wire::{REPLY_BYTES, REQUEST_BYTES, Reply, Request},
 };
@@ -82,7 +83,7 @@ async fn fetch_scripted(
         (sent, server)
     };
     let fetching = async {
-        let fetched = fetch_from(&mut client, store, hash, max_len, quick(), &mut None).await;
+        let fetched = fetch(&mut client, store, hash, max_len, quick()).await;
         drop(client);
         fetched
     };
@@ -180,10 +181,9 @@ async fn every_size_arrives_whole() {
     for len in SIZES {
         let hash = from.put(&bytes(len)).unwrap();
         let (mut client, server) = pipe();
-        let mut fresh = None;
         let (served, fetched) = tokio::join!(
             answer(server, &from, ServeLimits::default()),
-            fetch_from(&mut client, &to, hash, len as u64, quick(), &mut fresh),
+            fetch(&mut client, &to, hash, len as u64, quick()),
         );
         assert_eq!(served.unwrap(), len as u64);
         assert_eq!(fetched.unwrap(), len as u64);
@@ -321,7 +321,7 @@ async fn idle_strangers_take_every_slot_but_not_for_long() {
     let mut byte = [0];
     assert_eq!(idle[2].read(&mut byte).await.unwrap(), 0);
     assert_eq!(idle[5].read(&mut byte).await.unwrap(), 0);
-    let refused = fetch_from(&mut open(4), &to, hash, 1000, quick(), &mut None).await;
+    let refused = fetch(&mut open(4), &to, hash, 1000, quick()).await;
     assert!(matches!(refused, Err(SourceError::Busy)), "{refused:?}");
     assert_eq!(
         idle[0].read(&mut byte).await.unwrap(),
@@ -331,7 +331,7 @@ async fn idle_strangers_take_every_slot_but_not_for_long() {
     let mut served = Err(SourceError::Busy);
     while matches!(served, Err(SourceError::Busy)) {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        served = fetch_from(&mut open(4), &to, hash, 1000, quick(), &mut None).await;
+        served = fetch(&mut open(4), &to, hash, 1000, quick()).await;
     }
     assert_eq!(served.unwrap(), 1000);
     drop(streams);
@@ -392,14 +392,12 @@ proptest! {
     }
 }
 
-/// Fetches from an honest server whose stream is cut after so many bytes; how many it sent.
-async fn fetch_cut(
+/// Asks an honest server, whose stream is cut after so many bytes; what it brought, and how many it sent.
+async fn ask_cut(
     from: &BlobStore,
-    to: &BlobStore,
-    hash: [u8; 32],
+    download: &Download,
     after: usize,
-    partial: &mut Option<super::store::Incoming>,
-) -> (Result<u64, SourceError>, usize) {
+) -> (Result<(), SourceError>, usize) {
     let (mut client, between) = pipe();
     let (far, server) = pipe();
     let serving = answer(server, from, ServeLimits::default());
@@ -420,15 +418,16 @@ async fn fetch_cut(
         let _ = near.close().await;
         sent
     };
-    let fetching = async {
-        let fetched = fetch_from(&mut client, to, hash, u64::MAX, quick(), partial).await;
+    let asking = async {
+        let claim = download.claim(false).unwrap();
+        let (_, asked) = ask(&mut client, claim, quick()).await;
         // Whoever gives up hangs up.
         drop(client);
-        fetched
+        asked
     };
     // A server whose reader is gone ends with an error of its own.
-    let (fetched, sent, _) = tokio::join!(fetching, passing, serving);
-    (fetched, sent)
+    let (asked, sent, _) = tokio::join!(asking, passing, serving);
+    (asked, sent)
 }
 
 #[tokio::test]
@@ -441,44 +440,71 @@ async fn a_cut_stream_goes_on_where_it_ended_whoever_sends_the_rest() {
     second.put(&data).unwrap();
     let whole = honest_answer(&first, hash).await.len();
 
-    let mut partial = None;
-    let (cut, sent) = fetch_cut(&first, &to, hash, 700_000, &mut partial).await;
+    let download = Download::new(to.clone(), hash, u64::MAX);
+    let (cut, sent) = ask_cut(&first, &download, 700_000).await;
     assert!(matches!(cut, Err(SourceError::Stream(_))), "{cut:?}");
-    let done = partial.as_ref().unwrap().done;
-    assert!(done > 600_000 && done < 700_000, "{done}");
+    assert!(!download.complete() && !download.proven());
     assert!(
         to.get(&hash).unwrap().is_none(),
         "not before all of it is here"
     );
 
-    let (fetched, rest) = fetch_cut(&second, &to, hash, usize::MAX, &mut partial).await;
-    assert_eq!(fetched.unwrap(), 1 << 20);
-    assert!(partial.is_none());
+    let (asked, rest) = ask_cut(&second, &download, usize::MAX).await;
+    asked.unwrap();
     // One group and the way down to it come twice.
     assert!(
         sent + rest < whole + 2 * 16 * 1024 + 2048,
         "{sent} + {rest} of {whole}"
     );
+    assert_eq!(download.commit().await.unwrap(), 1 << 20);
     assert_eq!(to.get(&hash).unwrap().unwrap(), data);
     let (_d, third) = store(u64::MAX);
-    let copied = fetch_from_store(&to, &third, hash).await;
+    let again = Download::new(third.clone(), hash, u64::MAX);
+    ask_cut(&to, &again, usize::MAX).await.0.unwrap();
     assert_eq!(
-        copied.unwrap(),
+        again.commit().await.unwrap(),
         1 << 20,
         "its tree is whole: it can be served"
     );
 }
 
-async fn fetch_from_store(
-    from: &BlobStore,
-    to: &BlobStore,
-    hash: [u8; 32],
-) -> Result<u64, SourceError> {
-    fetch_cut(from, to, hash, usize::MAX, &mut None).await.0
+#[tokio::test]
+async fn halves_from_two_sources_make_the_same_blob_and_tree() {
+    let (_a, first) = store(u64::MAX);
+    let (_b, second) = store(u64::MAX);
+    let (_c, to) = store(u64::MAX);
+    let data = bytes(20 << 20);
+    let hash = first.put(&data).unwrap();
+    second.put(&data).unwrap();
+    let whole = honest_answer(&first, hash).await.len();
+
+    let download = Download::new(to.clone(), hash, u64::MAX);
+    let mut changes = download.changes();
+    // The second source begins when the first one has said how long it is.
+    let joining = async {
+        changes.changed().await.unwrap();
+        ask_cut(&second, &download, usize::MAX).await
+    };
+    let (one, two) = tokio::join!(ask_cut(&first, &download, usize::MAX), joining);
+    one.0.unwrap();
+    two.0.unwrap();
+    assert!(download.complete() && download.proven());
+    for sent in [one.1, two.1] {
+        assert!(
+            sent > whole / 4 && sent < whole * 3 / 4,
+            "{sent} of {whole}"
+        );
+    }
+    download.commit().await.unwrap();
+    let (_d, third) = store(u64::MAX);
+    let again = Download::new(third.clone(), hash, u64::MAX);
+    ask_cut(&to, &again, usize::MAX).await.0.unwrap();
+    again.commit().await.unwrap();
+    assert_eq!(third.get(&hash).unwrap().unwrap(), data);
 }
 
 #[tokio::test]
-async fn a_made_up_length_costs_a_fresh_start_and_nothing_else() {
+async fn a_made_up_length_is_replaced_by_the_one_that_the_last_group_proves() {
     let (_a, from) = store(u64::MAX);
     let (_b, to) = store(u64::MAX);
     let data = bytes(256 * 1024);
@@ -487,29 +513,75 @@ async fn a_made_up_length_costs_a_fresh_start_and_nothing_else() {
     let mut script = honest_answer(&from, hash).await;
     script[1..9].copy_from_slice(&(200_u64 * 1024).to_le_bytes());
     script.truncate(100_000);
+    let download = Download::new(to.clone(), hash, u64::MAX);
     let (mut client, mut server) = pipe();
-    let mut partial = None;
     let lying = async {
         let mut request = [0; REQUEST_BYTES];
         server.read_exact(&mut request).await.unwrap();
         let _ = server.write_all(&script).await;
         let _ = server.close().await;
     };
-    let (lied, ()) = tokio::join!(
-        fetch_from(&mut client, &to, hash, u64::MAX, quick(), &mut partial),
-        lying
-    );
+    let claim = download.claim(false).unwrap();
+    let ((_, lied), ()) = tokio::join!(ask(&mut client, claim, quick()), lying);
     assert!(lied.is_err());
-    if partial.as_ref().is_some_and(|p| p.done >= 16 * 1024) {
-        let (again, _) = fetch_cut(&from, &to, hash, usize::MAX, &mut partial).await;
-        assert!(matches!(again, Err(SourceError::Length)), "{again:?}");
-        assert!(partial.is_none());
+
+    let (honest, _) = ask_cut(&from, &download, usize::MAX).await;
+    assert!(matches!(honest, Err(SourceError::Length)), "{honest:?}");
+    // Another lie has no last group.
+    for (len, proves) in [(100 * 1024, false), (255 * 1024, false), (256 * 1024, true)] {
+        let (mut client, server) = pipe();
+        let proof = download.claim_proof(len).unwrap();
+        let (_, (_, proved)) = tokio::join!(
+            answer(server, &from, ServeLimits::default()),
+            ask(&mut client, proof, quick())
+        );
+        assert_eq!(proved.is_ok(), proves, "{len}: {proved:?}");
     }
-    let (fetched, _) = fetch_cut(&from, &to, hash, usize::MAX, &mut partial).await;
-    assert_eq!(fetched.unwrap(), 256 * 1024);
+    download.replace(256 * 1024).await.unwrap();
+    assert!(download.proven());
+    ask_cut(&from, &download, usize::MAX).await.0.unwrap();
+    assert_eq!(download.commit().await.unwrap(), 256 * 1024);
+    assert_eq!(to.get(&hash).unwrap().unwrap(), data);
     assert_eq!(
         to.used_bytes(),
         from.used_bytes(),
         "no reservation is left behind"
     );
+}
+
+#[test]
+fn the_longest_blob_is_taken_and_a_byte_more_is_refused_before_anything_is_read() {
+    let (dir, store) = store(u64::MAX);
+    drop(store.begin(MAX_BLOB_BYTES).unwrap());
+    let path = dir.path().join("huge");
+    fs::File::create(&path)
+        .unwrap()
+        .set_len(MAX_BLOB_BYTES + 1)
+        .unwrap();
+    let refused = store.put_file(&path);
+    assert!(
+        matches!(refused, Err(BlobError::TooLarge { len, max }) if (len, max) == ((2 << 30) + 1, 2 << 30)),
+        "{refused:?}"
+    );
+    assert_eq!(store.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_source_that_announces_more_than_any_blob_has_is_refused_before_anything_is_reserved() {
+    let (_b, to) = store(u64::MAX);
+    for len in [MAX_BLOB_BYTES + 1, u64::MAX] {
+        let script = Reply::Found { len }.encode();
+        let (fetched, _) = fetch_scripted(&to, [7; 32], u64::MAX, &script).await;
+        assert!(
+            matches!(
+                fetched,
+                Err(SourceError::TooLarge {
+                    max: MAX_BLOB_BYTES,
+                    ..
+                })
+            ),
+            "{fetched:?}"
+        );
+        assert_eq!(to.used_bytes(), 0);
+    }
 }

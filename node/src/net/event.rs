@@ -3,7 +3,7 @@
 use libp2p::{Multiaddr, PeerId, gossipsub::MessageId};
 
 use super::{MAX_GOSSIP_BYTES, MAX_MESSAGE_BYTES, PeerKey};
-use crate::blobs::{BlobHash, fetch::SourceError};
+use crate::blobs::{BlobError, BlobHash, fetch::SourceError};
 
 /// What the network tells the core.
 #[derive(Debug)]
@@ -146,9 +146,12 @@ pub enum BlobFailure {
     /// No source was named (this peer itself is none).
     #[error("no source to ask")]
     NoSource,
-    /// Every source failed; one entry each, in the order in which they were asked.
+    /// Every source failed; one entry each, in the order in which they were given up.
     #[error("every source failed: {}", list(.0))]
     Sources(Vec<(PeerKey, SourceError)>),
+    /// The own disk failed, which no other source would mend.
+    #[error(transparent)]
+    Store(BlobError),
 }
 
 fn list(sources: &[(PeerKey, SourceError)]) -> String {

@@ -1,7 +1,11 @@
 //! Blobs on their way in: so many fetched at once, so many waiting, each one answered exactly once.
 //!
-//! A fetch asks its sources in order. One that cannot be reached is looked up in Kademlia first, which the swarm's task
-//! does on request. Bytes are verified in `blobs::fetch`; nothing here sees them.
+//! A fetch asks its first source for everything, and the others, in order and a few at once, for parts of it: see
+//! `blobs::plan`. A source that lies, stalls or breaks is given up for this blob, and only its piece goes to others. One
+//! that cannot be reached is looked up in Kademlia first, which the swarm's task does on request. Bytes are verified in
+//! `blobs::fetch`; nothing here sees them.
+//!
+//! Invariant: a fetch has at most one stream to each source, so a peer never has more from us than there are slots.
 
 use std::sync::Arc;
 
@@ -9,14 +13,14 @@ use libp2p::PeerId;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{BlobFailure, NetEvent, NetLimits, PeerKey, Protocols, peer_id};
 use crate::blobs::{
-    BlobHash, BlobStore,
-    fetch::{FetchLimits, SourceError, fetch_from},
-    store::Incoming,
+    BlobError, BlobHash, BlobStore,
+    download::Download,
+    fetch::{self, FetchLimits, SourceError},
 };
 
 /// Sources asked for one blob.
@@ -138,35 +142,48 @@ struct Fetch {
 }
 
 impl Fetch {
-    async fn run(
-        mut self,
-        wish: Wish,
-        sources: Vec<(PeerKey, PeerId)>,
-    ) -> Result<u64, BlobFailure> {
+    async fn run(self, wish: Wish, sources: Vec<(PeerKey, PeerId)>) -> Result<u64, BlobFailure> {
         if let Some(len) = self.store.len(&wish.hash) {
             return Ok(len);
         }
         if sources.is_empty() {
             return Err(BlobFailure::NoSource);
         }
+        let download = Download::new(self.store.clone(), wish.hash, wish.max_len);
+        let mut changes = download.changes();
+        let mut waiting = sources.into_iter();
+        let mut asked = JoinSet::new();
         let mut failures = Vec::new();
-        // What one source sent is not asked of the next.
-        let mut partial = None;
-        for (key, peer) in sources {
-            let mut answer = self.ask(peer, wish, &mut partial).await;
-            if matches!(answer, Err(SourceError::Unreachable(_))) {
-                self.look_up(peer).await;
-                answer = self.ask(peer, wish, &mut partial).await;
+        // Sources beside those that the blob has work for, because these let us wait.
+        let mut spare = 0;
+        loop {
+            changes.mark_unchanged();
+            let most = self.limits.sources.min(download.shares() + spare);
+            while asked.len() < most.max(1)
+                && let Some((key, peer)) = waiting.next()
+            {
+                let (fetch, download) = (self.clone(), download.clone());
+                asked.spawn(async move { (key, fetch.draw(peer, download).await) });
             }
-            match answer {
-                Ok(len) => return Ok(len),
-                Err(error) => {
-                    tracing::debug!(%peer, %error, "blob source failed");
-                    failures.push((key, error));
-                }
+            if asked.is_empty() {
+                return Err(BlobFailure::Sources(failures));
+            }
+            tokio::select! {
+                Some(ended) = asked.join_next() => match ended {
+                    Ok((_, Ok(()))) => return download.commit().await.map_err(BlobFailure::Store),
+                    Ok((_, Err(SourceError::Store(error @ BlobError::Io { .. })))) => {
+                        return Err(BlobFailure::Store(error));
+                    }
+                    Ok((key, Err(error))) => {
+                        tracing::debug!(peer = ?peer_id(&key), %error, "blob source failed");
+                        failures.push((key, error));
+                    }
+                    Err(error) => tracing::error!(%error, "blob source"),
+                },
+                _ = changes.changed() => {}
+                () = sleep(self.limits.patience), if waiting.len() > 0 => spare += 1,
             }
         }
-        Err(BlobFailure::Sources(failures))
     }
 
     /// Waits until the addresses of a source have been looked up, found or not.
@@ -178,42 +195,76 @@ impl Fetch {
         }
     }
 
-    /// Asks one source, again while it is busy or the stream was cut but brought something.
+    /// Asks one source for piece after piece until nothing is missing, which is its only way to succeed; again while
+    /// it is busy, or the stream was cut but brought something.
+    async fn draw(mut self, peer: PeerId, download: Download) -> Result<(), SourceError> {
+        let mut changes = download.changes();
+        let (mut tries, mut backoff) = (self.limits.tries, self.limits.backoff);
+        let (mut looked_up, mut settled) = (false, false);
+        while let Some(double) = download.work(&mut changes, self.limits.patience).await {
+            let (bytes, mut outcome) = self.ask(peer, &download, double).await;
+            match outcome {
+                Err(SourceError::Unreachable(_)) if !looked_up => {
+                    looked_up = true;
+                    self.look_up(peer).await;
+                    continue;
+                }
+                Err(SourceError::Length) if !settled && !download.proven() => {
+                    outcome = self.settle(peer, &download).await;
+                    settled = outcome.is_ok();
+                }
+                _ => {}
+            }
+            match outcome {
+                Ok(()) => (tries, backoff) = (self.limits.tries, self.limits.backoff),
+                Err(SourceError::Busy) if tries > 1 => tries -= 1,
+                Err(SourceError::Stream(_)) if tries > 1 && bytes > 0 => tries -= 1,
+                Err(error) => return Err(error),
+            }
+            if tries < self.limits.tries {
+                sleep(backoff).await;
+                backoff *= 2;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks one source for one piece.
     async fn ask(
         &mut self,
         peer: PeerId,
-        wish: Wish,
-        partial: &mut Option<Incoming>,
-    ) -> Result<u64, SourceError> {
-        let mut backoff = self.limits.backoff;
-        for _ in 1..self.limits.tries {
-            let before = partial.as_ref().map_or(0, |p| p.done);
-            match self.ask_once(peer, wish, partial).await {
-                Err(SourceError::Busy | SourceError::Length) => {}
-                Err(SourceError::Stream(_))
-                    if partial.as_ref().is_some_and(|p| p.done > before) => {}
-                other => return other,
-            }
-            tokio::time::sleep(backoff).await;
-            backoff *= 2;
+        download: &Download,
+        double: bool,
+    ) -> (u64, Result<(), SourceError>) {
+        let mut stream = match self.open(peer).await {
+            Ok(stream) => stream,
+            Err(error) => return (0, Err(error)),
+        };
+        match download.claim(double) {
+            Some(claim) => fetch::ask(&mut stream, claim, self.limits).await,
+            None => (0, Ok(())),
         }
-        self.ask_once(peer, wish, partial).await
     }
 
-    async fn ask_once(
-        &mut self,
-        peer: PeerId,
-        wish: Wish,
-        partial: &mut Option<Incoming>,
-    ) -> Result<u64, SourceError> {
-        let open = self.control.open_stream(peer, self.protocol.clone());
-        let mut stream = match timeout(self.limits.idle, open).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(SourceError::Unreachable(error.to_string())),
-            Err(_) => return Err(SourceError::Timeout),
+    /// Of a source that announced another length than the one before, wants the last group: it alone shows who is
+    /// right. On success what came under the other length is gone.
+    async fn settle(&mut self, peer: PeerId, download: &Download) -> Result<(), SourceError> {
+        let len = {
+            let mut stream = self.open(peer).await?;
+            fetch::length(&mut stream, download.hash(), self.limits).await?
         };
-        let Wish { hash, max_len, .. } = wish;
-        let limits = self.limits;
-        fetch_from(&mut stream, &self.store, hash, max_len, limits, partial).await
+        let proof = download.claim_proof(len)?;
+        let mut stream = self.open(peer).await?;
+        fetch::ask(&mut stream, proof, self.limits).await.1?;
+        download.replace(len).await
+    }
+
+    async fn open(&mut self, peer: PeerId) -> Result<libp2p::Stream, SourceError> {
+        let open = self.control.open_stream(peer, self.protocol.clone());
+        match timeout(self.limits.idle, open).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(SourceError::Unreachable(error.to_string())),
+            Err(_) => Err(SourceError::Timeout),
+        }
     }
 }

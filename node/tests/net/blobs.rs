@@ -1,35 +1,14 @@
 //! Blobs between real nodes, a liar among them.
 
-use std::time::Duration;
-
-use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
-use libp2p::{
-    Multiaddr, SwarmBuilder, identify, noise,
-    swarm::{NetworkBehaviour, SwarmEvent},
-    tcp, yamux,
-};
 use starling::{
-    blobs::{fetch::SourceError, wire},
-    net::{BlobFailure, NetEvent, NetLimits, PeerKey, Protocols, peer_key},
+    blobs::fetch::SourceError,
+    net::{BlobFailure, NetLimits},
 };
 
-use crate::support::{Node, QUIC, Setup, TCP, pair};
-
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 7 + i / 251) as u8).collect()
-}
-
-fn outcome(event: NetEvent) -> Option<(u64, Result<u64, BlobFailure>)> {
-    match event {
-        NetEvent::BlobDone {
-            request_id, len, ..
-        } => Some((request_id, Ok(len))),
-        NetEvent::BlobFailed {
-            request_id, reason, ..
-        } => Some((request_id, Err(reason))),
-        _ => None,
-    }
-}
+use crate::{
+    sources::{Manner, Source, outcome, pattern},
+    support::{Node, QUIC, Setup, TCP, pair},
+};
 
 async fn every_size(listen: &'static str) {
     let (mut a, b) = pair(listen).await;
@@ -57,73 +36,15 @@ async fn blobs_of_every_size_arrive_over_quic() {
     every_size(QUIC).await;
 }
 
-#[derive(NetworkBehaviour)]
-struct LiarBehaviour {
-    identify: identify::Behaviour,
-    blobs: libp2p_stream::Behaviour,
-}
-
-/// A peer that speaks the blob protocol and answers every request with a length and noise.
-fn liar(len: u64) -> (PeerKey, tokio::sync::oneshot::Receiver<Multiaddr>) {
-    let protocols = Protocols::of(&[1; 32]);
-    let mut swarm = SwarmBuilder::with_new_identity()
-        .with_tokio()
-        .with_tcp(
-            tcp::Config::new(),
-            noise::Config::new,
-            yamux::Config::default,
-        )
-        .unwrap()
-        .with_behaviour(|keypair| LiarBehaviour {
-            identify: identify::Behaviour::new(identify::Config::new(
-                protocols.version.clone(),
-                keypair.public(),
-            )),
-            blobs: libp2p_stream::Behaviour::new(),
-        })
-        .unwrap()
-        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
-        .build();
-    let mut streams = swarm
-        .behaviour()
-        .blobs
-        .new_control()
-        .accept(protocols.blob)
-        .unwrap();
-    swarm.listen_on(TCP.parse().unwrap()).unwrap();
-    let key = peer_key(swarm.local_peer_id()).unwrap();
-    let (tell, address) = tokio::sync::oneshot::channel();
-    tokio::spawn(async move {
-        let mut tell = Some(tell);
-        loop {
-            tokio::select! {
-                event = swarm.select_next_some() => {
-                    if let (SwarmEvent::NewListenAddr { address, .. }, Some(tell)) = (event, tell.take()) {
-                        tell.send(address).unwrap();
-                    }
-                }
-                Some((_, mut stream)) = streams.next() => {
-                    let mut request = [0; wire::REQUEST_BYTES];
-                    stream.read_exact(&mut request).await.unwrap();
-                    stream.write_all(&wire::Reply::Found { len }.encode()).await.unwrap();
-                    // It may be cut off at any point of this.
-                    let _ = stream.write_all(&vec![0x55; 100_000]).await;
-                    let _ = stream.close().await;
-                }
-            }
-        }
-    });
-    (key, address)
-}
-
 #[tokio::test]
 async fn after_a_liar_the_honest_source_is_asked() {
     let (mut a, b) = pair(TCP).await;
     let data = pattern(300_000);
     let hash = b.blobs.put(&data).unwrap();
-    let (liar, address) = liar(300_000);
-    a.net.dial(address.await.unwrap()).await.unwrap();
-    a.connected(liar).await;
+    let liar = Source::start(Manner::Noise, &b.blobs)
+        .await
+        .met(&mut a)
+        .await;
 
     a.net
         .fetch_blob(1, hash, 1 << 20, vec![liar])

@@ -5,5 +5,7 @@ mod blobs;
 mod gossip;
 mod lookups;
 mod messages;
+mod providers;
+mod sources;
 mod support;
 mod ways;

@@ -1,6 +1,7 @@
 //! Nodes on loopback, and patience with a limit.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, atomic::AtomicU8, atomic::Ordering},
     time::Duration,
 };
@@ -27,7 +28,7 @@ pub struct Node {
     pub events: mpsc::Receiver<NetEvent>,
     pub blobs: BlobStore,
     pub address: Multiaddr,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 pub struct Setup {
@@ -40,6 +41,8 @@ pub struct Setup {
     pub limits: NetLimits,
     pub scope: Scope,
     pub services: Services,
+    /// Most bytes of blobs.
+    pub room: u64,
 }
 
 impl Default for Setup {
@@ -53,6 +56,7 @@ impl Default for Setup {
             limits: NetLimits::default(),
             scope: Scope::Local,
             services: Services::OFF,
+            room: 64 << 20,
         }
     }
 }
@@ -79,7 +83,12 @@ pub fn config(setup: Setup) -> NetConfig {
 impl Node {
     pub async fn start(setup: Setup) -> Node {
         let dir = tempfile::tempdir().unwrap();
-        let blobs = BlobStore::open(dir.path().join("blobs"), 64 << 20).unwrap();
+        let blobs = BlobStore::open(dir.path().join("blobs"), setup.room).unwrap();
+        Node::with(setup, blobs, dir).await
+    }
+
+    /// With a store that is there already; `dir` goes when the node does.
+    pub async fn with(setup: Setup, blobs: BlobStore, dir: TempDir) -> Node {
         // Without a listener of its own, the node listens once a relay lets it, and talks with the relay before.
         let talks_first = setup.listen.is_empty();
         let (net, mut events) = start(config(setup), blobs.clone()).unwrap();
@@ -100,7 +109,7 @@ impl Node {
             events,
             blobs,
             address,
-            _dir: dir,
+            dir,
         }
     }
 
@@ -108,8 +117,23 @@ impl Node {
         self.net.local()
     }
 
+    /// The folder of its blobs, if it has one of its own.
+    pub fn folder(&self) -> PathBuf {
+        self.dir.path().join("blobs")
+    }
+
     /// The first event that `pick` takes; others are dropped.
-    pub async fn wait<T>(&mut self, what: &str, mut pick: impl FnMut(NetEvent) -> Option<T>) -> T {
+    pub async fn wait<T>(&mut self, what: &str, pick: impl FnMut(NetEvent) -> Option<T>) -> T {
+        self.wait_for(PATIENCE, what, pick).await
+    }
+
+    /// The same with another patience.
+    pub async fn wait_for<T>(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        mut pick: impl FnMut(NetEvent) -> Option<T>,
+    ) -> T {
         let found = async {
             loop {
                 let event = self.events.recv().await.expect("the network has ended");
@@ -118,7 +142,7 @@ impl Node {
                 }
             }
         };
-        timeout(PATIENCE, found)
+        timeout(patience, found)
             .await
             .unwrap_or_else(|_| panic!("waited in vain for {what}"))
     }
@@ -137,6 +161,18 @@ impl Node {
             }
         };
         timeout(span, heard).await.is_err()
+    }
+
+    /// With all of them, in any order.
+    pub async fn connected_all(&mut self, to: &[PeerKey]) {
+        let mut missing = to.to_vec();
+        self.wait("all connections", |event| {
+            if let NetEvent::PeerConnected { peer } = event {
+                missing.retain(|key| *key != peer);
+            }
+            missing.is_empty().then_some(())
+        })
+        .await;
     }
 
     pub async fn connected(&mut self, to: PeerKey) {
