@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use futures::StreamExt as _;
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde::de::DeserializeOwned;
@@ -14,6 +15,7 @@ use super::Token;
 use super::types::{
     BlobInfo, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers, Problem, Status, Why,
 };
+use crate::blobs::{BlobError, MAX_BLOB_BYTES};
 use crate::home::disk::write_atomically;
 use crate::jobs::Numbered;
 use crate::reason::Reason;
@@ -247,11 +249,16 @@ impl Client {
         bytes(self.send(self.request(Method::GET, &path)).await?).await
     }
 
-    /// Puts an input into the requester's store.
+    /// Puts an input into the requester's store; one that is too long is not even sent.
     ///
     /// # Errors
-    /// See [`Client::status`].
-    pub async fn put_blob(&self, bytes: Vec<u8>) -> Result<BlobInfo, Reason> {
+    /// `body_too_large`, and see [`Client::status`].
+    pub async fn put_blob(&self, bytes: impl Into<Bytes>) -> Result<BlobInfo, Reason> {
+        let (bytes, max) = (bytes.into(), MAX_BLOB_BYTES);
+        let len = bytes.len() as u64;
+        if len > max {
+            return Err(BlobError::TooLarge { len, max }.into());
+        }
         json(
             self.send(self.request(Method::PUT, "/blobs").body(bytes))
                 .await?,
@@ -281,7 +288,7 @@ pub struct Events {
     client: Client,
     path: String,
     last: Option<u64>,
-    stream: Option<futures::stream::BoxStream<'static, reqwest::Result<axum::body::Bytes>>>,
+    stream: Option<futures::stream::BoxStream<'static, reqwest::Result<Bytes>>>,
     buffer: Vec<u8>,
     ready: VecDeque<Told>,
 }

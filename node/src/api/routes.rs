@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -14,7 +14,6 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt as _, TryStreamExt as _};
 use starling_kernels::KernelId;
-use starling_protocol::config::INPUT_LEN_MAX;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use utoipa::OpenApi;
@@ -28,6 +27,7 @@ use super::types::{
     BlobInfo, BundleQuery, EventQuery, JobLine, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers,
     PriceQuery, Problem, SCHEMA, Status, Why,
 };
+use crate::blobs::{BlobError, MAX_BLOB_BYTES};
 use crate::jobs::account::{self, unhex};
 use crate::jobs::{JobFile, Order};
 use crate::reason::Reason;
@@ -407,6 +407,15 @@ async fn put_blob(
 
 /// Writes a body to a file, piece by piece: memory is bounded, and the sender waits for the disk.
 async fn receive(body: Body, path: &FilePath) -> Result<(), Reason> {
+    let check = |len| match len {
+        ..=MAX_BLOB_BYTES => Ok(()),
+        _ => Err(BlobError::TooLarge {
+            len,
+            max: MAX_BLOB_BYTES,
+        }),
+    };
+    // What was announced is refused before any of it is read.
+    check(body.size_hint().lower())?;
     let mut file = tokio::fs::File::create(path)
         .await
         .map_err(|e| on(path, e))?;
@@ -424,12 +433,7 @@ async fn receive(body: Body, path: &FilePath) -> Result<(), Reason> {
         let Some(piece) = piece else { break };
         let piece: Bytes = piece?;
         len += piece.len() as u64;
-        if len > INPUT_LEN_MAX {
-            let what = format!("an input has at most {INPUT_LEN_MAX} bytes");
-            return Err(
-                Reason::new("body_too_large", what, "split the work").with("most", INPUT_LEN_MAX)
-            );
-        }
+        check(len)?;
         file.write_all(&piece).await.map_err(|e| on(path, e))?;
     }
     file.flush().await.map_err(|e| on(path, e))

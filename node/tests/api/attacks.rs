@@ -168,7 +168,7 @@ async fn bodies_that_are_too_large_too_slow_or_cut_short_are_refused() {
         let (status, text) = raw(&served, request);
         assert!(status == 400 && text.contains("bad_request"), "{text}");
     }
-    let begun = |line: &str, len: usize| {
+    let begun = |line: &str, len: u64| {
         let mut stream = TcpStream::connect(served.server.address).expect("it listens");
         stream
             .set_read_timeout(Some(Duration::from_secs(60)))
@@ -199,7 +199,15 @@ async fn bodies_that_are_too_large_too_slow_or_cut_short_are_refused() {
         served.desk.node().blobs().list().is_empty(),
         "nothing half came in"
     );
-    for (len, bytes) in [(0, vec![]), (1, vec![9])] {
+    // Too long by a byte: refused before it is sent, and by its announcement.
+    let refused = served.client.put_blob(vec![0_u8; (2 << 30) + 1]).await;
+    assert_eq!(refused.expect_err("refused").code, "body_too_large");
+    let long = begun("PUT /api/v1/blobs", (2 << 30) + 1);
+    let (status, text) = tokio::task::spawn_blocking(move || answer(long))
+        .await
+        .expect("an answer");
+    assert!(status == 413 && text.contains("body_too_large"), "{text}");
+    for (len, bytes) in [(0, vec![]), (1, vec![9_u8])] {
         assert_eq!(
             served.client.put_blob(bytes).await.expect("stored").len,
             len

@@ -149,7 +149,7 @@ async fn why_not_is_said_by_code() {
         code(wrong(&|o| o.inputs = vec![[7; 32].into()])).await,
         "bad_input"
     );
-    let blob = client.put_blob(vec![1; 6]).await.expect("stored");
+    let blob = client.put_blob(vec![1_u8; 6]).await.expect("stored");
     let product = matmul::Params {
         rows: 2,
         inner: 3,

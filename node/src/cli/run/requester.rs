@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use serde_json::json;
 use starling_protocol::{Bundle, Event};
 use tokio::time::Instant;
@@ -127,7 +128,7 @@ impl Run {
         let Work { spec, product } = work;
         let mut inputs = Vec::new();
         for input in &spec.inputs {
-            let put = self.client.put_blob(input.to_vec());
+            let put = self.client.put_blob(Bytes::from_owner(input.clone()));
             let blob = tokio::select! {
                 put = put => put?,
                 _ = self.interrupt.signalled() => return Ok(Exit::Interrupted),
