@@ -2,6 +2,7 @@
 
 mod admission;
 mod blobs;
+mod full_disk;
 mod gossip;
 mod lookups;
 mod messages;
