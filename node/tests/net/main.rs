@@ -4,6 +4,7 @@ mod admission;
 mod blobs;
 mod full_disk;
 mod gossip;
+mod large;
 mod lookups;
 mod messages;
 mod providers;
