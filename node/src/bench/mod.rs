@@ -3,6 +3,7 @@
 //! Not tests: nothing here passes or fails. Where a figure depends on the machine, a rival is measured in the same run
 //! and the ratio is what counts.
 
+pub mod blobs;
 pub mod kernels;
 pub mod local;
 pub mod proof;
