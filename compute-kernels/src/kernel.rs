@@ -205,13 +205,18 @@ pub trait Prepared: Send + Sync {
     /// Computes one tile, `tile < shape().tiles`, into `out`, which is `shape().tile_bytes` zeros.
     fn tile(&self, tile: u32, out: &mut [u8]);
 
-    /// Computes tiles on all cores; their bytes stand one after the other in the order asked.
-    fn run(&self, tiles: &[u32]) -> Vec<u8> {
-        let bytes = self.shape().tile_bytes as usize;
-        let mut out = vec![0; bytes * tiles.len()];
-        out.par_chunks_mut(bytes)
+    /// Computes tiles on all cores into `out`, which is `tile_bytes` zeros for each; their bytes stand one after the
+    /// other in the order asked.
+    fn run_into(&self, tiles: &[u32], out: &mut [u8]) {
+        out.par_chunks_mut(self.shape().tile_bytes as usize)
             .zip(tiles)
             .for_each(|(out, &tile)| self.tile(tile, out));
+    }
+
+    /// [`Prepared::run_into`] new memory.
+    fn run(&self, tiles: &[u32]) -> Vec<u8> {
+        let mut out = vec![0; self.shape().tile_bytes as usize * tiles.len()];
+        self.run_into(tiles, &mut out);
         out
     }
 }
