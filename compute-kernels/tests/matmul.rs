@@ -74,6 +74,23 @@ fn extreme_elements_and_a_long_common_dimension_wrap_like_numpy() {
 }
 
 #[test]
+fn tiles_in_any_company_and_order_are_the_same_as_alone() {
+    let p = params(300, 333, 277);
+    let bytes = |len: u32| (0..len).map(|i| (i * 89 % 255) as u8).collect();
+    let inputs = [bytes(p.rows * p.inner), bytes(p.inner * p.columns)];
+    let job = Matmul.prepare(&p.encode(), &inputs).expect("valid");
+    let mut tiles: Vec<u32> = (0..job.shape().tiles).rev().collect();
+    tiles.extend([3, 3, 0]);
+    let alone = |&tile: &u32| {
+        let mut out = vec![0; job.shape().tile_bytes as usize];
+        job.tile(tile, &mut out);
+        out
+    };
+    let expected: Vec<u8> = tiles.iter().flat_map(alone).collect();
+    assert!(job.run(&tiles) == expected);
+}
+
+#[test]
 fn a_tile_has_a_bounded_cost_whatever_the_shape() {
     for inner in [1, 1 << 16, (1 << 16) + 1, 1 << 18, MAX_INNER] {
         let p = Params::decode(&params(100, inner, 100).encode()).expect("valid");

@@ -7,6 +7,8 @@
 
 pub mod npy;
 mod product;
+mod tile;
+mod vectors;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -65,7 +67,9 @@ impl Params {
             return bad("a matrix has at least one row and one column".into());
         }
         if params.inner > MAX_INNER {
-            return bad(format!("the common dimension is at most {MAX_INNER}"));
+            return bad(format!(
+                "the common dimension is at most {MAX_INNER}; multiply parts of it and add the products"
+            ));
         }
         if params.down() * params.across() > u64::from(MAX_TILES) {
             return bad(format!("the product has more than {MAX_TILES} tiles"));
@@ -178,5 +182,9 @@ impl Prepared for Factors {
 
     fn tile(&self, tile: u32, out: &mut [u8]) {
         self.block(tile, out);
+    }
+
+    fn run_into(&self, tiles: &[u32], out: &mut [u8]) {
+        self.blocks(tiles, out);
     }
 }
