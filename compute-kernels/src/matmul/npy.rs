@@ -211,11 +211,16 @@ impl<'a> Header<'a> {
     }
 
     fn take_descr(&mut self, text: &'a str) -> Option<&'a str> {
-        // A structured type is a list; it is shown as it stands.
+        // A structured type is a list, of lists too; it is shown as it stands.
         if text.starts_with('[') {
-            let (all, _) = text.split_at(text.find(']')? + 1);
-            self.descr = Some(all);
-            return text.get(all.len()..);
+            let mut depth = 0_usize;
+            let end = text.find(|c| {
+                depth += usize::from(c == '[');
+                depth -= usize::from(c == ']');
+                depth == 0
+            })?;
+            let (all, rest) = text.split_at(end + 1);
+            return self.descr.replace(all).is_none().then_some(rest);
         }
         let (descr, rest) = quoted(text)?;
         self.descr.replace(descr).is_none().then_some(rest)

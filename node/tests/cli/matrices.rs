@@ -95,3 +95,189 @@ fn files_that_do_not_fit_are_refused_with_the_line_of_python_that_helps() {
     }
     assert!(!place.path("c.npy").exists());
 }
+
+/// Whatever else a file holds is named with its fix, before anybody hears of the job.
+#[test]
+fn no_bad_file_reaches_the_swarm() {
+    let place = Place::new();
+    factors(&place, 2, 3, 3);
+    let dict = |descr: &str, order: &str, shape: &str| {
+        format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}")
+    };
+    let with = |dict: String, elements: usize| {
+        let mut file = b"\x93NUMPY\x01\x00".to_vec();
+        file.extend((dict.len() as u16).to_le_bytes());
+        file.extend(dict.bytes());
+        file.resize(file.len() + elements, 1);
+        file
+    };
+    let of = |descr: &str, elements| with(dict(descr, "False", "(2, 3)"), elements);
+    let shaped = |shape: &str, elements| with(dict("'|i1'", "False", shape), elements);
+    let good = of("'|i1'", 6);
+    let claiming = |len: u16| {
+        let mut file = good.clone();
+        file[8..10].copy_from_slice(&len.to_le_bytes());
+        file
+    };
+    let mut huge_header = b"\x93NUMPY\x02\x00".to_vec();
+    huge_header.extend(u32::MAX.to_le_bytes());
+    huge_header.extend(&good[10..]);
+    let mut no_ascii = good.clone();
+    no_ascii[14] = 0xff;
+    let future = [&b"\x93NUMPY\x09\x01"[..], &good[8..]].concat();
+
+    let cases: [(&str, Vec<u8>, &str, &str); 31] = [
+        ("empty", vec![], "no .npy file", "numpy.save"),
+        (
+            "zip",
+            b"PK\x03\x04zipzip".to_vec(),
+            "no .npy file",
+            "numpy.save",
+        ),
+        ("magic only", good[..8].to_vec(), "cut short", "numpy.save"),
+        ("cut header", good[..40].to_vec(), "cut short", "numpy.save"),
+        ("version", future, "version 9.1", "numpy.save"),
+        (
+            "header beyond the file",
+            claiming(60_000),
+            "cut short",
+            "numpy.save",
+        ),
+        (
+            "header of 4 GiB",
+            huge_header,
+            "claims 4294967295 bytes",
+            "numpy.save",
+        ),
+        ("header too short", claiming(30), "damaged", "numpy.save"),
+        ("header of none", claiming(0), "no dictionary", "numpy.save"),
+        (
+            "header over elements",
+            claiming(good.len() as u16 - 10),
+            "damaged",
+            "numpy.save",
+        ),
+        ("no text", no_ascii, "it is no text", "numpy.save"),
+        (
+            "other letters",
+            with("{'größe': (2, 3)}".into(), 6),
+            "strange",
+            "numpy.save",
+        ),
+        (
+            "no shape",
+            with("{'descr': '|i1', 'fortran_order': False}".into(), 6),
+            "missing",
+            "numpy.save",
+        ),
+        (
+            "code",
+            with("__import__('os').abort()".into(), 6),
+            "no dictionary",
+            "numpy.save",
+        ),
+        ("floats", of("'<f4'", 24), "\"<f4\"", "a.astype(np.int8)"),
+        (
+            "big-endian",
+            of("'>i2'", 12),
+            "\">i2\"",
+            "a.astype(np.int8)",
+        ),
+        ("unsigned", of("'|u1'", 6), "\"|u1\"", "a.astype(np.int8)"),
+        ("truths", of("'|b1'", 6), "\"|b1\"", "a.astype(np.int8)"),
+        ("objects", of("'|O'", 6), "\"|O\"", "a.astype(np.int8)"),
+        (
+            "fields",
+            of("[('x', '|i1'), ('y', [('z', '|i1', (2,))])]", 18),
+            "'y'",
+            "a.astype(np.int8)",
+        ),
+        (
+            "columns first",
+            with(dict("'|i1'", "True", "(2, 3)"), 6),
+            "Fortran",
+            "np.ascontiguousarray(a)",
+        ),
+        (
+            "scalar",
+            shaped("()", 1),
+            "0 dimensions",
+            "a.reshape(rows, columns)",
+        ),
+        (
+            "line",
+            shaped("(6,)", 6),
+            "1 dimensions",
+            "a.reshape(rows, columns)",
+        ),
+        (
+            "cube",
+            shaped("(2, 3, 1)", 6),
+            "3 dimensions",
+            "a.reshape(rows, columns)",
+        ),
+        (
+            "no rows",
+            shaped("(0, 3)", 0),
+            "empty (0 x 3)",
+            "at least 1",
+        ),
+        (
+            "no columns",
+            shaped("(3, 0)", 0),
+            "empty (3 x 0)",
+            "at least 1",
+        ),
+        ("negative", shaped("(-2, 3)", 6), "strange", "numpy.save"),
+        (
+            "wraps to nothing",
+            shaped("(4294967296, 4294967296)", 6),
+            "too large",
+            "in blocks",
+        ),
+        (
+            "2^40",
+            shaped("(1099511627776, 1)", 6),
+            "too large",
+            "in blocks",
+        ),
+        (
+            "cut",
+            good[..good.len() - 1].to_vec(),
+            "ends after 5 of 6",
+            "copy it again",
+        ),
+        (
+            "two arrays",
+            [&good[..], &good[..]].concat(),
+            "bytes follow",
+            "one array a file",
+        ),
+    ];
+    for (name, bytes, what, fix) in cases {
+        let file = format!("{name}.npy");
+        fs::write(place.path(&file), bytes).unwrap();
+        for [a, b] in [[&file[..], "b.npy"], ["a.npy", &file[..]]] {
+            let args = ["run", "matmul", a, b, "-o", "c.npy", "--json"];
+            let said = place.run("h", &args).expect(2).json();
+            let has = |key: &str, part: &str| said[key].as_str().is_some_and(|s| s.contains(part));
+            assert!(has("error", &file) && has("error", what), "{name}: {said}");
+            assert!(
+                has("fix", fix) && said["code"] == "bad_input",
+                "{name}: {said}"
+            );
+        }
+    }
+    for (a, b, says) in [
+        ("b.npy", "a.npy", "3 x 3 times 2 x 3 is no product"),
+        ("a.npy", "a.npy", "the inner sizes must be equal"),
+    ] {
+        let args = ["run", "matmul", a, b, "-o", "c.npy"];
+        place.run("h", &args).expect(2).says(says);
+    }
+    assert!(!place.path("c.npy").exists());
+    assert!(
+        !place.path("h").exists(),
+        "no peer was started for any of them"
+    );
+}

@@ -52,6 +52,7 @@ fn read(path: &Path) -> Result<Matrix, Failure> {
         NpyError::Io(e) => on(e),
         error => {
             let mut failure = Failure::of(error).exit(Exit::Usage);
+            failure.code = "bad_input".into();
             failure.what = format!("{}: {}", path.display(), failure.what);
             failure
         }
