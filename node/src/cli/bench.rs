@@ -138,8 +138,13 @@ fn kernel_lines(report: &KernelReport) -> Vec<String> {
         .collect();
     let m = &report.matmul;
     lines.push(format!(
-        "matmul {}: {:.1} GOP/s of i8, faer {:.1} GFLOP/s of f32, ratio {:.2}",
-        m.edge, m.gop_per_s, m.faer_f32_gflop_per_s, m.ratio
+        "matmul {}: {:.1} GOP/s of i8, faer {:.1} GFLOP/s of f32, ratio {:.2} (median {:.2}), {} each",
+        m.edge,
+        m.gop_per_s,
+        m.faer_f32_gflop_per_s,
+        m.ratio,
+        m.ratio_median,
+        text::count(m.threads, "thread"),
     ));
     lines.extend(report.canonical.iter().map(|c| {
         format!(
