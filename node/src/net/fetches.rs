@@ -5,13 +5,17 @@
 //! that cannot be reached is looked up in Kademlia first, which the swarm's task does on request. Bytes are verified in
 //! `blobs::fetch`; nothing here sees them.
 //!
-//! Invariant: a fetch has at most one stream to each source, so a peer never has more from us than there are slots.
+//! Where nobody else is left to ask, a long blob gets further streams to the same sources: the window of one does not
+//! fill a fast link.
+//!
+//! Invariant: every fetch holds a slot, and so does every further stream, so that a peer never has more streams from us
+//! than there are slots, which is what it admits.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use libp2p::PeerId;
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -74,6 +78,7 @@ impl Fetches {
         limits: NetLimits,
     ) -> (Self, mpsc::Receiver<AddressWanted>) {
         let (wanted, asked) = mpsc::channel(limits.fetches.max(1));
+        let slots = Arc::new(Semaphore::new(limits.fetches.max(1)));
         let fetches = Fetches {
             template: Fetch {
                 store,
@@ -81,8 +86,10 @@ impl Fetches {
                 wanted,
                 protocol: protocols.blob.clone(),
                 limits: limits.fetch,
+                slots: slots.clone(),
+                plenty: limits.fetches / 2,
             },
-            slots: Arc::new(Semaphore::new(limits.fetches.max(1))),
+            slots,
             max: limits.fetches + limits.waiting_fetches,
             tasks: JoinSet::new(),
         };
@@ -139,6 +146,9 @@ struct Fetch {
     wanted: mpsc::Sender<AddressWanted>,
     protocol: libp2p::StreamProtocol,
     limits: FetchLimits,
+    slots: Arc<Semaphore>,
+    /// While more slots than these are free, a fetch may take another one.
+    plenty: usize,
 }
 
 impl Fetch {
@@ -156,27 +166,45 @@ impl Fetch {
         let mut failures = Vec::new();
         // Sources beside those that the blob has work for, because these let us wait.
         let mut spare = 0;
+        // Those that were asked and did not fail, in the order in which they get further streams.
+        let mut live = VecDeque::new();
         loop {
             changes.mark_unchanged();
             let most = self.limits.sources.min(download.shares() + spare);
             while asked.len() < most.max(1)
                 && let Some((key, peer)) = waiting.next()
             {
+                live.push_back(peer);
                 let (fetch, download) = (self.clone(), download.clone());
-                asked.spawn(async move { (key, fetch.draw(peer, download).await) });
+                asked.spawn(async move { (Some(key), peer, fetch.draw(peer, download).await) });
+            }
+            while asked.len() < most
+                && let Some(slot) = self.another_slot()
+                && let Some(peer) = live.pop_front()
+            {
+                live.push_back(peer);
+                let (fetch, download) = (self.clone(), download.clone());
+                asked.spawn(async move {
+                    let _slot = slot;
+                    (None, peer, fetch.draw(peer, download).await)
+                });
             }
             if asked.is_empty() {
                 return Err(BlobFailure::Sources(failures));
             }
             tokio::select! {
                 Some(ended) = asked.join_next() => match ended {
-                    Ok((_, Ok(()))) => return download.commit().await.map_err(BlobFailure::Store),
-                    Ok((_, Err(SourceError::Store(error @ BlobError::Io { .. })))) => {
+                    Ok((_, _, Ok(()))) => {
+                        return download.commit().await.map_err(BlobFailure::Store);
+                    }
+                    Ok((_, _, Err(SourceError::Store(error @ BlobError::Io { .. })))) => {
                         return Err(BlobFailure::Store(error));
                     }
-                    Ok((key, Err(error))) => {
-                        tracing::debug!(peer = ?peer_id(&key), %error, "blob source failed");
-                        failures.push((key, error));
+                    Ok((first, peer, Err(error))) => {
+                        tracing::debug!(%peer, %error, further = first.is_none(), "blob source failed");
+                        live.retain(|other| *other != peer);
+                        // What is wrong with a source, its first stream tells.
+                        failures.extend(first.map(|key| (key, error)));
                     }
                     Err(error) => tracing::error!(%error, "blob source"),
                 },
@@ -184,6 +212,12 @@ impl Fetch {
                 () = sleep(self.limits.patience), if waiting.len() > 0 => spare += 1,
             }
         }
+    }
+
+    /// A slot for a further stream, while other fetches do not need it.
+    fn another_slot(&self) -> Option<OwnedSemaphorePermit> {
+        let free = self.slots.available_permits();
+        (free > self.plenty).then(|| self.slots.clone().try_acquire_owned().ok())?
     }
 
     /// Waits until the addresses of a source have been looked up, found or not.

@@ -103,6 +103,15 @@ async fn a_short_blob_takes_one_stream_to_one_source() {
 }
 
 #[tokio::test]
+async fn a_long_blob_takes_several_streams_to_a_lonely_source() {
+    let mut stage = stage(&[HONEST]).await;
+    assert_eq!(stage.fetch().await.unwrap(), LEN as u64);
+    stage.assert_here();
+    assert!(stage.sources[0].streams() > 1);
+    assert!(stage.sources[0].sent() < LEN as u64 * 5 / 4);
+}
+
+#[tokio::test]
 async fn the_blob_comes_from_the_honest_ones_among_all_kinds_of_others() {
     let slow = Manner::Honest(4096, Duration::from_millis(300));
     let mut stage = stage(&[
