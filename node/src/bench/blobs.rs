@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use crate::{
     blobs::{BlobHash, BlobStore},
     home::DiskError,
-    net::{Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, Scope, start},
+    net::{Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, Scope, Services, start},
     reason::Reason,
 };
 
@@ -172,6 +172,8 @@ async fn peer(blobs: BlobStore, bootstrap: Option<Multiaddr>) -> Result<Peer, Re
         scope: Scope::Local,
         listen: "/ip4/127.0.0.1/tcp/0".parse().into_iter().collect(),
         bootstrap: bootstrap.into_iter().collect(),
+        announce: Vec::new(),
+        services: Services::OFF,
         topics: Vec::new(),
         limits: NetLimits::default(),
         admission: None,
