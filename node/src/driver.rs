@@ -21,6 +21,7 @@ use crate::blobs::BlobStore;
 use crate::compute::{Compute, Finished, Usage};
 use crate::log::{LogError, LogWriter, Progress};
 use crate::net::{GossipHandle, Multiaddr, NetEvent, NetHandle, NetStatus};
+use crate::reason::Reason;
 use crate::store::Store;
 use pending::Pending;
 
@@ -63,8 +64,10 @@ pub enum Happening {
     },
     /// The peer had to stop.
     Failed {
-        /// Why, with the fix.
+        /// Why, for people.
         reason: String,
+        /// The same with code and fix.
+        why: Reason,
     },
 }
 
@@ -166,7 +169,8 @@ impl<C: Driven> Driver<C> {
                     if let Err(error) = self.on_progress().await {
                         let reason = error.to_string();
                         tracing::error!(%reason, "the log has failed");
-                        let _ = self.parts.happenings.send(Happening::Failed { reason }).await;
+                        let why = Reason::from(error);
+                        let _ = self.parts.happenings.send(Happening::Failed { reason, why }).await;
                         break self.close(None).await;
                     }
                 }

@@ -43,10 +43,10 @@ pub enum LogError {
         /// The swarm that was asked for, likewise.
         expected: String,
     },
-    /// A newer program wrote the log. Nothing was changed.
+    /// Another version of this program wrote the log. Nothing was changed.
     #[error(
-        "{} has version {found}, this program reads {supported}; use the newer starling that wrote it",
-        path.display()
+        "{} has version {found}, this program reads {supported}; use the {} starling that wrote it: nothing was changed",
+        path.display(), if found > supported { "newer" } else { "older" }
     )]
     Version {
         /// The log file.
@@ -186,6 +186,32 @@ impl Log {
             .seek(SeekFrom::Start(log.end))
             .map_err(DiskError::on("read", &log.path))?;
         Ok((log, recovery))
+    }
+
+    /// Whether the log in `dir`, if there is one, is one that [`Log::open`] would take for `swarm`; changes nothing.
+    /// Damage is no reason against it: that is dealt with on opening.
+    pub fn check(dir: &Path, swarm: &[u8; 32]) -> Result<(), LogError> {
+        let path = dir.join(FILE_NAME);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(DiskError::new("read", &path, e).into()),
+        };
+        match read_header(&mut file, &path)?.0 {
+            Ok(header) => header
+                .check_swarm(swarm)
+                .map_err(|found| LogError::OtherSwarm {
+                    path,
+                    found: short_hex(&found),
+                    expected: short_hex(swarm),
+                }),
+            Err(HeaderFault::Version(found)) => Err(LogError::Version {
+                path,
+                found,
+                supported: scan::VERSION,
+            }),
+            Err(HeaderFault::Damaged) => Ok(()),
+        }
     }
 
     /// Adds a record of 1 to [`MAX_RECORD`] bytes and returns its number. Durable only after [`Log::sync`].

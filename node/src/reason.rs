@@ -16,17 +16,21 @@ use utoipa::ToSchema;
 
 use crate::blobs::BlobError;
 use crate::compute::DeviceError;
+use crate::genesis::GenesisFileError;
 use crate::home::HomeError;
 use crate::home::config::ConfigError;
 use crate::home::disk::DiskError;
 use crate::key::KeyError;
+use crate::log::LogError;
 use crate::net::NetError;
 use crate::node::NodeError;
+use crate::store::StoreError;
 
 /// Every code of this crate, with what it means. The protocol has more.
-pub const CODES: [(&str, &str); 38] = [
+pub const CODES: [(&str, &str); 44] = [
     ("address_unusable", "the peer cannot listen on an address"),
     ("ambiguous_job", "several jobs' ids begin like that"),
+    ("bad_genesis", "the swarm's file cannot be used"),
     ("bad_input", "an input is not what the kernel takes"),
     ("bad_params", "the parameters are not what the kernel takes"),
     ("bad_request", "the request makes no sense"),
@@ -43,6 +47,7 @@ pub const CODES: [(&str, &str); 38] = [
     ("device_failed", "the device or its driver failed"),
     ("disk_failed", "a file could not be read or written"),
     ("error", "something else went wrong; the sentence says what"),
+    ("findings", "the doctor has found something"),
     (
         "home_exposed",
         "others on this machine can touch the key or the folder",
@@ -66,14 +71,24 @@ pub const CODES: [(&str, &str); 38] = [
     ("not_allowed", "the method is not for this resource"),
     ("not_found", "there is no such resource"),
     (
+        "not_writable",
+        "this user may not write to the file or folder",
+    ),
+    (
         "origin_not_allowed",
         "the request comes from a web page of another origin",
     ),
+    ("other_swarm", "the home's log belongs to another swarm"),
     (
         "output_collected",
         "the job's outputs were collected and removed",
     ),
     ("slice_not_done", "the slice is not done"),
+    (
+        "store_version",
+        "another version of this program wrote the home's log",
+    ),
+    ("timeout", "it took longer than allowed"),
     (
         "token_in_url",
         "the token was in the address, where it gets into logs",
@@ -179,7 +194,20 @@ impl From<KernelError> for Reason {
 
 impl From<DiskError> for Reason {
     fn from(error: DiskError) -> Self {
-        Self::of("disk_failed", error).or_fix("check that the folder exists and has space")
+        Self::from(&error)
+    }
+}
+
+impl From<&DiskError> for Reason {
+    fn from(error: &DiskError) -> Self {
+        let (code, path) = match error {
+            DiskError::Full { path, .. } => ("storage_full", path),
+            DiskError::Denied { path, .. } => ("not_writable", path),
+            DiskError::Io { path, .. } => ("disk_failed", path),
+        };
+        Self::of(code, error)
+            .with("path", path.display().to_string())
+            .or_fix("check that the folder exists and has space")
     }
 }
 
@@ -234,35 +262,86 @@ impl From<NodeError> for Reason {
         match error {
             NodeError::Device(error) => error.into(),
             NodeError::Blobs(error) => error.into(),
-            NodeError::Disk(error) | NodeError::Home(HomeError::Disk(error)) => error.into(),
-            NodeError::Home(error) => {
-                let code = match &error {
-                    HomeError::Exposed { .. } => "home_exposed",
-                    HomeError::InUse { .. } => "home_in_use",
-                    _ => "home_unusable",
-                };
-                Self::of(code, error)
+            NodeError::Disk(error) => error.into(),
+            NodeError::Home(error) => error.into(),
+            NodeError::Key(error) => Self::from(error).or_fix(doctor),
+            NodeError::Log(error) => Self::from(error).or_fix(doctor),
+            NodeError::Net(error) => error.into(),
+            NodeError::Store(error) => Self::from(error).or_fix(doctor),
+            NodeError::Exe(_) | NodeError::Interrupted => Self::of("error", error).or_fix(doctor),
+        }
+    }
+}
+
+impl From<HomeError> for Reason {
+    fn from(error: HomeError) -> Self {
+        match error {
+            HomeError::Disk(error) => error.into(),
+            HomeError::Exposed { .. } => Self::of("home_exposed", error),
+            HomeError::InUse { .. } => Self::of("home_in_use", error),
+            HomeError::Nowhere | HomeError::NotAFolder { .. } => Self::of("home_unusable", error),
+        }
+    }
+}
+
+impl From<KeyError> for Reason {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Disk(error) => error.into(),
+            KeyError::Exposed { .. } => Self::of("home_exposed", error),
+            error => Self::of("identity_damaged", error),
+        }
+    }
+}
+
+impl From<LogError> for Reason {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Disk(error) => error.into(),
+            LogError::Version {
+                found, supported, ..
+            } => Self::of("store_version", error)
+                .with("found", found)
+                .with("supported", supported),
+            LogError::OtherSwarm { .. } => Self::of("other_swarm", error),
+            LogError::Stopped(inner) => match inner.as_ref() {
+                LogError::Disk(error) => error.into(),
+                _ => Self::of("log_damaged", inner),
+            },
+            LogError::RecordSize(_) | LogError::Closed | LogError::Randomness(_) => {
+                Self::of("log_damaged", error)
             }
-            NodeError::Key(error) => {
-                let code = match &error {
-                    KeyError::Exposed { .. } => "home_exposed",
-                    _ => "identity_damaged",
-                };
-                Self::of(code, error).or_fix(doctor)
-            }
-            NodeError::Log(error) => Self::of("log_damaged", error).or_fix(doctor),
-            NodeError::Net(error) => {
-                let code = match &error {
-                    NetError::Listen { .. } | NetError::OutOfScope(_) => "address_unusable",
-                    _ => "network_failed",
-                };
-                Self::of(code, error).or_fix(
-                    "choose another address with --listen, or stop the program that uses the port",
-                )
-            }
-            NodeError::Store(_) | NodeError::Exe(_) | NodeError::Interrupted => {
-                Self::of("error", error).or_fix(doctor)
-            }
+        }
+    }
+}
+
+impl From<StoreError> for Reason {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Disk(error) => error.into(),
+            StoreError::Log(error) => error.into(),
+            StoreError::InUse { .. } => Self::of("home_in_use", error),
+            StoreError::Damaged { .. } => Self::of("log_damaged", error),
+        }
+    }
+}
+
+impl From<NetError> for Reason {
+    fn from(error: NetError) -> Self {
+        let code = match &error {
+            NetError::Listen { .. } | NetError::OutOfScope(_) => "address_unusable",
+            _ => "network_failed",
+        };
+        Self::of(code, error)
+            .or_fix("choose another address with --listen, or stop the program that uses the port")
+    }
+}
+
+impl From<GenesisFileError> for Reason {
+    fn from(error: GenesisFileError) -> Self {
+        match error {
+            GenesisFileError::Disk(error) => error.into(),
+            error => Self::of("bad_genesis", error),
         }
     }
 }
@@ -290,6 +369,42 @@ mod tests {
             );
             assert!(!meaning.is_empty());
         }
+    }
+
+    #[test]
+    fn every_code_that_is_used_is_known() {
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut folders = vec![source];
+        let mut used = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).expect("a source file");
+                for call in ["Reason::new(", "Reason::of(", "Self::of("] {
+                    for (at, _) in text.match_indices(call) {
+                        let argument = text[at + call.len()..].trim_start();
+                        let Some(code) = argument.strip_prefix('"') else {
+                            continue;
+                        };
+                        let code = code.split('"').next().unwrap_or_default();
+                        // This very list of calls has quotes behind its brackets too.
+                        if code.contains(' ') {
+                            continue;
+                        }
+                        let own = CODES.iter().any(|(known, _)| *known == code);
+                        let protocol = starling_protocol::Reason::ALL;
+                        let own = own || protocol.iter().any(|r| r.code() == code);
+                        assert!(own, "{}: {code:?} is in no list", path.display());
+                        used += 1;
+                    }
+                }
+            }
+        }
+        assert!(used > 50, "{used} codes found: the search is wrong");
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn value_of(key: &Key, text: &str) -> Result<Value, Failure> {
 pub fn write(place: &Place, name: &str, value: Option<&Value>) -> Result<(), Failure> {
     let path = place.config_file();
     let text = std::fs::read_to_string(&path)
-        .map_err(|e| Failure::of(DiskError::new("read", &path, e)))?;
+        .map_err(|e| Failure::from(DiskError::new("read", &path, e)))?;
     let new = Key::find(name).and_then(|key| edit::set(&text, key, value));
     let new = new.ok_or_else(|| {
         Failure::new(

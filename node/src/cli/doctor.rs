@@ -22,6 +22,7 @@ use super::text;
 use crate::genesis::{self, GenesisFileError};
 use crate::home::Config;
 use crate::key::{KeyError, Seed};
+use crate::log::{Log, scan};
 use crate::net::{Multiaddr, socket};
 
 /// Opening a device, its shader compiler's first run included.
@@ -51,6 +52,9 @@ impl Doctor {
         checks.tell(key(&place));
         let (genesis_check, scope) = genesis_of(&place);
         checks.tell(genesis_check);
+        for check in logs(&place) {
+            checks.tell(check);
+        }
         let (config_check, config) = config_of(&place);
         checks.tell(config_check);
         checks.tell(clock(&place));
@@ -146,7 +150,7 @@ fn key(place: &Place) -> Check {
             "this home has no identity yet",
             "nothing to do: `starling up` makes it",
         ),
-        Err(error) => Check::finding("key", Failure::of(error)),
+        Err(error) => Check::finding("key", error.into()),
     }
 }
 
@@ -168,8 +172,27 @@ fn genesis_of(place: &Place) -> (Check, Scope) {
                 Scope::Local,
             )
         }
-        Err(error) => (Check::finding("genesis", Failure::of(error)), Scope::Local),
+        Err(error) => (Check::finding("genesis", error.into()), Scope::Local),
     }
+}
+
+/// Whether this program can read what the home's two peers have signed.
+fn logs(place: &Place) -> Vec<Check> {
+    let Ok(genesis) = genesis::load(&place.genesis_file()) else {
+        return Vec::new();
+    };
+    let swarm = genesis.swarm_id();
+    let homes = [place.root.clone(), place.requester()];
+    let mut checks: Vec<Check> = homes
+        .iter()
+        .filter_map(|home| Log::check(&home.join("log"), swarm.as_bytes()).err())
+        .map(|error| Check::finding("log", error.into()))
+        .collect();
+    if checks.is_empty() {
+        let what = format!("of version {}, as this program writes it", scan::VERSION);
+        checks.push(Check::ok("log", what));
+    }
+    checks
 }
 
 fn config_of(place: &Place) -> (Check, Config) {

@@ -125,8 +125,10 @@ impl Failure {
     }
 }
 
-impl From<Reason> for Failure {
-    fn from(reason: Reason) -> Self {
+/// Whatever has a reason can end a command with it.
+impl<E: Into<Reason>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let reason: Reason = error.into();
         Self {
             exit: Exit::of(&reason.code),
             code: reason.code,

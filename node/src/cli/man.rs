@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
+use serde_json::json;
 
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
@@ -29,8 +30,8 @@ impl Man {
             return Ok(Exit::Ok);
         };
         std::fs::create_dir_all(&folder)
-            .map_err(|e| Failure::of(DiskError::new("create", &folder, e)))?;
-        let mut left = vec![command];
+            .map_err(|e| Failure::from(DiskError::new("create", &folder, e)))?;
+        let (mut left, mut pages) = (vec![command], Vec::new());
         while let Some(command) = left.pop() {
             let hidden = |c: &&clap::Command| !c.is_hide_set() && c.get_name() != "help";
             left.extend(command.get_subcommands().filter(hidden).cloned());
@@ -38,7 +39,14 @@ impl Man {
             let name = command.get_display_name().unwrap_or(command.get_name());
             let file = folder.join(format!("{name}.1"));
             write_atomically(&file, &page(command)?)?;
-            context.console.data(file.display().to_string());
+            pages.push(file);
+        }
+        let out = context.console;
+        if out.json {
+            out.json(&json!({ "pages": pages }));
+        } else {
+            let lines = pages.iter().map(|page| page.display().to_string());
+            lines.for_each(|line| out.data(line));
         }
         Ok(Exit::Ok)
     }

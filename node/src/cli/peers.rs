@@ -86,7 +86,7 @@ impl Peers {
         };
         let start = Node::start(options);
         let (node, happenings) = tokio::select! {
-            started = start => started.map_err(Failure::of)?,
+            started = start => started.map_err(Failure::from)?,
             _ = interrupt.signalled() => return Ok(Exit::Interrupted),
         };
         let happenings = drain(happenings);

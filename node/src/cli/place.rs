@@ -44,17 +44,17 @@ impl Place {
     pub fn locate(chosen: Option<&Path>, overrides: Overrides) -> Result<Self, Failure> {
         Home::locate(chosen)
             .map(|root| Self { root, overrides })
-            .map_err(Failure::of)
+            .map_err(Failure::from)
     }
 
     /// The folder, created if it is missing.
     pub fn create(&self) -> Result<(), Failure> {
         match std::fs::metadata(&self.root) {
             Ok(about) if about.is_dir() => Ok(()),
-            Ok(_) => Err(Failure::of(HomeError::NotAFolder {
+            Ok(_) => Err(Failure::from(HomeError::NotAFolder {
                 path: self.root.clone(),
             })),
-            Err(_) => disk::create_private_dir(&self.root).map_err(Failure::of),
+            Err(_) => disk::create_private_dir(&self.root).map_err(Failure::from),
         }
     }
 
@@ -66,7 +66,7 @@ impl Place {
     /// The swarm of this home; on first use a private one.
     pub fn genesis(&self) -> Result<Genesis, Failure> {
         self.create()?;
-        genesis::load_or_create(&self.genesis_file()).map_err(Failure::of)
+        genesis::load_or_create(&self.genesis_file()).map_err(Failure::from)
     }
 
     /// The settings file.
@@ -183,7 +183,7 @@ fn unsettled(error: ConfigError) -> Failure {
         ConfigError::Override { .. } => Exit::Usage,
         _ => Exit::Error,
     };
-    Failure::of(error).exit(exit)
+    Failure::from(error).exit(exit)
 }
 
 /// The settings' judge of addresses.
@@ -205,7 +205,7 @@ pub fn write_with(
     write: impl FnOnce(&mut dyn std::io::Write) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let fail = |e| {
-        let failure = Failure::of(disk::DiskError::new("write", path, e));
+        let failure = Failure::from(disk::DiskError::new("write", path, e));
         failure.or_fix("check that the folder exists and has space")
     };
     let mut draft = disk::draft(path).map_err(fail)?;

@@ -175,7 +175,7 @@ pub(super) struct Tally {
 /// Verifies every bundle of a folder.
 pub(super) fn verify_dir(dir: &Path) -> Result<Tally, Failure> {
     let entries =
-        std::fs::read_dir(dir).map_err(|e| Failure::of(DiskError::new("read", dir, e)))?;
+        std::fs::read_dir(dir).map_err(|e| Failure::from(DiskError::new("read", dir, e)))?;
     let files = entries
         .flatten()
         .map(|e| e.path())

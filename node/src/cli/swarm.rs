@@ -95,7 +95,7 @@ impl Swarm {
             Command::Join(join) => join.run(context),
             Command::Show => {
                 let place = context.place()?;
-                let genesis = genesis::load(&place.genesis_file()).map_err(Failure::of)?;
+                let genesis = genesis::load(&place.genesis_file()).map_err(Failure::from)?;
                 show(context, &genesis, &place.genesis_file());
                 Ok(Exit::Ok)
             }
@@ -119,7 +119,7 @@ impl Create {
         })?;
         let file = match self.output {
             Some(file) => {
-                if !genesis::save_new(&genesis, &file).map_err(Failure::of)? {
+                if !genesis::save_new(&genesis, &file).map_err(Failure::from)? {
                     let what = format!("{} exists", file.display());
                     return Err(Failure::new(Exit::Error, what, "name another file with -o"));
                 }
@@ -142,7 +142,7 @@ impl Create {
 
 impl Join {
     fn run(self, context: &Context) -> Outcome {
-        let genesis = genesis::load(&self.file).map_err(Failure::of)?;
+        let genesis = genesis::load(&self.file).map_err(Failure::from)?;
         let place = context.place()?;
         enter(context, &place, &genesis, self.force)?;
         if !self.bootstrap.is_empty() {
@@ -155,9 +155,9 @@ impl Join {
 
 /// Makes `genesis` this home's. The home is held meanwhile, so that no peer runs in it.
 fn enter(context: &Context, place: &Place, genesis: &Genesis, force: bool) -> Result<(), Failure> {
-    let home = Home::open(&place.root).map_err(Failure::of)?;
+    let home = Home::open(&place.root).map_err(Failure::from)?;
     let file = home.genesis();
-    if genesis::save_new(genesis, &file).map_err(Failure::of)? {
+    if genesis::save_new(genesis, &file).map_err(Failure::from)? {
         return Ok(());
     }
     let present = genesis::load(&file);
@@ -192,14 +192,14 @@ fn enter(context: &Context, place: &Place, genesis: &Genesis, force: bool) -> Re
     ));
     genesis::save_new(genesis, &file)
         .map(|_| ())
-        .map_err(Failure::of)
+        .map_err(Failure::from)
 }
 
 /// Moves all that belongs to the former swarm into the first free folder `former-N`.
 fn set_aside(home: &Home) -> Result<PathBuf, Failure> {
     let fail = |path: &Path| {
         let path = path.to_owned();
-        move |e| Failure::of(DiskError::new("move aside", &path, e))
+        move |e| Failure::from(DiskError::new("move aside", &path, e))
     };
     let mut number = 1_u32;
     let aside = loop {

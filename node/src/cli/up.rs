@@ -10,6 +10,7 @@ use clap::Args;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use starling_protocol::{Event, Genesis, Scope};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -152,7 +153,7 @@ impl Up {
     ) -> Result<Hosted, Failure> {
         let feed = Feed::default();
         let jobs = place.jobs();
-        crate::home::disk::create_private_dir(&jobs).map_err(Failure::of)?;
+        crate::home::disk::create_private_dir(&jobs).map_err(Failure::from)?;
         let (place, config, genesis) = (place.clone(), config.clone(), genesis.clone());
         let (named, shared, folder) = (self.bootstrap.clone(), feed.clone(), jobs.clone());
         let swarm_name = genesis.name.clone();
@@ -248,8 +249,14 @@ impl Peer {
         with_stdin: bool,
     ) -> (Outcome, JoinHandle<()>) {
         let mut stdin = std::pin::pin!(stdin_closed(with_stdin));
+        let mut failed = std::pin::pin!(requester_failed(self.feed.clone()));
         let outcome = loop {
             tokio::select! {
+                why = &mut failed => {
+                    let reason = why.what.clone();
+                    let happening = Happening::Failed { reason, why };
+                    break self.on(&happening).map(|()| Exit::Error);
+                }
                 happening = happenings.recv() => match happening {
                     Some(happening) => {
                         let shown = self.on(&happening);
@@ -308,8 +315,8 @@ impl Peer {
                     self.unreachable.push(address.clone());
                 }
             }
-            Happening::Failed { reason } => {
-                return Err(Failure::of(reason).or_fix("run `starling doctor`"));
+            Happening::Failed { why, .. } => {
+                return Err(Failure::from(why.clone()).or_fix("run `starling doctor`"));
             }
         }
         Ok(())
@@ -326,6 +333,23 @@ impl Peer {
         let text = serde_json::to_vec(&running)
             .map_err(|e| Failure::of(format!("cannot write up.json: {e}")))?;
         write_atomically(&self.place.running_file(), &text)
+    }
+}
+
+/// Ends when this home's requester has failed: a daemon without it would take jobs' events for silence.
+async fn requester_failed(feed: Feed) -> Reason {
+    let mut live = feed.read(None).live;
+    loop {
+        match live.recv().await {
+            Ok(one) if one.side == Side::Requester => {
+                if let Happening::Failed { why, .. } = &one.happening {
+                    return why.clone();
+                }
+            }
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            // The feed outlives this command.
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
     }
 }
 

@@ -244,3 +244,75 @@ fn garbage_is_no_proof() {
         .expect(1)
         .says("known.txt:2");
 }
+
+/// Both headers of a log, as a program of another version would write them.
+fn as_version(log: &std::path::Path, version: u32) {
+    let mut bytes = std::fs::read(log).unwrap();
+    for copy in [0, 512] {
+        bytes[copy + 8..copy + 12].copy_from_slice(&version.to_le_bytes());
+        let check = blake3::Hasher::new_derive_key("starling 2026 log header")
+            .update(&bytes[copy..copy + 64])
+            .finalize();
+        bytes[copy + 64..copy + 80].copy_from_slice(&check.as_bytes()[..16]);
+    }
+    std::fs::write(log, bytes).unwrap();
+}
+
+#[test]
+fn a_home_of_another_version_is_refused_and_left_alone() {
+    let place = Place::new();
+    let up = place.up("a", &[]);
+    up.process.signal(Signal::TERM);
+    up.process.end().expect(0);
+    let log = place.path("a/log/facts.log");
+    let (key, before) = (
+        std::fs::read(place.path("a/identity.key")).unwrap(),
+        std::fs::read(&log).unwrap(),
+    );
+    for (version, which) in [(2, "newer"), (0, "older")] {
+        as_version(&log, version);
+        let other = std::fs::read(&log).unwrap();
+        let refused = place.run("a", &["up", "--json"]).expect(1).says(which);
+        let told = refused.json();
+        assert_eq!(told["code"], "store_version", "{told}");
+        assert_eq!(
+            (&told["params"]["found"], &told["params"]["supported"]),
+            (&version.into(), &1.into())
+        );
+        assert!(told["fix"].as_str().unwrap().contains("that wrote it"));
+        let doctor = place.run("a", &["doctor"]).expect(8);
+        assert!(doctor.stdout.contains(which), "{}", doctor.stdout);
+        assert_eq!(std::fs::read(&log).unwrap(), other, "nothing was changed");
+        assert_eq!(std::fs::read(place.path("a/identity.key")).unwrap(), key);
+    }
+    // The program that wrote it goes on as if nothing had been.
+    std::fs::write(&log, before).unwrap();
+    place.run("a", &["doctor"]).expect(0);
+    let up = place.up("a", &[]);
+    up.process.signal(Signal::TERM);
+    up.process.end().expect(0);
+    assert_eq!(std::fs::read(place.path("a/identity.key")).unwrap(), key);
+}
+
+#[test]
+fn reasons_have_codes() {
+    let place = Place::new();
+    std::fs::write(place.path("file"), "").unwrap();
+    let code = |home: &str, args: &[&str]| {
+        let all = [args, &["--json"]].concat();
+        place.run(home, &all).expect(1).json()["code"].clone()
+    };
+    assert_eq!(code("file", &["up"]), "home_unusable");
+    std::fs::create_dir(place.path("a")).unwrap();
+    std::fs::write(place.path("a/genesis.toml"), "version = 9\n").unwrap();
+    assert_eq!(code("a", &["up"]), "bad_genesis");
+    std::fs::create_dir(place.path("b")).unwrap();
+    std::fs::write(place.path("b/config.toml"), "[limits]\nconections = 3\n").unwrap();
+    assert_eq!(code("b", &["up"]), "bad_settings");
+    let up = place.up("c", &[]);
+    assert_eq!(code("c", &["up"]), "home_in_use");
+    up.process.signal(Signal::TERM);
+    up.process.end().expect(0);
+    std::fs::write(place.path("c/identity.key"), [7; 48]).unwrap();
+    assert_eq!(code("c", &["up", "--device", "cpu"]), "identity_damaged");
+}

@@ -6,6 +6,7 @@
 #![cfg(unix)]
 
 mod daemon;
+mod disk;
 mod files;
 mod jobs;
 mod kills;

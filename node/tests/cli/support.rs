@@ -85,6 +85,11 @@ impl Place {
         command
     }
 
+    /// Runs a command to its end, as the last arguments of another program.
+    pub fn run_through(&self, outer: &[&str], home: &str, args: &[&str]) -> Ended {
+        Process::start(through(outer, &self.command(home, args))).end()
+    }
+
     /// Runs a command to its end.
     pub fn run(&self, home: &str, args: &[&str]) -> Ended {
         Process::start(self.command(home, args)).end()
@@ -99,8 +104,39 @@ impl Place {
 
     /// `up` in the home `name`, from the moment on that it can be dialled.
     pub fn up(&self, home: &str, args: &[&str]) -> Up {
+        self.up_through(&[], home, args)
+    }
+
+    /// The same, as the last arguments of another program that becomes it.
+    pub fn up_through(&self, outer: &[&str], home: &str, args: &[&str]) -> Up {
         let all = [&["up", "--events", "--device", "cpu"], args].concat();
-        Up::started(Process::start(self.command(home, &all)))
+        Up::started(Process::start(through(outer, &self.command(home, &all))))
+    }
+}
+
+/// `inner` as the last arguments of the program `outer`, if one is given.
+fn through(outer: &[&str], inner: &Command) -> Command {
+    let Some((program, args)) = outer.split_first() else {
+        let mut same = Command::new(inner.get_program());
+        copy(inner, &mut same);
+        return same;
+    };
+    let mut command = Command::new(program);
+    command.args(args).arg(inner.get_program());
+    copy(inner, &mut command);
+    command
+}
+
+fn copy(from: &Command, to: &mut Command) {
+    to.args(from.get_args()).stdin(Stdio::null());
+    for (name, value) in from.get_envs() {
+        match value {
+            Some(value) => to.env(name, value),
+            None => to.env_remove(name),
+        };
+    }
+    if let Some(dir) = from.get_current_dir() {
+        to.current_dir(dir);
     }
 }
 

@@ -201,3 +201,47 @@ fn without_peers_a_job_is_refused_and_the_fix_named() {
         .expect(1)
         .says("abcd");
 }
+
+#[test]
+fn every_object_says_its_schema() {
+    let place = Place::new();
+    let id = "ab".repeat(32);
+    let commands: [(&[&str], i32); 16] = [
+        (&["version"], 0),
+        (&["doctor"], 0),
+        (&["swarm", "create", "one", "--scope", "local"], 0),
+        (&["swarm", "show"], 0),
+        (&["config", "show"], 0),
+        (&["config", "get", "api.port"], 0),
+        (&["config", "set", "api.port", "0"], 0),
+        (&["config", "unset", "api.port"], 0),
+        (&["job", "ls"], 0),
+        (&["job", "show", &id], 1),
+        (&["peers"], 3),
+        (&["proof", "verify", "absent.popw"], 1),
+        (&["bench", "proof", "absent.popw"], 1),
+        (
+            &[
+                "run", "fractal", "-o", "x.png", "--local", "--size", "32x32",
+            ],
+            0,
+        ),
+        (&["run", "fractal", "-o", "y.png", "--detach"], 3),
+        (&["man", "pages"], 0),
+    ];
+    for (command, code) in commands {
+        let said = place
+            .run("h", &[command, &["--json"]].concat())
+            .expect(code);
+        assert!(!said.stdout.is_empty(), "{command:?}");
+        for line in said.stdout.lines() {
+            let value: serde_json::Value =
+                serde_json::from_str(line).unwrap_or_else(|e| panic!("{command:?}: {e}: {line}"));
+            assert_eq!(value["schema"], 1, "{command:?}: {line}");
+            if code != 0 && value.get("error").is_some() {
+                assert!(value["code"].is_string(), "{command:?}: {line}");
+                assert_eq!(value["exit"], code, "{command:?}: {line}");
+            }
+        }
+    }
+}

@@ -120,7 +120,7 @@ impl Demo {
                 "choose a new folder with --dir",
             ));
         }
-        let fail = |e| Failure::of(disk::DiskError::new("prepare", &dir, e));
+        let fail = |e| Failure::from(disk::DiskError::new("prepare", &dir, e));
         for old in ["peers", "receipts"].map(|name| dir.join(name)) {
             if old.exists() {
                 std::fs::remove_dir_all(old).map_err(fail)?;
@@ -157,8 +157,8 @@ struct Stage {
 impl Stage {
     /// Starts everybody and follows the job to its end.
     async fn play(&mut self) -> Outcome {
-        let genesis =
-            genesis::create("demo", Scope::Local, Some(self.demo.slice_ms)).map_err(Failure::of)?;
+        let genesis = genesis::create("demo", Scope::Local, Some(self.demo.slice_ms))
+            .map_err(Failure::from)?;
         let workers = self.demo.peers - 1;
         let adapters = adapters().await;
         let software = adapters.iter().any(|a| a.kind == DeviceKind::Cpu);
@@ -237,8 +237,8 @@ impl Stage {
 
     fn home(&self, name: &str, genesis: &starling_protocol::Genesis) -> Result<PathBuf, Failure> {
         let home = self.dir.join("peers").join(name);
-        disk::create_private_dir(&home).map_err(Failure::of)?;
-        genesis::save_new(genesis, &home.join("genesis.toml")).map_err(Failure::of)?;
+        disk::create_private_dir(&home).map_err(Failure::from)?;
+        genesis::save_new(genesis, &home.join("genesis.toml")).map_err(Failure::from)?;
         Ok(home)
     }
 

@@ -177,7 +177,10 @@ impl Story {
                 if let Some(bar) = &self.bar {
                     bar.set_position(self.done);
                 } else if self.done.is_multiple_of(8) || self.done == self.slices {
-                    self.say(format!("{}/{} slices", self.done, self.slices));
+                    let took = ms(value).saturating_sub(self.submitted_ms);
+                    let left = took * self.slices.saturating_sub(self.done) / self.done;
+                    let left = text::duration(Duration::from_millis(left));
+                    self.say(format!("{}/{} slices, {left} left", self.done, self.slices));
                 }
             }
             "cheat_caught" => self.on_caught(value),

@@ -48,7 +48,7 @@ pub(super) async fn run(
     let start = Instant::now();
     let place = context.place()?;
     if let Some(dir) = &how.receipts {
-        let fail = |e| Failure::of(crate::home::DiskError::new("create", dir, e));
+        let fail = |e| Failure::from(crate::home::DiskError::new("create", dir, e));
         std::fs::create_dir_all(dir).map_err(fail)?;
     }
     let session = if how.detach {
@@ -289,10 +289,10 @@ impl Run {
                     collector.catch_up(&job.file).await?;
                 }
                 Ok(Next::Happening(one)) => {
-                    if let Happening::Failed { reason } = &one.happening
+                    if let Happening::Failed { why, .. } = &one.happening
                         && one.side == Side::Requester
                     {
-                        return Err(Failure::of(reason).or_fix("run `starling doctor`"));
+                        return Err(Failure::from(why.clone()).or_fix("run `starling doctor`"));
                     }
                     if one.job() == Some(job.file.job)
                         && one.side == Side::Requester
