@@ -91,7 +91,11 @@ impl Client {
     /// If the HTTP library cannot be set up.
     pub fn at(url: &str, token: Token) -> Result<Self, Reason> {
         // A proxy of the environment has no business on loopback.
-        let http = reqwest::Client::builder().no_proxy().build();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            // The server closes what idles for longer.
+            .pool_idle_timeout(super::listen::HEAD_TIME / 2)
+            .build();
         Ok(Self {
             http: http.map_err(|e| Reason::of("error", e))?,
             base: format!("{url}/api/v1"),

@@ -1,12 +1,13 @@
 //! The local API: what programs of this machine ask of a peer, over HTTP on loopback.
 //!
-//! `guard` lets requests in, `routes` answers them, `types` says in what form, `client` is the other end. The daemon
+//! `listen` takes connections, `guard` lets requests in, `routes` answers them, `types` says in what form, `client` is the other end. The daemon
 //! serves it, and so does an ephemeral `run` for itself: the command line has one way to a peer.
 //! Invariant: nothing is answered without the token, errors included.
 
 pub mod client;
 mod events;
 mod guard;
+mod listen;
 mod problem;
 mod routes;
 mod token;
@@ -88,19 +89,7 @@ pub async fn serve(hosted: Arc<Hosted>, port: u16, token: Token) -> Result<Serve
     };
     let (stop, stopped) = watch::channel(false);
     let app: Router = routes::router(hosted, guard, stopped.clone());
-    let task = tokio::spawn(async move {
-        let mut stopped = stopped;
-        let ended = async move {
-            // A sender that is gone stops the server as well.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
-        if let Err(error) = axum::serve(listener, app)
-            .with_graceful_shutdown(ended)
-            .await
-        {
-            tracing::warn!(%error, "the API has stopped");
-        }
-    });
+    let task = tokio::spawn(listen::run(listener, app, stopped));
     Ok(Server {
         address,
         stop,
@@ -115,10 +104,12 @@ impl Server {
     }
 
     /// Stops taking requests, ends the streams, and waits for what is being answered.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         let _ = self.stop.send(true);
-        let wait = tokio::time::timeout(std::time::Duration::from_secs(2), self.task);
+        let wait = std::time::Duration::from_secs(2);
         // Whoever is not done by then is cut off.
-        let _ = wait.await;
+        if tokio::time::timeout(wait, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
     }
 }

@@ -217,6 +217,105 @@ async fn bodies_that_are_too_large_too_slow_or_cut_short_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heads_that_come_too_slowly_are_cut_and_hold_nobody_up() {
+    let served = served(0).await;
+    let address = served.server.address;
+    // One byte after the other, each in time, the whole never.
+    let slow = std::thread::spawn(move || {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        let pause = Duration::from_millis(200);
+        stream.set_read_timeout(Some(pause)).expect("a timeout");
+        let endless = b"GET /api/v1/status HTTP/1.1\r\nX-Padding: "
+            .iter()
+            .chain(std::iter::repeat(&b'a'));
+        for byte in endless.take(600) {
+            let written = stream.write_all(&[*byte]);
+            let gone = match stream.read(&mut [0; 1]) {
+                Ok(_) => true,
+                Err(e) => !matches!(
+                    e.kind(),
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                ),
+            };
+            if written.is_err() || gone {
+                return true;
+            }
+        }
+        false
+    });
+    // More connections that say nothing than there are places: all are closed in time, and somebody else is served.
+    let idle: Vec<_> = (0..150)
+        .map(|_| TcpStream::connect(address).expect("it listens"))
+        .collect();
+    let (status, text) = request(&served, "GET /api/v1/status HTTP/1.1", &[]);
+    assert_eq!(status, 200, "{text}");
+    assert!(
+        slow.join().expect("no panic"),
+        "a slow head was waited for through two minutes"
+    );
+    for mut stream in idle {
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .expect("a timeout");
+        assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0, "closed");
+    }
+    let long = format!("X-Padding: {}", "a".repeat(64 * 1024));
+    let (status, text) = request(&served, "GET /api/v1/status HTTP/1.1", &[&long]);
+    assert_eq!(status, 431, "{text}");
+    served.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_goes_on_after_the_last_number_or_says_what_is_missing() {
+    let served = served(1).await;
+    let stream = |line: &str, header: &str| {
+        let mut stream = TcpStream::connect(served.server.address).expect("it listens");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .expect("a timeout");
+        let head = format!(
+            "GET {line} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{header}\r\n\r\n",
+            served.server.address,
+            served.token.text()
+        );
+        stream.write_all(head.as_bytes()).expect("it reads");
+        stream
+    };
+    let until = |mut stream: TcpStream, text: &str| {
+        let mut all = Vec::new();
+        let mut piece = [0; 4096];
+        while !String::from_utf8_lossy(&all).contains(text) {
+            let n = stream.read(&mut piece).expect("the stream goes on");
+            assert!(n > 0, "{text:?}: {}", String::from_utf8_lossy(&all));
+            all.extend_from_slice(&piece[..n]);
+        }
+        String::from_utf8_lossy(&all).into_owned()
+    };
+    let feed = || {
+        let address = "/ip4/127.0.0.1".into();
+        let happening = starling::node::Happening::Listening { address };
+        served.feed.push(starling::jobs::Side::Lender, happening);
+    };
+    (0..3).for_each(|_| feed());
+    let last = served.feed.last();
+    // The header counts more than the query.
+    let header = format!("Last-Event-ID: {}", last - 1);
+    let text = until(
+        stream("/api/v1/events?after=0", &header),
+        &format!("id: {last}\n"),
+    );
+    assert!(text.contains("text/event-stream"), "{text}");
+    assert!(!text.contains(&format!("id: {}\n", last - 1)), "{text}");
+    // As many as are kept push the first ones out.
+    (0..4096).for_each(|_| feed());
+    let text = until(stream("/api/v1/events?after=0", "X: y"), "\"missed\":");
+    let (_, missed) = text.split_once("\"missed\":").expect("just seen");
+    let digits: String = missed.chars().take_while(char::is_ascii_digit).collect();
+    assert!(digits.parse().is_ok_and(|n: u64| n >= last), "{text}");
+    served.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_document_lists_every_resource_and_each_answers() {
     let served = served(0).await;
     let (_, text) = request(&served, "GET /api/v1/openapi.json HTTP/1.1", &[]);

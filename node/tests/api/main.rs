@@ -24,6 +24,7 @@ struct Served {
     token: Token,
     client: Client,
     desk: Desk,
+    feed: Feed,
     lenders: Vec<Arc<Node>>,
     _home: tempfile::TempDir,
 }
@@ -91,7 +92,7 @@ async fn served(lenders: usize) -> Served {
         lender: nodes.first().cloned(),
         lends: lenders > 0,
         swarm_name: genesis.name.clone(),
-        feed,
+        feed: feed.clone(),
         desk: OnceCell::new_with(Some(desk.clone())),
         open: Box::new(|| unreachable!("the desk is open")),
         jobs,
@@ -106,6 +107,7 @@ async fn served(lenders: usize) -> Served {
         token,
         client,
         desk,
+        feed,
         lenders: nodes,
         _home: home,
     }
