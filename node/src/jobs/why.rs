@@ -45,3 +45,6 @@ pub(super) fn why(file: &JobFile, eligible: usize) -> Vec<Reason> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;

@@ -214,6 +214,42 @@ fn ctrl_c_at_any_stage_cancels_and_leaves_nothing() {
 }
 
 #[test]
+fn a_job_that_takes_longer_than_allowed_is_cancelled_and_kept() {
+    let place = Place::new();
+    let peers = two_peers(&place);
+    let args = [
+        "run",
+        "fractal",
+        "--size",
+        "4096x4096",
+        "--iterations",
+        "60000",
+        "-o",
+        "x.png",
+    ];
+    let timed = [&args[..], &["--timeout", "6", "--peers", "2", "--json"]].concat();
+    let ended = place.run("a", &timed).expect(7).says("--timeout");
+    let told = ended.json();
+    assert_eq!(
+        (&told["code"], &told["exit"]),
+        (&"timeout".into(), &7.into())
+    );
+    assert!(!place.path("x.png").exists(), "no unfinished picture");
+    let shown = place.run("a", &["job", "show", "last", "--json"]);
+    let shown = shown.expect(0).json();
+    assert_eq!(shown["state"], "cancelled");
+    let why = place.run("a", &["job", "why", "last", "--json"]).expect(0);
+    assert_eq!(why.json()["reasons"][0]["code"], "cancelled");
+    let bundle = format!("a/jobs/{}/bundle.popw", shown["job"].as_str().unwrap());
+    let bundle = place.text(&bundle);
+    let kept = place.run("c", &["proof", "verify", &bundle, "--json"]);
+    assert_eq!(kept.expect(0).json()["valid"], shown["receipts"]);
+    let local = [&args[..], &["--timeout", "0.3", "--local"]].concat();
+    place.run("c", &local).expect(7).says("--timeout");
+    drop(peers);
+}
+
+#[test]
 fn a_peer_that_does_not_lend_is_not_asked() {
     let place = Place::new();
     let up = place.up("a", &["--no-lend"]);

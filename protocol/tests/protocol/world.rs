@@ -67,6 +67,8 @@ pub struct World {
     outputs: BTreeMap<BlobId, Vec<Hash>>,
     pub genesis: Genesis,
     slices: BTreeMap<JobId, u32>,
+    /// Seconds by which each wall clock is wrong.
+    skews: Vec<i64>,
 }
 
 pub fn shape() -> Shape {
@@ -146,13 +148,14 @@ impl World {
             outputs: BTreeMap::new(),
             genesis,
             slices: BTreeMap::new(),
+            skews: vec![0; natures.len()],
             natures,
         };
         for i in 0..world.peers.len() {
             world.give(
                 i,
                 Input::Started {
-                    unix_s: world.unix_s(),
+                    unix_s: world.clock_of(i),
                     restored: Vec::new(),
                 },
             );
@@ -351,7 +354,7 @@ impl World {
         self.give(
             i,
             Input::Started {
-                unix_s: self.unix_s(),
+                unix_s: self.clock_of(i),
                 restored,
             },
         );
@@ -362,6 +365,18 @@ impl World {
 
     pub fn unix_s(&self) -> u64 {
         START_S + self.now / 1_000_000
+    }
+
+    /// What the wall clock of peer `i` shows.
+    fn clock_of(&self, i: usize) -> u64 {
+        self.unix_s().saturating_add_signed(self.skews[i])
+    }
+
+    /// The wall clock of peer `i` jumps, as its shell notices at once.
+    pub fn jump(&mut self, i: usize, seconds: i64) {
+        self.skews[i] += seconds;
+        let unix_s = self.clock_of(i);
+        self.give(i, Input::Tick { unix_s });
     }
 
     /// Runs until peer `from` has sent a message of this name, at most `ms`. Whether it has.
@@ -418,7 +433,7 @@ impl World {
             self.give(
                 i,
                 Input::Tick {
-                    unix_s: self.unix_s(),
+                    unix_s: self.clock_of(i),
                 },
             );
         }
