@@ -78,6 +78,7 @@ pub(crate) enum Command {
     Peers(oneshot::Sender<Vec<(Advert, u64)>>),
     Record(JobId, oneshot::Sender<Option<JobRecord>>),
     Network(oneshot::Sender<NetStatus>),
+    Usage(oneshot::Sender<Usage>),
     Leave(oneshot::Sender<Usage>),
 }
 
@@ -380,7 +381,7 @@ impl<C: Driven> Driver<C> {
             NetEvent::WrongSwarm { peer } => {
                 tracing::info!(peer = %PeerKey::from(peer), "peer of another swarm")
             }
-            NetEvent::Sent { .. } | NetEvent::Closest { .. } => {}
+            NetEvent::Sent { .. } | NetEvent::Closest { .. } | NetEvent::Provided { .. } => {}
         }
     }
 
@@ -399,6 +400,9 @@ impl<C: Driven> Driver<C> {
             Command::Network(answer) => {
                 // An error means that it is shutting down, and nobody is answered.
                 let _ = self.parts.net.status_to(answer).await;
+            }
+            Command::Usage(answer) => {
+                let _ = answer.send(self.parts.compute.usage());
             }
             Command::Leave(_) => {}
         }

@@ -256,6 +256,11 @@ impl Node {
         self.ask(Command::Network).await
     }
 
+    /// What its device has done since it started.
+    pub async fn usage(&self) -> Usage {
+        self.ask(Command::Usage).await.unwrap_or_default()
+    }
+
     /// A job's record with the receipts that this peer has for it.
     pub async fn bundle(&self, job: JobId) -> Option<Bundle> {
         let record = self.ask(|answer| Command::Record(job, answer)).await??;

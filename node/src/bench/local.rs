@@ -6,7 +6,8 @@ use starling_kernels::{JobSpec, Kernel as _, noop};
 use starling_protocol::{BlobId, Event, Genesis, Hash, JobId, Scope};
 use tokio::task::JoinHandle;
 
-use crate::compute::DeviceChoice;
+use super::process;
+use crate::compute::{DeviceChoice, Usage};
 use crate::home::config::{Lend, Limits};
 use crate::jobs::{Desk, Feed, JobFile, Order};
 use crate::net::{Multiaddr, Services};
@@ -15,8 +16,6 @@ use crate::reason::Reason;
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Peers that everybody dials; the others are found.
-const BOOTSTRAP: usize = 3;
 
 /// A lending peer.
 pub struct Lender {
@@ -33,6 +32,10 @@ pub struct LocalSwarm {
     pub desk: Desk,
     /// What happens to it.
     pub feed: Feed,
+    /// Their swarm.
+    pub genesis: Genesis,
+    /// Whom one more peer may dial.
+    pub bootstrap: Vec<Multiaddr>,
     /// From the start of the first peer until every peer knew all others.
     pub converged: Duration,
     _home: tempfile::TempDir,
@@ -60,22 +63,23 @@ impl LocalSwarm {
             slice_ms,
             ..Genesis::new("bench", Scope::Local, Hash::of(&seed))
         };
+        process::allow_files();
         let start = Instant::now();
-        let mut bootstrap = Vec::new();
+        let mut addresses = Vec::new();
         let mut all = Vec::new();
         for n in 0..lenders {
             say(&format!("starting peer {} of {lenders}", n + 1));
             let folder = home.path().join(format!("lender-{n}"));
+            let bootstrap = bootstrap_of(n, &addresses);
             let (node, address, happenings) = peer(folder, &genesis, &bootstrap, true).await?;
-            if bootstrap.len() < BOOTSTRAP {
-                bootstrap.push(address);
-            }
+            addresses.push(address);
             let mut happenings = happenings;
             let happenings =
                 tokio::spawn(async move { while happenings.recv().await.is_some() {} });
             all.push(Lender { node, happenings });
         }
         let folder = home.path().join("requester");
+        let bootstrap = bootstrap_of(lenders, &addresses);
         let options = options(folder, &genesis, &bootstrap, false);
         let (node, happenings) = Node::start(options).await?;
         let feed = Feed::default();
@@ -84,6 +88,8 @@ impl LocalSwarm {
             lenders: all,
             desk,
             feed,
+            genesis,
+            bootstrap,
             converged: Duration::ZERO,
             _home: home,
         };
@@ -204,6 +210,15 @@ impl LocalSwarm {
         Ok(file)
     }
 
+    /// What all devices have done so far.
+    pub async fn usage(&self) -> Usage {
+        let mut all = self.desk.node().usage().await;
+        for lender in &self.lenders {
+            all = all + lender.node.usage().await;
+        }
+        all
+    }
+
     /// Ends a peer without a goodbye, as a crash does; how long until all others had forgotten it.
     ///
     /// # Errors
@@ -226,6 +241,16 @@ impl LocalSwarm {
             lender.node.leave().await;
         }
     }
+}
+
+/// Whom the `n`th peer dials, of those before it: never all the same few, who would be full in a large swarm.
+pub(super) fn bootstrap_of(n: usize, before: &[Multiaddr]) -> Vec<Multiaddr> {
+    let mut chosen: Vec<usize> = vec![n.saturating_sub(1), n / 2, n / 4];
+    chosen.dedup();
+    chosen
+        .iter()
+        .filter_map(|i| before.get(*i).cloned())
+        .collect()
 }
 
 /// Lenders that a peer knows beside itself.

@@ -4,8 +4,12 @@
 //! and the ratio is what counts.
 
 pub mod blobs;
+pub mod daemon;
+pub mod dht;
 pub mod kernels;
 pub mod local;
+pub mod overhead;
+pub mod process;
 pub mod proof;
 pub mod swarm;
 

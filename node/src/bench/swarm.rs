@@ -1,11 +1,11 @@
 //! What a swarm adds to the computing itself: latency, overhead, and how fast it learns who is there.
 
 use serde::Serialize;
-use starling_kernels::{JobSpec, Kernel as _, fractal};
-use tokio::time::Instant;
 
-use super::Spread;
+use super::dht::{self, DhtReport};
 use super::local::LocalSwarm;
+use super::overhead::{self, Overhead};
+use super::{Spread, daemon, process};
 use crate::reason::Reason;
 
 /// Jobs for the latency.
@@ -32,10 +32,16 @@ pub struct SwarmReport {
     pub job_10000_noop_slices: usize,
     /// Slices with receipts per second where each is one tile that costs nothing.
     pub single_tile_slices_per_s: f64,
-    /// A job of some seconds among the peers over the same job on all cores of this process.
-    pub wall_over_local: f64,
-    /// This process' memory with all peers over their number, MB; none where it cannot be told.
+    /// A job of more than 10 s among the peers and alone, and what its audits took.
+    #[serde(flatten)]
+    pub overhead: Overhead,
+    /// Kademlia, among as many network layers without peers above them; none with a single one.
+    pub dht: Option<DhtReport>,
+    /// Memory of one more peer of this swarm, as a process of its own that idled for a minute, MB; none where it cannot
+    /// be told.
     pub rss_mb_per_peer: Option<f64>,
+    /// This process' memory with all peers over their number, MB; none where it cannot be told.
+    pub process_rss_mb_over_peers: Option<f64>,
 }
 
 /// Measures a swarm of `peers` lenders in this process.
@@ -44,7 +50,7 @@ pub struct SwarmReport {
 /// Why a peer does not start or a job does not end.
 pub async fn measure(peers: usize, say: &dyn Fn(&str)) -> Result<SwarmReport, Reason> {
     let mut swarm = LocalSwarm::start(peers, 1000, say).await?;
-    let rss_mb_per_peer = rss_bytes().map(|bytes| bytes / 1e6 / (peers as f64 + 1.0));
+    let process = process::resident("self").map(|bytes| bytes / 1e6 / (peers as f64 + 1.0));
     say("first slices");
     let mut first = Vec::new();
     for _ in 0..PROBES {
@@ -55,53 +61,27 @@ pub async fn measure(peers: usize, say: &dyn Fn(&str)) -> Result<SwarmReport, Re
     let (noop, timing) = swarm.run(NOOP_TILES, None).await?;
     say("slices of one tile");
     let (small, small_timing) = swarm.run(SINGLE_TILES, Some(1)).await?;
-    let wall_over_local = wall_over_local(&swarm, say).await?;
-    say("a crash");
+    let overhead = overhead::measure(&swarm, say).await?;
+    say("a crash: some 30 s");
     let forgotten = swarm.crash_one().await?;
-    let report = SwarmReport {
+    let idle = daemon::resident(&swarm.genesis, &swarm.bootstrap, say).await?;
+    let converged = swarm.converged;
+    swarm.end().await;
+    let dht = match peers {
+        1 => None,
+        _ => Some(dht::measure(peers, say).await?),
+    };
+    Ok(SwarmReport {
         peers,
         submit_to_first_slice_ms: Spread::of(first),
-        advert_convergence_s: swarm.converged.as_secs_f64(),
+        advert_convergence_s: converged.as_secs_f64(),
         departed_forgotten_s: forgotten.map(|t| t.as_secs_f64()),
         job_10000_noop_tiles_s: timing.whole.as_secs_f64(),
         job_10000_noop_slices: noop.slices.len(),
         single_tile_slices_per_s: small.slices.len() as f64 / small_timing.whole.as_secs_f64(),
-        wall_over_local,
-        rss_mb_per_peer,
-    };
-    swarm.end().await;
-    Ok(report)
-}
-
-/// The same fractal by the swarm and by one process, both on this machine's cores.
-async fn wall_over_local(swarm: &LocalSwarm, say: &dyn Fn(&str)) -> Result<f64, Reason> {
-    say("a job of some seconds, here alone");
-    let params = fractal::Params::mandelbrot(1536, 1536, 20_000);
-    let spec = JobSpec {
-        kernel: fractal::Fractal.id(),
-        params: params.encode(),
-        inputs: Vec::new(),
-    };
-    let job = spec.clone();
-    let local = tokio::task::spawn_blocking(move || {
-        let prepared = job.prepare()?;
-        let start = Instant::now();
-        let tiles: Vec<u32> = (0..prepared.shape().tiles).collect();
-        for some in tiles.chunks(256) {
-            std::hint::black_box(prepared.run(some));
-        }
-        Ok::<_, Reason>(start.elapsed())
-    });
-    let local = local.await.map_err(|e| Reason::of("error", e))??;
-    say("the same among the peers");
-    let (_, timing) = swarm.run_job(&spec, None).await?;
-    Ok(timing.whole.as_secs_f64() / local.as_secs_f64())
-}
-
-/// Resident memory of this process.
-fn rss_bytes() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
-    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kib * 1024.0)
+        overhead,
+        dht,
+        rss_mb_per_peer: idle.map(|bytes| bytes / 1e6),
+        process_rss_mb_over_peers: process,
+    })
 }

@@ -14,6 +14,7 @@ use super::Context;
 use super::exit::{Exit, Failure, Outcome};
 use super::interrupt::Interrupt;
 use super::text;
+use crate::bench::dht::{self, DhtReport};
 use crate::bench::kernels::{self, KernelReport};
 use crate::bench::local::LocalSwarm;
 use crate::bench::proof::{self, ProofReport};
@@ -26,6 +27,7 @@ use crate::reason::Reason;
 #[command(after_help = "Examples:
   starling bench kernels --json
   starling bench swarm --peers 10 --peers 50
+  starling bench dht --peers 128
   starling bench proof receipts.popw
 
 Close other programs before: figures of a busy machine say little.")]
@@ -38,6 +40,7 @@ pub struct Bench {
 enum What {
     Kernels(Kernels),
     Swarm(Swarm),
+    Dht(Dht),
     Proof(Proof),
 }
 
@@ -52,7 +55,7 @@ struct Kernels {
     seconds: f64,
 }
 
-/// Measure a swarm of peers in this process: latency, overhead, memory.
+/// Measure a swarm of peers in this process: latency, overhead, DHT, memory. It takes some minutes.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   starling bench swarm --peers 10
@@ -61,6 +64,17 @@ struct Swarm {
     /// Lending peers; again for more swarms, one after the other.
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=256))]
     peers: Vec<u32>,
+}
+
+/// Measure Kademlia alone: how long a record takes to be stored and to be found.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  starling bench dht
+  starling bench dht --peers 128 --json")]
+struct Dht {
+    /// Network layers in this process.
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..=512))]
+    peers: u32,
 }
 
 /// Measure the verification of receipts on one core.
@@ -85,6 +99,7 @@ impl Bench {
             match self.what {
                 What::Kernels(args) => measure_kernels(context, args.seconds, say).await,
                 What::Swarm(args) => measure_swarms(context, &args.peers, &say).await,
+                What::Dht(args) => measure_dht(context, args.peers, &say).await,
                 What::Proof(args) => measure_proof(context, args, &say).await,
             }
         };
@@ -205,11 +220,56 @@ fn swarm_lines(report: &SwarmReport) -> Vec<String> {
         "  one-tile slices  {:.0} a second, each with its receipt",
         report.single_tile_slices_per_s
     ));
-    lines.push(format!("  wall / local     {:.2}", report.wall_over_local));
+    let over = &report.overhead;
+    lines.push(format!(
+        "  wall / local     {:.2} without the audits' computing, {:.2} with it; {:.1} s alone",
+        over.wall_over_local, over.wall_over_local_raw, over.local_s
+    ));
+    if let Some(ratio) = over.cpu_over_local {
+        lines.push(format!(
+            "  CPU / local      {ratio:.3} with audits, signatures and network"
+        ));
+    }
+    let audits = over.audit_share;
+    lines.push(format!(
+        "  audits           {:.1} % of the work's device time, {:.1} % of its tiles ({:.1} % by the rule)",
+        100.0 * audits.measured,
+        100.0 * audits.measured_tiles,
+        100.0 * audits.predicted
+    ));
+    lines.extend(report.dht.as_ref().and_then(dht_line));
     if let Some(mb) = report.rss_mb_per_peer {
-        lines.push(format!("  memory           {mb:.1} MB a peer"));
+        lines.push(format!("  memory           {mb:.1} MB of an idle daemon"));
+    }
+    if let Some(mb) = report.process_rss_mb_over_peers {
+        lines.push(format!("  in one process   {mb:.1} MB a peer"));
     }
     lines
+}
+
+fn dht_line(report: &DhtReport) -> Option<String> {
+    let (put, get) = (report.put_ms?, report.get_ms?);
+    Some(format!(
+        "  DHT              put {:.1} ms (p95 {:.1}), get {:.1} ms (p95 {:.1})",
+        put.p50, put.p95, get.p50, get.p95
+    ))
+}
+
+async fn measure_dht(
+    context: &Context,
+    peers: u32,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<(), Failure> {
+    let report = dht::measure(peers as usize, say).await?;
+    let out = context.console;
+    if out.json {
+        out.json(&json!(report));
+    } else {
+        let networks = text::count(report.peers, "network layer");
+        out.data(format!("{networks} in this process"));
+        dht_line(&report).iter().for_each(|line| out.data(line));
+    }
+    Ok(())
 }
 
 async fn measure_proof(
@@ -219,7 +279,7 @@ async fn measure_proof(
 ) -> Result<(), Failure> {
     let bundle = match &args.file {
         Some(path) => {
-            let on = |e| Failure::of(DiskError::new("read", path, e));
+            let on = |e| Failure::from(DiskError::new("read", path, e));
             let len = std::fs::metadata(path).map_err(on)?.len();
             if len > BUNDLE_MAX as u64 + 8 {
                 return Err(Failure::of(format!(

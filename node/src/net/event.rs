@@ -53,6 +53,13 @@ pub enum NetEvent {
         /// Whether this is the last event of the query.
         done: bool,
     },
+    /// An announcement was handed to the connections of the peers closest to its key: Kademlia acknowledges none.
+    Provided {
+        /// As given to [`provide`](super::NetHandle::provide).
+        key: [u8; 32],
+        /// Whether such peers were found.
+        told: bool,
+    },
     /// The peers closest to a key that could be found.
     Closest {
         /// As given to [`find_closest`](super::NetHandle::find_closest).

@@ -55,6 +55,10 @@ pub(crate) enum Command {
         peer: PeerKey,
         ban: bool,
     },
+    Holds {
+        key: [u8; 32],
+        answer: oneshot::Sender<usize>,
+    },
     Connected(oneshot::Sender<Vec<PeerKey>>),
     Listeners(oneshot::Sender<Vec<Multiaddr>>),
     Status(oneshot::Sender<NetStatus>),
@@ -109,6 +113,7 @@ impl NetHandle {
     }
 
     /// Announces this peer as a provider of `key`, and again every 10 minutes until [`stop_providing`](Self::stop_providing).
+    /// The first time is answered by one `Provided`.
     pub async fn provide(&self, key: [u8; 32]) -> Result<(), NetError> {
         self.command(Command::Provide(key)).await
     }
@@ -116,6 +121,11 @@ impl NetHandle {
     /// Stops announcing; others forget it within 40 minutes.
     pub async fn stop_providing(&self, key: [u8; 32]) -> Result<(), NetError> {
         self.command(Command::StopProviding(key)).await
+    }
+
+    /// How many other peers' announcements for `key` lie here: what shows that one has arrived.
+    pub async fn holds(&self, key: [u8; 32]) -> Result<usize, NetError> {
+        self.ask(|answer| Command::Holds { key, answer }).await
     }
 
     /// Looks for providers; answered by `Providers` events, the last one `done`.
@@ -198,7 +208,10 @@ impl NetHandle {
         self.command(Command::Verdict { handle, acceptance }).await
     }
 
-    async fn ask<T>(&self, command: fn(oneshot::Sender<T>) -> Command) -> Result<T, NetError> {
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, NetError> {
         let (answer, answered) = oneshot::channel();
         self.command(command(answer)).await?;
         answered.await.map_err(|_| NetError::Closed)

@@ -257,8 +257,12 @@ impl Network {
                 self.outbox.looked_up(&of);
                 self.flush(of);
             }
-            (Lookup::Provide { .. }, kad::QueryResult::StartProviding(Err(error))) => {
-                tracing::debug!(%error, "provider record not stored everywhere");
+            (Lookup::Provide { key }, kad::QueryResult::StartProviding(announced)) => {
+                if let Err(error) = &announced {
+                    tracing::debug!(%error, "provider record not stored everywhere");
+                }
+                let told = announced.is_ok();
+                self.tell(NetEvent::Provided { key, told });
             }
             _ => {}
         }
@@ -300,7 +304,7 @@ impl Network {
                     self.send_failed(letter, SendError::Unreachable);
                 }
             }
-            Lookup::Provide { .. } => {}
+            Lookup::Provide { key } => self.tell(NetEvent::Provided { key, told: false }),
         }
     }
 

@@ -14,7 +14,7 @@ use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::transport::ListenerId,
     gossipsub::{IdentTopic, MessageAcceptance, PublishError},
-    kad::RecordKey,
+    kad::{RecordKey, store::RecordStore as _},
     swarm::{ConnectionId, dial_opts::DialOpts},
 };
 use tokio::{
@@ -269,6 +269,12 @@ impl Network {
             }
             Command::Dial(address) => self.dial(address),
             Command::Disconnect { peer, ban } => self.disconnect(peer, ban),
+            Command::Holds { key, answer } => {
+                let store = self.swarm.behaviour_mut().kad.store_mut();
+                let all = store.providers(&RecordKey::new(&key));
+                let others = all.iter().filter(|r| r.provider != self.local);
+                let _ = answer.send(others.count());
+            }
             Command::Connected(answer) => {
                 let mut peers: Vec<_> = self.members.iter().filter_map(peer_key).collect();
                 peers.sort_unstable();
@@ -372,6 +378,7 @@ impl Network {
                     Ok(query) => query,
                     Err(error) => {
                         tracing::debug!(%error, "cannot provide");
+                        self.lookup_failed(lookup);
                         continue;
                     }
                 },

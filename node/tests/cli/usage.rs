@@ -5,7 +5,7 @@ use crate::support::{Place, read};
 #[test]
 fn every_command_explains_itself() {
     let place = Place::new();
-    let commands: [&[&str]; 27] = [
+    let commands: [&[&str]; 28] = [
         &[],
         &["demo"],
         &["up"],
@@ -27,6 +27,7 @@ fn every_command_explains_itself() {
         &["bench"],
         &["bench", "kernels"],
         &["bench", "swarm"],
+        &["bench", "dht"],
         &["bench", "proof"],
         &["doctor"],
         &["config"],
