@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::local::bootstrap_of;
 use super::{Spread, process};
 use crate::blobs::BlobStore;
-use crate::net::{Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, Scope, start};
+use crate::net::{Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, Scope, Services, start};
 use crate::reason::Reason;
 
 /// Fresh keys.
@@ -232,6 +232,8 @@ fn config(swarm_id: [u8; 32], bootstrap: Vec<Multiaddr>) -> Result<NetConfig, Re
         scope: Scope::Local,
         listen: "/ip4/127.0.0.1/tcp/0".parse().into_iter().collect(),
         bootstrap,
+        announce: Vec::new(),
+        services: Services::OFF,
         topics: Vec::new(),
         limits: NetLimits::default(),
         admission: None,

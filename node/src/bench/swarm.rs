@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::blobs::{self, BlobReport};
 use super::dht::{self, DhtReport};
 use super::local::LocalSwarm;
 use super::overhead::{self, Overhead};
@@ -37,6 +38,8 @@ pub struct SwarmReport {
     pub overhead: Overhead,
     /// Kademlia, among as many network layers without peers above them; none with a single one.
     pub dht: Option<DhtReport>,
+    /// A large blob between two network layers, beside the same bytes over bare TCP.
+    pub blob: BlobReport,
     /// Memory of one more peer of this swarm, as a process of its own that idled for a minute, MB; none where it cannot
     /// be told.
     pub rss_mb_per_peer: Option<f64>,
@@ -71,6 +74,7 @@ pub async fn measure(peers: usize, say: &dyn Fn(&str)) -> Result<SwarmReport, Re
         1 => None,
         _ => Some(dht::measure(peers, say).await?),
     };
+    let blob = blobs::measure(say).await?;
     Ok(SwarmReport {
         peers,
         submit_to_first_slice_ms: Spread::of(first),
@@ -81,6 +85,7 @@ pub async fn measure(peers: usize, say: &dyn Fn(&str)) -> Result<SwarmReport, Re
         single_tile_slices_per_s: small.slices.len() as f64 / small_timing.whole.as_secs_f64(),
         overhead,
         dht,
+        blob,
         rss_mb_per_peer: idle.map(|bytes| bytes / 1e6),
         process_rss_mb_over_peers: process,
     })

@@ -238,6 +238,10 @@ fn swarm_lines(report: &SwarmReport) -> Vec<String> {
         100.0 * audits.predicted
     ));
     lines.extend(report.dht.as_ref().and_then(dht_line));
+    lines.push(format!(
+        "  a large blob     {:.0} MB/s, {:.2} of bare TCP",
+        report.blob.blob_mb_per_s, report.blob.ratio
+    ));
     if let Some(mb) = report.rss_mb_per_peer {
         lines.push(format!("  memory           {mb:.1} MB of an idle daemon"));
     }
