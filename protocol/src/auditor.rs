@@ -130,22 +130,10 @@ impl Auditor {
         let signed = ctx.verify(&call.lease, &lease.steward)
             && ctx.verify(&call.commitment, &lease.worker)
             && ctx.verify(&call.lock_set, &lease.steward)
-            && rules::check_locks(
-                &witnesses,
-                set,
-                commitment.root,
-                &ctx.swarm,
-                ctx.signer.verifier(),
-            )
-            .is_ok()
-            && rules::check_reveals(
-                &witnesses,
-                set,
-                &call.nonces,
-                &ctx.swarm,
-                ctx.signer.verifier(),
-            )
-            .is_ok();
+            && rules::check_locks(&witnesses, set, commitment.root, &ctx.swarm, ctx.verifier())
+                .is_ok()
+            && rules::check_reveals(&witnesses, set, &call.nonces, &ctx.swarm, ctx.verifier())
+                .is_ok();
         (drawn && signed).then_some(seed)
     }
 

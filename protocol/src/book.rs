@@ -52,7 +52,7 @@ impl Book {
             || record.appointment.body.until_s <= ctx.unix_s()
             || self.jobs.contains_key(&job)
             || !self.has_room(&manifest.requester)
-            || record.check(&ctx.swarm, ctx.signer.verifier()).is_err()
+            || record.check(&ctx.swarm, ctx.verifier()).is_err()
         {
             return None;
         }

@@ -75,6 +75,8 @@ pub const AUDITS_PER_COLLECTOR: usize = 32;
 pub const LOCKS_MAX: usize = 65_536;
 /// Witness states that one collector can fill.
 pub const LOCKS_PER_COLLECTOR: usize = 8_192;
+/// Signatures that a peer remembers to have held: those of the slices that it has to do with at one time.
+pub const SIGNATURES_HELD_MAX: usize = 512;
 /// Adverts kept.
 pub const ADVERTS_MAX: usize = 4_096;
 /// Jobs that one requester runs at once.

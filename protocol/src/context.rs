@@ -1,10 +1,11 @@
 //! What every sub-machine shares: the clock as last told, the identity, randomness, timers, and the outputs.
 
 use crate::config;
-use crate::crypto::BoxedSigner;
+use crate::crypto::{BoxedSigner, Signer as _, Verifier};
 use crate::genesis::Genesis;
 use crate::hash::{BlobId, Hash, JobId, LeaseId, PeerKey, SwarmId};
 use crate::io::{Event, Output, PersistSeq, Purpose, Record, TaskId};
+use crate::memo::Remembering;
 use crate::message::Message;
 use crate::signed::{Fact, Signed};
 use crate::time::Time;
@@ -33,7 +34,7 @@ pub(crate) struct Context {
     pub(crate) now: Time,
     pub(crate) swarm: SwarmId,
     pub(crate) genesis: Genesis,
-    pub(crate) signer: BoxedSigner,
+    signer: Remembering,
     pub(crate) me: PeerKey,
     pub(crate) timers: Timers,
     pub(crate) out: Vec<Output>,
@@ -51,7 +52,7 @@ impl Context {
             swarm: genesis.swarm_id(),
             genesis,
             me: signer.key(),
-            signer,
+            signer: Remembering::new(signer),
             timers: Timers::default(),
             out: Vec::new(),
             rng: ChaCha12Rng::from_seed(rng_seed),
@@ -89,11 +90,20 @@ impl Context {
     }
 
     pub(crate) fn sign<T: Fact>(&self, body: T) -> Signed<T> {
-        Signed::new(body, &self.swarm, &*self.signer)
+        Signed::new(body, &self.swarm, &self.signer)
     }
 
     pub(crate) fn verify<T: Fact>(&self, fact: &Signed<T>, key: &PeerKey) -> bool {
-        fact.verify(&self.swarm, self.signer.verifier(), key)
+        fact.verify(&self.swarm, &self.signer, key)
+    }
+
+    pub(crate) fn verifier(&self) -> &dyn Verifier {
+        &self.signer
+    }
+
+    /// A secret that only this identity can derive.
+    pub(crate) fn prf(&self, context: &'static str, input: &[u8]) -> Hash {
+        self.signer.prf(context, input)
     }
 
     pub(crate) fn send(&mut self, to: PeerKey, message: &Message) {

@@ -37,6 +37,7 @@ mod auditor;
 mod book;
 mod collector;
 mod context;
+mod memo;
 mod requester;
 mod round;
 mod rules;

@@ -329,7 +329,7 @@ impl Worker {
         let Some(work) = self.works.get_mut(&id) else {
             return;
         };
-        let secret = ctx.signer.prf(merkle::SECRET_CONTEXT, id.as_bytes());
+        let secret = ctx.prf(merkle::SECRET_CONTEXT, id.as_bytes());
         let Some(root) = merkle::root(&id, &merkle::leaves(&secret, &work.tiles)) else {
             return;
         };

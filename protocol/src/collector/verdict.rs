@@ -149,8 +149,7 @@ impl Collector {
                     );
                 }
             }
-        } else if let Some(claim) =
-            proof.filter(|p| p.is_well_founded(&ctx.swarm, ctx.signer.verifier()))
+        } else if let Some(claim) = proof.filter(|p| p.is_well_founded(&ctx.swarm, ctx.verifier()))
         {
             let claim = claim.body;
             let about_this = claim.accuser == from

@@ -82,7 +82,7 @@ impl Worker {
         let lease = &work.lease.body;
         let root = commitment.body.root;
         let seed = draw::seed(&id, &root, &evidence::nonces(nonces), steward_nonce);
-        let verifier = ctx.signer.verifier();
+        let verifier = ctx.verifier();
         let checked = rules::check_lock_set(&work.record, lease, id, &set.body)
             .and_then(|witnesses| {
                 rules::check_locks(&witnesses, &set.body, root, &ctx.swarm, verifier)?;
@@ -100,7 +100,7 @@ impl Worker {
             (work.lock_set, work.nonces, work.list) = (None, None, None);
             return;
         };
-        let secret = ctx.signer.prf(merkle::SECRET_CONTEXT, id.as_bytes());
+        let secret = ctx.prf(merkle::SECRET_CONTEXT, id.as_bytes());
         let opened = |t: &u32| OpenedTile {
             tile: *t,
             salt: merkle::salt(&secret, *t),
@@ -144,7 +144,7 @@ impl Worker {
             return;
         };
         let Some(blob) = work.blob else { return };
-        let secret = ctx.signer.prf(merkle::SECRET_CONTEXT, id.as_bytes());
+        let secret = ctx.prf(merkle::SECRET_CONTEXT, id.as_bytes());
         ctx.send(
             work.steward(),
             &Message::Output {
@@ -181,7 +181,7 @@ impl Worker {
             return;
         };
         if receipt
-            .verify(&work.record, &swarm, ctx.signer.verifier())
+            .verify(&work.record, &swarm, ctx.verifier())
             .is_err()
         {
             return;

@@ -1,0 +1,107 @@
+//! What is remembered, and that it is never taken for anything else.
+
+use super::Remembering;
+use crate::config::SIGNATURES_HELD_MAX;
+use crate::crypto::{Ed25519Signer, Signature, Signer, Verifier};
+use crate::hash::{Hash, PeerKey};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// Real ed25519 that counts its checks.
+struct Counting {
+    inner: Ed25519Signer,
+    checks: Arc<AtomicUsize>,
+}
+
+impl Verifier for Counting {
+    fn verify(&self, key: &PeerKey, digest: &Hash, signature: &Signature) -> bool {
+        self.checks.fetch_add(1, Ordering::Relaxed);
+        self.inner.verify(key, digest, signature)
+    }
+}
+
+impl Signer for Counting {
+    fn key(&self) -> PeerKey {
+        self.inner.key()
+    }
+
+    fn sign(&self, digest: &Hash) -> Signature {
+        self.inner.sign(digest)
+    }
+
+    fn prf(&self, context: &'static str, input: &[u8]) -> Hash {
+        self.inner.prf(context, input)
+    }
+
+    fn verifier(&self) -> &dyn Verifier {
+        self
+    }
+}
+
+fn remembering() -> (Remembering, impl Fn() -> usize) {
+    let checks = Arc::new(AtomicUsize::new(0));
+    let inner = Ed25519Signer::from_seed(&[1; 32]);
+    let signer = Remembering::new(Box::new(Counting {
+        inner,
+        checks: checks.clone(),
+    }));
+    (signer, move || checks.load(Ordering::Relaxed))
+}
+
+fn digest(n: usize) -> Hash {
+    Hash::of(&n.to_le_bytes())
+}
+
+#[test]
+fn what_has_held_is_checked_once() {
+    let (me, checks) = remembering();
+    let other = Ed25519Signer::from_seed(&[2; 32]);
+    let signature = other.sign(&digest(0));
+    assert!(me.verify(&other.key(), &digest(0), &signature));
+    assert!(me.verify(&other.key(), &digest(0), &signature));
+    assert_eq!(checks(), 1);
+    let own = me.sign(&digest(1));
+    assert!(me.verify(&me.key(), &digest(1), &own));
+    assert_eq!(checks(), 1, "its own needs no check");
+}
+
+#[test]
+fn nothing_else_holds_for_it() {
+    let (me, checks) = remembering();
+    let (other, third) = (
+        Ed25519Signer::from_seed(&[2; 32]),
+        Ed25519Signer::from_seed(&[3; 32]),
+    );
+    let signature = other.sign(&digest(0));
+    assert!(me.verify(&other.key(), &digest(0), &signature));
+    assert!(!me.verify(&other.key(), &digest(1), &signature), "digest");
+    assert!(!me.verify(&third.key(), &digest(0), &signature), "key");
+    for bit in 0..512 {
+        let mut bytes = signature.to_bytes();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let changed = Signature::from_bytes(&bytes);
+        assert!(!me.verify(&other.key(), &digest(0), &changed), "bit {bit}");
+    }
+    let before = checks();
+    assert!(!me.verify(&other.key(), &digest(1), &signature));
+    assert_eq!(checks(), before + 1, "what does not hold is not remembered");
+    assert!(me.verify(&other.key(), &digest(0), &signature));
+}
+
+#[test]
+fn only_so_many_are_remembered() {
+    let (me, checks) = remembering();
+    let first = me.sign(&digest(0));
+    for n in 1..=SIGNATURES_HELD_MAX {
+        let _ = me.sign(&digest(n));
+    }
+    assert_eq!(me.held.borrow().facts.len(), SIGNATURES_HELD_MAX);
+    assert_eq!(me.held.borrow().order.len(), SIGNATURES_HELD_MAX);
+    assert!(me.verify(&me.key(), &digest(0), &first), "it still holds");
+    assert_eq!(
+        checks(),
+        1,
+        "the oldest was forgotten, and is checked again"
+    );
+}
