@@ -1,14 +1,15 @@
 //! A job under way: its account, its record and its receipts, in memory and on disk.
 //!
-//! Receipts are verified before they are kept; all of them lie beside the job's record in `HOME/jobs/<id>/`.
+//! All receipts lie beside the job's record in `HOME/jobs/<id>/`. Those that are read back from there are verified in
+//! full; those that the own core has just made are not checked for signatures again: it has checked or made each one.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use starling_protocol::config::{BUNDLE_MAX, MESSAGE_MAX, RECEIPT_MAX};
-use starling_protocol::crypto::Ed25519Verifier;
-use starling_protocol::{BlobId, Bundle, Event, JobId, PeerKey, Receipt};
+use starling_protocol::crypto::{Ed25519Verifier, Signature, Verifier};
+use starling_protocol::{BlobId, Bundle, Event, Hash, JobId, PeerKey, Receipt};
 
 use super::{JobFile, JobState};
 use crate::home::disk::write_atomically;
@@ -18,6 +19,15 @@ use crate::reason::Reason;
 const BUNDLE_RECEIPTS: usize = (BUNDLE_MAX - 2 * MESSAGE_MAX) / RECEIPT_MAX;
 /// The account is written at most this often while the job runs.
 const SAVE: Duration = Duration::from_secs(2);
+
+/// For receipts that the own core made of what it had verified; their structure is still checked.
+struct FromOwnCore;
+
+impl Verifier for FromOwnCore {
+    fn verify(&self, _: &PeerKey, _: &Hash, _: &Signature) -> bool {
+        true
+    }
+}
 
 /// A job that this process submitted and that has not ended.
 pub(super) struct Open {
@@ -64,7 +74,7 @@ impl Open {
             let (slice, worker) = (receipt.lease.body.slice, receipt.lease.body.worker);
             // A receipt may also stand for work whose bytes never came.
             if done.iter().any(|(s, w, _)| (*s, *w) == (slice, worker)) {
-                open.keep(slice, &receipt);
+                open.keep(slice, &receipt, &Ed25519Verifier);
             }
         }
         open
@@ -84,16 +94,16 @@ impl Open {
                 slice,
                 receipt: Some(receipt),
                 ..
-            } => self.keep(*slice, receipt),
+            } => self.keep(*slice, receipt, &FromOwnCore),
             Event::SliceReopened { slice, .. } => drop(self.receipts.remove(slice)),
             _ => {}
         }
         self.file.state != JobState::Running
     }
 
-    fn keep(&mut self, slice: u32, receipt: &Receipt) {
+    fn keep(&mut self, slice: u32, receipt: &Receipt, verifier: &dyn Verifier) {
         let swarm = self.bundle.genesis.swarm_id();
-        match receipt.verify(&self.bundle.record, &swarm, &Ed25519Verifier) {
+        match receipt.verify(&self.bundle.record, &swarm, verifier) {
             Ok(verified) => {
                 if let Some(of) = self.file.slices.get_mut(slice as usize) {
                     of.receipt = Some(verified.lease);
@@ -101,7 +111,7 @@ impl Open {
                 }
                 self.receipts.insert(slice, receipt.clone());
             }
-            // The core has verified it: a bug of this build.
+            // The core has made it: a bug of this build. Or the disk's, if it was read back.
             Err(error) => tracing::error!(%error, slice, "a receipt does not verify"),
         }
     }
