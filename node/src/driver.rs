@@ -29,6 +29,10 @@ use pending::Pending;
 pub const CAPACITY_TOPIC: &str = "capacity/0";
 /// How long a leaving peer waits for the disk.
 const FLUSH: Duration = Duration::from_secs(2);
+/// The index lags behind the log by about this much, or by so many records: it can be rebuilt, nobody waits for it.
+const INDEX_WAIT: Duration = Duration::from_millis(250);
+/// See [`INDEX_WAIT`].
+const UNINDEXED_MAX: usize = 1024;
 /// The shell looks at the wall clock at least this often.
 const TICK: Duration = Duration::from_secs(5);
 
@@ -114,8 +118,10 @@ pub(crate) struct Driver<C> {
     answers: mpsc::UnboundedReceiver<Input>,
     progress: watch::Receiver<Progress>,
     held: VecDeque<Held>,
-    /// Records on their way to the disk; the index learns of them when they are there.
+    /// Records that the index does not know yet: those on their way to the disk, and the latest there.
     unindexed: VecDeque<(u64, Vec<u8>)>,
+    /// When the index learns of them.
+    index_at: Option<Instant>,
     /// The gossip message that the core judges at the moment.
     judged: Option<GossipHandle>,
     next_token: u64,
@@ -131,6 +137,7 @@ impl<C: Driven> Driver<C> {
             started: Instant::now(),
             held: VecDeque::new(),
             unindexed: VecDeque::new(),
+            index_at: None,
             judged: None,
             next_token: 0,
             parts,
@@ -161,8 +168,10 @@ impl<C: Driven> Driver<C> {
                 .map(|d| self.started + Duration::from_micros(d.at.0));
             let tick = Instant::now() + TICK;
             let wake = deadline.map_or(tick, |d| d.min(tick));
+            let index_at = self.index_at.unwrap_or(tick);
             tokio::select! {
                 () = tokio::time::sleep_until(wake.into()) => self.give(Input::Tick { unix_s: unix_s() }).await,
+                () = tokio::time::sleep_until(index_at.into()), if self.index_at.is_some() => self.index(),
                 Some(event) = self.parts.net_events.recv() => self.on_net(event).await,
                 Some(finished) = self.parts.finished.recv() => self.pending.on_finished(finished),
                 Some(input) = self.answers.recv() => self.give(input).await,
@@ -302,16 +311,10 @@ impl<C: Driven> Driver<C> {
 
     async fn on_progress(&mut self) -> Result<(), LogError> {
         let progress = self.progress.borrow_and_update().clone();
-        while let Some((seq, bytes)) = self
-            .unindexed
-            .pop_front_if(|(seq, _)| *seq <= progress.durable)
-        {
-            let mut batch = crate::store::Batch::default();
-            index::index(seq, &bytes, &mut batch);
-            if let Err(error) = self.parts.store.apply(seq, batch) {
-                // The log has it; the index is rebuilt at the next start.
-                tracing::warn!(%error, "the index did not take a record");
-            }
+        if self.unindexed.len() >= UNINDEXED_MAX {
+            self.index();
+        } else if !self.unindexed.is_empty() {
+            self.index_at.get_or_insert(Instant::now() + INDEX_WAIT);
         }
         while let Some(held) = self.held.pop_front_if(|h| h.seq <= progress.durable) {
             self.send(held.to, held.bytes).await;
@@ -319,6 +322,23 @@ impl<C: Driven> Driver<C> {
         match progress.failed {
             Some(error) => Err(LogError::Stopped(error)),
             None => Ok(()),
+        }
+    }
+
+    /// Folds the durable records into the index, all at once: a batch costs it about as much as a record.
+    fn index(&mut self) {
+        self.index_at = None;
+        let durable = self.progress.borrow().durable;
+        let mut batch = crate::store::Batch::default();
+        let mut newest = None;
+        while let Some((seq, bytes)) = self.unindexed.pop_front_if(|(seq, _)| *seq <= durable) {
+            index::index(seq, &bytes, &mut batch);
+            newest = Some(seq);
+        }
+        let applied = newest.map(|seq| self.parts.store.apply(seq, batch));
+        if let Some(Err(error)) = applied {
+            // The log has them; the index is rebuilt at the next start.
+            tracing::warn!(%error, "the index did not take records");
         }
     }
 
@@ -394,6 +414,8 @@ impl<C: Driven> Driver<C> {
                 let _ = answer.send(known.map(|p| (p.advert.clone(), p.age_ms)).collect());
             }
             Command::Record(job, answer) => {
+                // Whoever asks looks into the index next.
+                self.index();
                 let record = self.parts.core.peer().record(&job).map(|r| (**r).clone());
                 let _ = answer.send(record);
             }
@@ -425,7 +447,8 @@ impl<C: Driven> Driver<C> {
         self.close(done).await;
     }
 
-    async fn close(self, done: Option<oneshot::Sender<Usage>>) {
+    async fn close(mut self, done: Option<oneshot::Sender<Usage>>) {
+        self.index();
         let Parts {
             net,
             log,
