@@ -22,7 +22,7 @@ use crate::adverts::Adverts;
 use crate::config;
 use crate::context::Context;
 use crate::evidence::{Commitment, Lease, Lock, LockSet, Opening, Revealed, SealList};
-use crate::hash::{BlobId, Hash, LeaseId, PeerKey};
+use crate::hash::{BlobId, Hash, JobId, LeaseId, PeerKey};
 use crate::io::{Computed, PersistSeq, TaskId};
 use crate::manifest::JobRecord;
 use crate::message::Message;
@@ -204,13 +204,14 @@ impl Collector {
         core::mem::take(&mut self.outcomes)
     }
 
+    /// The lease's job, if this binds its worker. A repetition does not: what came with it was answered then.
     pub(crate) fn on_commit(
         &mut self,
         ctx: &mut Context,
         adverts: &Adverts,
         from: PeerKey,
         commitment: Signed<Commitment>,
-    ) {
+    ) -> Option<JobId> {
         let id = commitment.body.lease;
         let Some(case) = self.cases.get_mut(&id).filter(|c| c.worker() == from) else {
             // It lapsed, or was granted in a former life; of what was concluded, the receipt tells.
@@ -218,24 +219,26 @@ impl Collector {
                 let (lease, reason) = (id, Reason::LeaseExpired);
                 ctx.send(from, &Message::LeaseEnded { lease, reason });
             }
-            return;
+            return None;
         };
         if let Some(first) = &case.commitment {
             // The first root stands. Its repetition means that the acknowledgement got lost.
             if first.body == commitment.body {
                 ctx.send(from, &Message::CommitAck { lease: id });
             }
-            return;
+            return None;
         }
         let device_named = commitment.body.device.name.len() <= 64;
         if commitment.body.tiles != case.tiles() || !device_named || !ctx.verify(&commitment, &from)
         {
-            return;
+            return None;
         }
+        let job = case.lease.body.job;
         case.commitment = Some(commitment);
         ctx.send(from, &Message::CommitAck { lease: id });
         self.outcomes.push((id, Outcome::Committed));
         self.start_locking(ctx, adverts, id);
+        Some(job)
     }
 
     pub(crate) fn on_timer(&mut self, ctx: &mut Context, adverts: &Adverts, id: LeaseId) {
@@ -315,7 +318,7 @@ impl Collector {
     }
 
     /// The job is over for other reasons.
-    pub(crate) fn cancel(&mut self, ctx: &mut Context, job: &crate::JobId, reason: Reason) {
+    pub(crate) fn cancel(&mut self, ctx: &mut Context, job: &JobId, reason: Reason) {
         let of_job: Vec<_> = self
             .cases
             .iter()

@@ -49,7 +49,12 @@ pub enum Message {
         retry_ms: u32,
     },
     /// W->C: the slice is finished; this is its root.
-    Commit(Box<Signed<Commitment>>),
+    Commit {
+        /// The root.
+        commitment: Box<Signed<Commitment>>,
+        /// Whether W asks for its next lease of the job with it.
+        next: bool,
+    },
     /// C->W: the root arrived; the lease will not lapse while it is audited.
     CommitAck {
         /// Under which lease.
@@ -183,7 +188,7 @@ impl Message {
             Self::LeaseRequest { .. } => "LeaseRequest",
             Self::LeaseGrant(_) => "LeaseGrant",
             Self::LeaseRefusal { .. } => "LeaseRefusal",
-            Self::Commit(_) => "Commit",
+            Self::Commit { .. } => "Commit",
             Self::CommitAck { .. } => "CommitAck",
             Self::LockRequest { .. } => "LockRequest",
             Self::Locked(_) => "Locked",

@@ -8,12 +8,14 @@ use crate::collector::Collector;
 use crate::config;
 use crate::context::{Context, Waiting};
 use crate::crypto::BoxedSigner;
+use crate::evidence::Commitment;
 use crate::hash::{Hash, JobId, PeerKey};
 use crate::io::{Computed, Input, KnownPeer, Output, Outputs, Record, Setup, Shape, TaskId};
 use crate::manifest::JobRecord;
 use crate::message::Message;
 use crate::reason::Reason;
 use crate::requester::Requester;
+use crate::signed::Signed;
 use crate::time::{Deadline, Time};
 use crate::timers::Timer;
 use crate::witness::Witness;
@@ -251,7 +253,10 @@ impl Peer {
                 let Some(capacity) = self.adverts.capacity() else {
                     return;
                 };
-                self.worker.on_computed(&mut self.ctx, id, result, capacity);
+                let adverts = &self.adverts;
+                let knows = |peer: &PeerKey| adverts.is_here(peer);
+                self.worker
+                    .on_computed(&mut self.ctx, id, result, capacity, &knows);
             }
             Some(Waiting::Auditor(id)) => self.auditor.on_computed(&mut self.ctx, id, result),
             Some(Waiting::Collector(id)) => self.collector.on_result(&mut self.ctx, id, result),
@@ -361,10 +366,7 @@ impl Peer {
                 reason: _,
                 retry_ms,
             } => self.worker.on_refusal(ctx, from, job, retry_ms),
-            Message::Commit(commitment) => {
-                self.collector
-                    .on_commit(ctx, &self.adverts, from, *commitment)
-            }
+            Message::Commit { commitment, next } => self.on_commit(from, *commitment, next),
             Message::CommitAck { lease } => self.worker.on_commit_ack(ctx, from, lease),
             Message::LockRequest { lease, commitment } => {
                 let again = || Message::LockRequest {
@@ -436,6 +438,24 @@ impl Peer {
                     self.release_ended();
                 }
             }
+        }
+    }
+
+    /// A commitment may ask for the next lease: for the steward as if a request had come right after it.
+    fn on_commit(&mut self, from: PeerKey, commitment: Signed<Commitment>, next: bool) {
+        let ctx = &mut self.ctx;
+        let job = self
+            .collector
+            .on_commit(ctx, &self.adverts, from, commitment);
+        if let Some(job) = job.filter(|_| next) {
+            self.settle();
+            self.requester.on_lease_request(
+                &mut self.ctx,
+                &self.adverts,
+                &mut self.collector,
+                from,
+                job,
+            );
         }
     }
 

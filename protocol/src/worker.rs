@@ -14,6 +14,7 @@
 //! Invariants: one root per lease, over any crash (a lease in the log is never taken up again); output and salt
 //! secret leave only after the auditors agreed; one opening per lease.
 
+mod asking;
 mod handover;
 
 use crate::advert::KernelOffer;
@@ -33,6 +34,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use asking::Room;
 use core::time::Duration;
 
 /// A job that this peer may work for.
@@ -74,11 +76,14 @@ impl Work {
         self.lease.body.steward
     }
 
+    /// No commitment is signed yet.
+    fn unfinished(&self) -> bool {
+        matches!(self.stage, Stage::Computing | Stage::Checking { .. })
+    }
+
+    /// No commitment has reached the steward, as far as is known.
     fn before_commitment(&self) -> bool {
-        matches!(
-            self.stage,
-            Stage::Computing | Stage::Checking { .. } | Stage::Committing { .. }
-        )
+        self.unfinished() || matches!(self.stage, Stage::Committing { .. })
     }
 }
 
@@ -152,95 +157,6 @@ impl Worker {
         }
     }
 
-    /// Asks for a lease of `job`, if there is room for one. `knows` tells whether a roster member is known.
-    pub(crate) fn ask(
-        &mut self,
-        ctx: &mut Context,
-        job: JobId,
-        capacity: &Capacity,
-        knows: &dyn Fn(&PeerKey) -> bool,
-    ) {
-        let busy = self
-            .works
-            .values()
-            .filter(|w| w.before_commitment())
-            .count()
-            + self.jobs.values().filter(|j| j.asking).count();
-        let Some(engagement) = self.jobs.get_mut(&job).filter(|e| e.prepared) else {
-            return;
-        };
-        let record = &engagement.record;
-        let requester = record.manifest.body.requester;
-        let unreceipted = self
-            .works
-            .values()
-            .filter(|w| w.record.manifest.body.requester == requester)
-            .count();
-        let roster = record.roster.peers();
-        let known = roster.iter().filter(|p| **p == ctx.me || knows(p)).count();
-        if record.manifest.body.deadline_s <= ctx.unix_s() {
-            self.jobs.remove(&job);
-            return;
-        }
-        // Whoever offers a roster of strangers could have made them up; whoever is busy asks when it is not.
-        if engagement.asking
-            || unreceipted >= config::UNRECEIPTED_MAX
-            || known * 3 < roster.len() * 2
-        {
-            ctx.timers
-                .set(Timer::Ask(job), ctx.now.after(config::LEASE_RETRY));
-        } else if busy < usize::from(capacity.slots) {
-            let steward = record.appointment.body.stewards[0];
-            engagement.asking = true;
-            ctx.send(steward, &Message::LeaseRequest { job });
-            // An answer that never comes must not hold the slot for ever.
-            ctx.timers
-                .set(Timer::Ask(job), ctx.now.after(config::LOCK_WAIT));
-        }
-    }
-
-    /// The `Ask` timer: what was asked before went unanswered.
-    pub(crate) fn stop_asking(&mut self, job: &JobId) {
-        if let Some(engagement) = self.jobs.get_mut(job) {
-            engagement.asking = false;
-        }
-    }
-
-    /// A slot or a receipt is free: every job may ask again.
-    fn ask_soon(&self, ctx: &mut Context) {
-        for job in self
-            .jobs
-            .iter()
-            .filter(|(_, e)| !e.asking)
-            .map(|(job, _)| *job)
-        {
-            ctx.timers.set_by(Timer::Ask(job), ctx.now);
-        }
-    }
-
-    pub(crate) fn on_refusal(
-        &mut self,
-        ctx: &mut Context,
-        from: PeerKey,
-        job: JobId,
-        retry_ms: u32,
-    ) {
-        let Some(engagement) = self
-            .jobs
-            .get_mut(&job)
-            .filter(|e| e.record.is_steward(&from))
-        else {
-            return;
-        };
-        engagement.asking = false;
-        if retry_ms == 0 {
-            self.end_job(ctx, &job);
-        } else {
-            let wait = Duration::from_millis(u64::from(retry_ms.min(60_000)));
-            ctx.timers.set(Timer::Ask(job), ctx.now.after(wait));
-        }
-    }
-
     pub(crate) fn on_grant(&mut self, ctx: &mut Context, from: PeerKey, lease: Signed<Lease>) {
         let body = &lease.body;
         let id = body.id(&ctx.swarm);
@@ -294,6 +210,7 @@ impl Worker {
         id: LeaseId,
         result: Result<Computed, Reason>,
         capacity: &Capacity,
+        knows: &dyn Fn(&PeerKey) -> bool,
     ) {
         let Some(work) = self.works.get_mut(&id) else {
             return;
@@ -317,7 +234,7 @@ impl Worker {
             (Stage::Checking { tile }, Ok(computed))
                 if computed.tiles.first() == work.tiles.get(tile as usize) =>
             {
-                self.commit(ctx, id, capacity);
+                self.commit(ctx, id, capacity, knows);
             }
             (Stage::Checking { .. }, Ok(_)) => self.give_up(ctx, id, Reason::SelfCheckFailed),
             (_, Ok(_)) => self.give_up(ctx, id, Reason::DeviceFailed),
@@ -325,7 +242,15 @@ impl Worker {
         }
     }
 
-    fn commit(&mut self, ctx: &mut Context, id: LeaseId, capacity: &Capacity) {
+    /// Logs the root and sends it. The device is free: the next lease is asked for with it, which saves a slot the
+    /// two round trips between its slices.
+    fn commit(
+        &mut self,
+        ctx: &mut Context,
+        id: LeaseId,
+        capacity: &Capacity,
+        knows: &dyn Fn(&PeerKey) -> bool,
+    ) {
         let Some(work) = self.works.get_mut(&id) else {
             return;
         };
@@ -344,13 +269,16 @@ impl Worker {
         });
         let seq = ctx.persist(Record::Committed { lease: id, root });
         self.bound.insert(id);
-        ctx.send_after(
-            seq,
-            work.steward(),
-            &Message::Commit(Box::new(commitment.clone())),
-        );
-        work.commitment = Some(commitment);
+        work.commitment = Some(commitment.clone());
         work.stage = Stage::Committing { tries: 1 };
+        let (job, steward) = (work.lease.body.job, work.steward());
+        let next = work.record.appointment.body.stewards[0] == steward
+            && matches!(self.room(ctx, &job, Some(id), capacity, knows), Room::Yes);
+        if next {
+            self.asks(ctx, &job);
+        }
+        let commitment = Box::new(commitment);
+        ctx.send_after(seq, steward, &Message::Commit { commitment, next });
         ctx.timers.set(Timer::Work(id), ctx.retry_at(0));
     }
 
@@ -377,6 +305,10 @@ impl Worker {
 
     fn lose(&mut self, ctx: &mut Context, id: LeaseId, reason: Reason) {
         if let Some(work) = self.remove(ctx, id) {
+            if matches!(work.stage, Stage::Committing { .. }) {
+                // What its commitment asked for will not come either.
+                self.stop_asking(&work.lease.body.job);
+            }
             ctx.notify(Event::Lost {
                 job: work.lease.body.job,
                 slice: work.lease.body.slice,
@@ -439,7 +371,12 @@ impl Worker {
                 let Some(commitment) = work.commitment.clone() else {
                     return;
                 };
-                ctx.send(steward, &Message::Commit(Box::new(commitment)));
+                let asking = self.jobs.get(&work.lease.body.job).map(|e| e.asking);
+                let commit = Message::Commit {
+                    commitment: Box::new(commitment),
+                    next: asking.unwrap_or(false),
+                };
+                ctx.send(steward, &commit);
                 ctx.timers.set(Timer::Work(id), ctx.retry_at(tries));
             }
             Stage::Opening { tries } => {
@@ -484,7 +421,7 @@ impl Worker {
         let of_job: Vec<_> = self
             .works
             .iter()
-            .filter(|(_, w)| w.lease.body.job == *job && w.before_commitment())
+            .filter(|(_, w)| w.lease.body.job == *job && w.unfinished())
             .map(|(id, _)| *id)
             .collect();
         for id in of_job {

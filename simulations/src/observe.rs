@@ -120,7 +120,7 @@ impl Observer {
                     .locks
                     .push((key, lock.body.lease, lock.body.root))
             }
-            Message::Commit(commitment) => {
+            Message::Commit { commitment, .. } => {
                 self.history
                     .roots
                     .push((key, commitment.body.lease, commitment.body.root));

@@ -257,7 +257,7 @@ fn lease_of(message: &Message, swarm: &SwarmId) -> Option<LeaseId> {
         Message::LockRequest { lease, .. } => Some(lease.body.id(swarm)),
         Message::AuditCall(call) => Some(call.lease.body.id(swarm)),
         Message::Receipt(receipt) => Some(receipt.id(swarm)),
-        Message::Commit(commitment) => Some(commitment.body.lease),
+        Message::Commit { commitment, .. } => Some(commitment.body.lease),
         Message::Locked(lock) => Some(lock.body.lease),
         Message::LockSet(set) => Some(set.body.lease),
         Message::SealList(list) => Some(list.body.lease),
@@ -300,9 +300,10 @@ fn describe(message: &Message) -> String {
         Message::LeaseRefusal {
             reason, retry_ms, ..
         } => format!("{reason}; ask again in {retry_ms} ms"),
-        Message::Commit(commitment) => format!(
-            "root over {}",
-            count(commitment.body.tiles as usize, "tile")
+        Message::Commit { commitment, next } => format!(
+            "root over {}{}",
+            count(commitment.body.tiles as usize, "tile"),
+            if *next { "; the next slice?" } else { "" }
         ),
         Message::LockSet(set) => count(set.body.locks.len(), "lock"),
         Message::Seed { nonces, .. } => {

@@ -101,7 +101,7 @@ fn one_live_lease_per_slice(world: &World) {
 fn one_root_per_lease(world: &World) {
     let mut roots = BTreeMap::new();
     for sent in &world.sent {
-        if let Ok(Message::Commit(c)) = Message::from_bytes(&sent.bytes) {
+        if let Ok(Message::Commit { commitment: c, .. }) = Message::from_bytes(&sent.bytes) {
             let first = *roots.entry(c.body.lease).or_insert(c.body.root);
             assert_eq!(
                 first, c.body.root,

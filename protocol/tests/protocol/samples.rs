@@ -299,7 +299,10 @@ pub fn messages(seed: u64) -> Vec<Message> {
             reason: Reason::NothingOpen,
             retry_ms: f.u32(),
         },
-        Message::Commit(Box::new(f.commitment())),
+        Message::Commit {
+            commitment: Box::new(f.commitment()),
+            next: true,
+        },
         Message::CommitAck { lease: f.id() },
         Message::LockRequest {
             lease: Box::new(f.lease()),
