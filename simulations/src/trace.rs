@@ -34,7 +34,7 @@ const PHASES: [(&str, &str); 11] = [
         "The locks are closed: no other root counts any more. Now the witnesses reveal their nonces.",
     ),
     (
-        "Seed",
+        "AuditCall",
         "The nonces make the seed, which draws auditors and, for each of them, tiles. They recompute them.",
     ),
     (

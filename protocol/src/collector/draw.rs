@@ -107,10 +107,7 @@ impl Collector {
         let message = Message::LockSet(Box::new(set.clone()));
         case.lock_set = Some(set);
         let witnesses = case.witnesses();
-        witnesses
-            .iter()
-            .chain([&case.worker()])
-            .for_each(|p| ctx.send(*p, &message));
+        witnesses.iter().for_each(|p| ctx.send(*p, &message));
         case.step = Step::Revealing;
         case.round = Round::new(ctx.now, witnesses, config::LOCK_WAIT);
         if case.round.is_over() {
@@ -173,12 +170,6 @@ impl Collector {
         };
         let shares = evidence::nonces(&nonces);
         case.seed = draw::seed(&id, &root, &shares, &case.steward_nonce);
-        let seed = Message::Seed {
-            lease: id,
-            nonces,
-            steward_nonce: case.steward_nonce,
-        };
-        ctx.send(case.worker(), &seed);
         case.step = Step::Sealing;
         case.ranks = rules::auditor_ranks(&case.record, &case.lease.body, &case.seed);
         case.asked = 0;
@@ -253,6 +244,24 @@ impl Collector {
         }
     }
 
+    /// Shows the worker the whole draw: it needs none of the three before it has them all.
+    pub(super) fn show_draw(ctx: &mut Context, case: &Case, id: LeaseId) {
+        let (Some(set), Some(list)) = (case.lock_set.clone(), case.seal_list.clone()) else {
+            return;
+        };
+        let seed = Message::Seed {
+            lease: id,
+            nonces: case.nonce_list(),
+            steward_nonce: case.steward_nonce,
+        };
+        let messages = [
+            Message::LockSet(Box::new(set)),
+            seed,
+            Message::SealList(Box::new(list)),
+        ];
+        messages.iter().for_each(|m| ctx.send(case.worker(), m));
+    }
+
     fn finish_sealing(&mut self, ctx: &mut Context, id: LeaseId) {
         let Some(case) = self.cases.get_mut(&id) else {
             return;
@@ -276,10 +285,8 @@ impl Collector {
         let message = Message::SealList(Box::new(list.clone()));
         case.seal_list = Some(list);
         // Those who were skipped learn that they need not go on.
-        asked
-            .iter()
-            .chain([&case.worker()])
-            .for_each(|p| ctx.send(*p, &message));
+        asked.iter().for_each(|p| ctx.send(*p, &message));
+        Self::show_draw(ctx, case, id);
         case.round = Round::default();
         case.step = Step::Opening { tries: 1 };
         ctx.timers

@@ -77,20 +77,7 @@ impl Collector {
             case.listed().iter().for_each(|a| ctx.send(*a, &request));
         }
         // Any of the three may be what the worker is missing, and it would take the blame.
-        let worker = case.worker();
-        let seed = Message::Seed {
-            lease: id,
-            nonces: case.nonce_list(),
-            steward_nonce: case.steward_nonce,
-        };
-        if let (Some(set), Some(list)) = (case.lock_set.clone(), case.seal_list.clone()) {
-            let messages = [
-                Message::LockSet(Box::new(set)),
-                seed,
-                Message::SealList(Box::new(list)),
-            ];
-            messages.iter().for_each(|m| ctx.send(worker, m));
-        }
+        Self::show_draw(ctx, case, id);
         case.step = Step::Opening { tries: tries + 1 };
         ctx.timers
             .set(Timer::Case(id), ctx.now.after(config::OPENING_WAIT));
