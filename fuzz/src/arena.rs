@@ -205,6 +205,7 @@ impl Arena {
             Output::Persist { record, .. } => self.logs[i].push(*record),
             Output::Notify(event) => self.notice(i, &event),
             Output::Verdict { .. }
+            | Output::Store { .. }
             | Output::Provide { .. }
             | Output::StopProviding { .. }
             | Output::Abort { .. }
@@ -232,7 +233,10 @@ impl Arena {
         if let Some(blob) = blob {
             self.outputs.insert(blob, tiles.clone());
         }
-        Ok(Computed { tiles, blob })
+        Ok(Computed {
+            blob,
+            ..Computed::tiles(tiles)
+        })
     }
 
     fn notice(&mut self, i: usize, event: &Event) {

@@ -264,6 +264,14 @@ impl<C: Driven> Driver<C> {
                 self.pending.fetch(task, blob, len, tile_bytes, from).await;
                 Ok(())
             }
+            Output::Store {
+                task,
+                bytes,
+                tile_bytes,
+            } => {
+                self.pending.store(task, bytes, tile_bytes);
+                Ok(())
+            }
             Output::Persist { seq: _, record } => {
                 self.persist(&record).await;
                 Ok(())

@@ -21,6 +21,8 @@ pub const FRAUD_PROOF_MAX: usize = 4 * 1024;
 pub const RECEIPT_MAX: usize = 4 * 1024;
 /// A gossiped advert.
 pub const ADVERT_MAX: usize = 4 * 1024;
+/// A slice's output up to this travels in its message; a longer one is fetched as a blob.
+pub const INLINE_MAX: usize = 16 * 1024;
 /// One tile of output.
 pub const TILE_MAX: u32 = 64 * 1024;
 /// A receipt bundle on disk.

@@ -174,6 +174,16 @@ impl Context {
         task
     }
 
+    pub(crate) fn store(&mut self, waiting: Waiting, bytes: Vec<u8>, tile_bytes: u32) -> TaskId {
+        let task = self.task(waiting);
+        self.out.push(Output::Store {
+            task,
+            bytes,
+            tile_bytes,
+        });
+        task
+    }
+
     fn task(&mut self, waiting: Waiting) -> TaskId {
         self.last_task += 1;
         let task = TaskId(self.last_task);

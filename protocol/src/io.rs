@@ -93,8 +93,22 @@ pub struct Capacity {
 pub struct Computed {
     /// BLAKE3 of every tile, in the order asked.
     pub tiles: Vec<Hash>,
-    /// Where the shell keeps the bytes; only for `Work` and `Own`.
+    /// The name of all bytes together; only for `Work` and `Own`. The shell keeps them, unless it hands them over.
     pub blob: Option<BlobId>,
+    /// Those bytes, if `Work` gave at most [`crate::config::INLINE_MAX`]; else none.
+    pub bytes: Vec<u8>,
+}
+
+impl Computed {
+    /// Hashes alone: nothing that is kept.
+    #[must_use]
+    pub fn tiles(tiles: Vec<Hash>) -> Self {
+        Self {
+            tiles,
+            blob: None,
+            bytes: Vec::new(),
+        }
+    }
 }
 
 /// What the shell tells the core.
@@ -258,6 +272,15 @@ pub enum Output {
         tile_bytes: u32,
         /// Who has it.
         from: PeerKey,
+    },
+    /// Store a slice's output that came with its message, hash its tiles; answered by `Fetched`.
+    Store {
+        /// Names the answer.
+        task: TaskId,
+        /// All of it.
+        bytes: Vec<u8>,
+        /// Where to cut.
+        tile_bytes: u32,
     },
     /// Append to the log. Sequence numbers ascend by one.
     Persist {

@@ -125,6 +125,8 @@ pub enum Message {
         blob: BlobId,
         /// Makes all salts.
         secret: Hash,
+        /// Those bytes, if there are at most 16 KiB; else none, and they are fetched.
+        bytes: Vec<u8>,
     },
     /// storer->W, C: the bytes are here and they are what was audited.
     Stored(Box<Signed<Stored>>),

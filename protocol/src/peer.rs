@@ -133,7 +133,7 @@ impl Peer {
             Input::Prepared { job, shape } => self.on_prepared(job, shape),
             Input::Computed { task, result } => self.on_result(task, result),
             Input::Fetched { task, result } => {
-                self.on_result(task, result.map(|tiles| Computed { tiles, blob: None }));
+                self.on_result(task, result.map(Computed::tiles));
             }
         }
     }
@@ -423,7 +423,10 @@ impl Peer {
                 lease,
                 blob,
                 secret,
-            } => self.collector.on_output(ctx, from, lease, blob, secret),
+                bytes,
+            } => self
+                .collector
+                .on_output(ctx, from, lease, blob, secret, bytes),
             Message::Stored(stored) => self.worker.on_stored(ctx, from, &stored),
             Message::Receipt(receipt) => self.worker.on_receipt(ctx, from, receipt),
             Message::LeaseEnded { lease, reason } => {

@@ -64,6 +64,8 @@ struct Work {
     task: Option<TaskId>,
     tiles: Vec<Hash>,
     blob: Option<BlobId>,
+    /// The output itself, if it is short; the shell keeps a longer one.
+    bytes: Vec<u8>,
     commitment: Option<Signed<Commitment>>,
     lock_set: Option<Signed<LockSet>>,
     nonces: Option<(Vec<Option<Revealed>>, Hash)>,
@@ -194,6 +196,7 @@ impl Worker {
             task,
             tiles: Vec::new(),
             blob: None,
+            bytes: Vec::new(),
             commitment: None,
             lock_set: None,
             nonces: None,
@@ -225,6 +228,7 @@ impl Worker {
                 let tile = ctx.below(computed.tiles.len() as u32);
                 work.tiles = computed.tiles;
                 work.blob = computed.blob;
+                work.bytes = computed.bytes;
                 work.stage = Stage::Checking { tile };
                 let tile = manifest.tiles_of(lease.slice).start + tile;
                 let tiles = alloc::vec![tile];
@@ -324,7 +328,8 @@ impl Worker {
         ctx.abort(work.task);
         // Two slices may have equal bytes, and so one blob.
         let shared = |blob: &BlobId| self.works.values().any(|w| w.blob.as_ref() == Some(blob));
-        if let Some(blob) = work.blob.filter(|b| !shared(b)) {
+        let kept = work.blob.filter(|_| work.bytes.is_empty());
+        if let Some(blob) = kept.filter(|b| !shared(b)) {
             ctx.out.push(Output::Discard { blob });
         }
         Some(work)
@@ -414,7 +419,8 @@ impl Worker {
         }
     }
 
-    /// Nothing more is computed for the job. What is being audited goes on.
+    /// Nothing more is computed for the job. What is being audited goes on, and a commitment may be so already:
+    /// without its worker, that would end in blame.
     pub(crate) fn end_job(&mut self, ctx: &mut Context, job: &JobId) {
         self.jobs.remove(job);
         ctx.timers.clear(Timer::Ask(*job));

@@ -420,6 +420,8 @@ impl Host {
                         .after(Duration::ZERO, mine(What::Fetched(fetch, None))),
                 }
             }
+            // The modelled shell keeps every output of its workers, so none comes with its message.
+            Output::Store { .. } => {}
             Output::Persist { seq, .. } => {
                 let delay = Duration::from_millis(around.devices.disk_ms);
                 around.engine.after(delay, mine(What::Durable(seq)));
@@ -559,8 +561,8 @@ impl Host {
             Input::Computed {
                 task,
                 result: Ok(Computed {
-                    tiles: hashes,
                     blob,
+                    ..Computed::tiles(hashes)
                 }),
             },
         );

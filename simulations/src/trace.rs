@@ -98,6 +98,9 @@ impl Trace {
                 )
             }
             Output::Fetch { len, .. } => ("(fetches)", None, format!("{len} bytes of output")),
+            Output::Store { bytes, .. } => {
+                ("(stores)", None, format!("{} bytes of output", bytes.len()))
+            }
             Output::Persist { record, .. } => match &**record {
                 Record::Submitted { record } => {
                     let manifest = &record.manifest.body;

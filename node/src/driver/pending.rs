@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use starling_kernels::{JobSpec, KernelId};
+use starling_protocol::config::INLINE_MAX;
 use starling_protocol::io::{Computed, Purpose, Shape, TaskId};
 use starling_protocol::{BlobId, Hash, Input, JobId, Manifest, PeerKey, Reason};
 use tokio::sync::mpsc::UnboundedSender;
@@ -11,6 +12,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::blobs::BlobStore;
 use crate::compute::{Finished, tier};
 use crate::net::NetHandle;
+
+/// Results up to so many bytes are hashed on the driver's own task: that takes less than waking another thread.
+const HASHED_HERE: usize = 64 * 1024;
 
 /// What a blob is fetched for.
 enum Wanted {
@@ -109,6 +113,24 @@ impl Pending {
         self.next_request += 1;
         self.fetches.insert(self.next_request, wanted);
         self.next_request
+    }
+
+    /// Stores an output that came with its message.
+    pub(super) fn store(&self, task: TaskId, bytes: Vec<u8>, tile_bytes: u32) {
+        let (blobs, answer) = (self.blobs.clone(), self.answer.clone());
+        tokio::task::spawn_blocking(move || {
+            let result = put(&blobs, &bytes);
+            let tiles = || {
+                bytes
+                    .chunks_exact(tile_bytes as usize)
+                    .map(Hash::of)
+                    .collect()
+            };
+            let _ = answer.send(Input::Fetched {
+                task,
+                result: result.map(|_| tiles()),
+            });
+        });
     }
 
     pub(super) async fn fetch(
@@ -222,7 +244,8 @@ impl Pending {
         });
     }
 
-    /// A device has finished: leased output goes to the blobs, and the core gets the hashes.
+    /// A device has finished: the core gets the hashes, and a short leased output with them; other output goes to the
+    /// blobs.
     pub(super) fn on_finished(&mut self, finished: Finished) {
         let Finished {
             task,
@@ -231,25 +254,30 @@ impl Pending {
             result,
         } = finished;
         let (blobs, answer) = (self.blobs.clone(), self.answer.clone());
-        tokio::task::spawn_blocking(move || {
+        let len = result.as_ref().map_or(0, Vec::len);
+        let handed = purpose == Purpose::Work && len <= INLINE_MAX;
+        let stored = purpose == Purpose::Own || purpose == Purpose::Work && !handed;
+        let finish = move || {
             let result = result
                 .inspect_err(|error| tracing::warn!(%error, "a computation failed"))
                 .map_err(|_| Reason::DeviceFailed)
                 .and_then(|bytes| {
                     let tiles = bytes.chunks_exact(tile_bytes).map(Hash::of).collect();
-                    let keep = matches!(purpose, Purpose::Work | Purpose::Own);
-                    let kept = keep.then(|| blobs.put(&bytes)).transpose();
-                    let blob = kept.map_err(|error| {
-                        tracing::warn!(%error, "an output could not be stored");
-                        Reason::StorageFull
-                    })?;
-                    Ok(Computed {
-                        tiles,
-                        blob: blob.map(BlobId::from),
-                    })
+                    let blob = match (handed, stored) {
+                        (true, _) => Some(BlobId(Hash::of(&bytes))),
+                        (false, true) => Some(put(&blobs, &bytes)?),
+                        (false, false) => None,
+                    };
+                    let bytes = if handed { bytes } else { Vec::new() };
+                    Ok(Computed { tiles, blob, bytes })
                 });
             let _ = answer.send(Input::Computed { task, result });
-        });
+        };
+        if stored || len > HASHED_HERE {
+            tokio::task::spawn_blocking(finish);
+        } else {
+            finish();
+        }
     }
 
     /// The job is over: its inputs go, unless another job needs them.
@@ -277,6 +305,14 @@ impl Pending {
             }
         });
     }
+}
+
+fn put(blobs: &BlobStore, bytes: &[u8]) -> Result<BlobId, Reason> {
+    let stored = blobs.put(bytes).map_err(|error| {
+        tracing::warn!(%error, "an output could not be stored");
+        Reason::StorageFull
+    });
+    stored.map(BlobId::from)
 }
 
 /// The job as kernels know it.

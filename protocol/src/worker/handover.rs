@@ -151,6 +151,7 @@ impl Worker {
                 lease: id,
                 blob,
                 secret,
+                bytes: work.bytes.clone(),
             },
         );
         ctx.timers

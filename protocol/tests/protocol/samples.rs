@@ -334,6 +334,7 @@ pub fn messages(seed: u64) -> Vec<Message> {
             lease: f.id(),
             blob: BlobId(f.hash()),
             secret: f.hash(),
+            bytes: b"short".to_vec(),
         },
         Message::Stored(Box::new(f.signed(stored))),
         Message::Receipt(Box::new(f.receipt())),

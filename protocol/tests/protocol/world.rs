@@ -84,8 +84,11 @@ pub fn kernel() -> KernelId {
     KernelId::from([7; 32])
 }
 
-fn truth(tile: u32) -> Hash {
-    Hash::of(&tile.to_le_bytes())
+/// The bytes of a tile, or what a liar makes of it.
+fn tile(tile: u32, lies: bool) -> Vec<u8> {
+    let mut bytes = vec![u8::from(lies); shape().tile_bytes as usize];
+    bytes[..4].copy_from_slice(&tile.to_le_bytes());
+    bytes
 }
 
 pub fn capacity() -> Capacity {
@@ -258,7 +261,7 @@ impl World {
             }
             Output::Compute {
                 task,
-                job,
+                job: _,
                 tiles,
                 purpose,
             } => {
@@ -267,16 +270,16 @@ impl World {
                     Purpose::Audit | Purpose::Judge => nature == Nature::Accuses,
                     Purpose::Own => false,
                 };
-                let hash = |t: &u32| if lies { Hash::of(b"fake") } else { truth(*t) };
+                let hash = |t: &u32| Hash::of(&tile(*t, lies));
                 let hashes: Vec<_> = tiles.iter().map(hash).collect();
                 let keeps = matches!(purpose, Purpose::Work | Purpose::Own);
-                let blob = keeps.then(|| {
-                    BlobId(Hash::derive(
-                        "test blob",
-                        &[job.as_bytes(), &tiles[0].to_le_bytes(), &[u8::from(lies)]],
-                    ))
-                });
-                blob.map(|b| self.outputs.insert(b, hashes.clone()));
+                let mut bytes: Vec<_> = tiles.iter().flat_map(|t| tile(*t, lies)).collect();
+                let blob = keeps.then(|| BlobId(Hash::of(&bytes)));
+                // Both ways of an output: in every other slice the shell keeps it.
+                if purpose != Purpose::Work || (tiles[0] / SLICE).is_multiple_of(2) {
+                    blob.map(|b| self.outputs.insert(b, hashes.clone()));
+                    bytes.clear();
+                }
                 self.later(
                     50,
                     i,
@@ -285,6 +288,7 @@ impl World {
                         result: Ok(Computed {
                             tiles: hashes,
                             blob,
+                            bytes,
                         }),
                     },
                 );
@@ -308,6 +312,19 @@ impl World {
             }
             Output::Fetch { task, blob, .. } => {
                 let result = self.outputs.get(&blob).cloned().ok_or(Reason::FetchFailed);
+                self.later(1, i, Input::Fetched { task, result });
+            }
+            Output::Store {
+                task,
+                bytes,
+                tile_bytes,
+            } => {
+                let tiles: Vec<_> = bytes
+                    .chunks_exact(tile_bytes as usize)
+                    .map(Hash::of)
+                    .collect();
+                self.outputs.insert(BlobId(Hash::of(&bytes)), tiles.clone());
+                let result = Ok(tiles);
                 self.later(1, i, Input::Fetched { task, result });
             }
             Output::Persist { record, .. } => self.logs[i].push(*record),
