@@ -117,6 +117,10 @@ pub const RETRY: [Duration; 3] = [
 ];
 /// An idle worker asks again for a lease after this.
 pub const LEASE_RETRY: Duration = Duration::from_millis(500);
+/// ... and after twice as long each time that nothing is open, so many times over.
+pub const LEASE_RETRY_DOUBLINGS: u32 = 4;
+/// Workers that found nothing open and are told of a slice that is open again.
+pub const TOLD_OF_OPEN: usize = 3;
 /// The least and the most time that a lease leaves for computing.
 pub const LEASE_TTL_MIN: Duration = Duration::from_secs(15);
 /// See [`LEASE_TTL_MIN`].

@@ -353,6 +353,7 @@ impl Peer {
                     .get(&job)
                     .filter(|r| r.roster.index(&from).is_some());
                 if let Some(record) = record {
+                    self.requester.told(&job, from);
                     ctx.send(from, &Message::Record(Box::new((**record).clone())));
                 }
             }

@@ -8,6 +8,7 @@
 //! | running | this peer dies and comes back | running: done slices stay, leases are void, nobody is blamed |
 //! | running | cancelled, deadline passed, own device failed | failed |
 
+mod offers;
 mod resume;
 
 use crate::adverts::Adverts;
@@ -32,13 +33,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Peers that get a job offered directly; the others find it on the board.
-const OFFERS_MAX: usize = 64;
-
 struct Job {
     table: Table,
     /// Peers that may wait for word of the job's end.
     involved: Vec<PeerKey>,
+    /// Peers that get it offered when those do not take it.
+    others: Vec<PeerKey>,
     starved: u32,
     own_failures: u32,
     leases: BTreeMap<LeaseId, (u32, PeerKey)>,
@@ -47,10 +47,13 @@ struct Job {
 }
 
 impl Job {
-    fn new(table: Table, involved: Vec<PeerKey>) -> Self {
+    /// `peers` are offered it in this order.
+    fn new(table: Table, peers: Vec<PeerKey>) -> Self {
+        let (involved, others) = offers::first(table.progress().0, peers);
         Self {
             table,
             involved,
+            others,
             starved: 0,
             own_failures: 0,
             leases: BTreeMap::new(),
@@ -117,12 +120,9 @@ impl Requester {
         };
         let record = Arc::new(record);
         let table = Table::new(record.clone(), job, &ctx.me);
-        let involved = able
-            .iter()
-            .take(OFFERS_MAX)
-            .map(|(_, peer, _)| *peer)
-            .collect();
-        self.jobs.insert(job, Job::new(table, involved));
+        let peers = able.iter().take(offers::MAX);
+        let peers = peers.map(|(_, peer, _)| *peer).collect();
+        self.jobs.insert(job, Job::new(table, peers));
         ctx.persist(Record::Submitted {
             record: Box::new((*record).clone()),
         });
@@ -199,35 +199,6 @@ impl Requester {
         }
     }
 
-    /// Offers the job to those who may take it.
-    fn offer(&self, ctx: &mut Context, job: &JobId) {
-        let Some(entry) = self.jobs.get(job) else {
-            return;
-        };
-        let message = Message::Record(Box::new((*entry.table.record).clone()));
-        for peer in entry.involved.iter().filter(|p| entry.table.accepts(p)) {
-            ctx.send(*peer, &message);
-        }
-        // Nobody needs to wait for what no life of this peer knows any more.
-        for (lease, worker) in &entry.void {
-            let (lease, reason) = (*lease, Reason::LeaseExpired);
-            ctx.send(*worker, &Message::LeaseEnded { lease, reason });
-        }
-    }
-
-    /// The open jobs of a class that name the asker in their roster and would lease to it.
-    pub(crate) fn on_board_query(&self, ctx: &mut Context, from: PeerKey, class: &str) {
-        let open = self.jobs.values().map(|j| &j.table).filter(|t| {
-            t.record.manifest.body.class == class
-                && t.record.roster.index(&from).is_some()
-                && t.accepts(&from)
-                && t.next_open().is_some()
-        });
-        for table in open.take(4) {
-            ctx.send(from, &Message::Record(Box::new((*table.record).clone())));
-        }
-    }
-
     pub(crate) fn on_lease_request(
         &mut self,
         ctx: &mut Context,
@@ -255,9 +226,7 @@ impl Requester {
             refuse(ctx, Reason::Busy, config::LEASE_RETRY.as_millis() as u32);
             return;
         }
-        if !entry.involved.contains(&from) && entry.involved.len() < config::ROSTER_MAX {
-            entry.involved.push(from);
-        }
+        entry.involve(from);
         entry.void.retain(|(_, worker)| *worker != from);
         match entry.table.ask(&from) {
             Grant::Refused(reason, retry_ms) => refuse(ctx, reason, retry_ms),
@@ -399,11 +368,17 @@ impl Requester {
             worker,
             reason,
         });
+        // Whoever found nothing open before need not find out by asking; the fastest that were offered it first.
+        let waiting = entry.table.waiting_for(slice, &entry.involved);
         if !entry.involved.iter().any(|p| entry.table.accepts(p)) {
-            // Nobody is left to wait for.
-            entry.starved = config::STARVED_MAX;
+            // Nobody is left to wait for but those who were not asked yet.
+            if entry.others.is_empty() {
+                entry.starved = config::STARVED_MAX;
+            }
             ctx.timers.set_by(Timer::Job(job), ctx.now);
         }
+        let message = Message::Record(Box::new((*entry.table.record).clone()));
+        waiting.iter().for_each(|p| ctx.send(*p, &message));
     }
 
     /// The `Job` timer: is anybody computing?
@@ -427,6 +402,7 @@ impl Requester {
             return;
         }
         entry.starved = entry.starved.saturating_add(1);
+        entry.involve_others();
         if entry.starved >= config::STARVED_MAX {
             self.compute_own(ctx, job);
         } else {

@@ -44,6 +44,8 @@ struct Standing {
     barred: BTreeSet<u32>,
     /// Leases in a row that it let lapse or gave back.
     lapsed: u32,
+    /// How often in a row it found nothing open.
+    idle: u32,
     excluded: bool,
 }
 
@@ -85,13 +87,12 @@ impl Table {
     }
 
     /// Decides about a lease for `worker`; [`Table::leased`] makes it so.
-    pub(crate) fn ask(&self, worker: &PeerKey) -> Grant {
+    pub(crate) fn ask(&mut self, worker: &PeerKey) -> Grant {
         if self.record.roster.index(worker).is_none() {
             return Grant::Refused(Reason::NotInRoster, 0);
         }
         let retry_ms = config::LEASE_RETRY.as_millis() as u32;
-        let none = Standing::default();
-        let standing = self.workers.get(worker).unwrap_or(&none);
+        let standing = self.workers.entry(*worker).or_default();
         if standing.excluded {
             return Grant::Refused(Reason::Excluded, 0);
         }
@@ -110,8 +111,35 @@ impl Table {
             .find(|(_, slice)| !standing.barred.contains(slice))
         {
             Some((_, slice)) => Grant::Slice(*slice),
-            None => Grant::Refused(Reason::NothingOpen, retry_ms),
+            None => {
+                // It is told when something opens again; asking is only for what gets lost.
+                let doubled = standing.idle.min(config::LEASE_RETRY_DOUBLINGS);
+                standing.idle = standing.idle.saturating_add(1);
+                Grant::Refused(Reason::NothingOpen, retry_ms << doubled)
+            }
         }
+    }
+
+    /// Some of those that found nothing open and may have `slice`, which now is, in this order; they count as told.
+    pub(crate) fn waiting_for(&mut self, slice: u32, order: &[PeerKey]) -> Vec<PeerKey> {
+        let waits = |s: &Standing| {
+            s.idle > 0
+                && !s.excluded
+                && s.lapsed < config::FAILURES_MAX
+                && !s.barred.contains(&slice)
+        };
+        let mut told = Vec::new();
+        for peer in order {
+            let standing = self.workers.get_mut(peer).filter(|s| waits(s));
+            if let Some(standing) = standing {
+                standing.idle = 0;
+                told.push(*peer);
+            }
+            if told.len() >= config::TOLD_OF_OPEN {
+                break;
+            }
+        }
+        told
     }
 
     fn set(&mut self, slice: u32, state: SliceState) {
@@ -128,6 +156,7 @@ impl Table {
         self.set(slice, SliceState::Leased(lease));
         let standing = self.workers.entry(worker).or_default();
         standing.leased = Some(lease);
+        standing.idle = 0;
         standing.unreceipted.insert(lease);
     }
 

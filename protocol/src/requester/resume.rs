@@ -3,7 +3,7 @@
 //! Done slices stay done. Leases are void, because their nonces died with that life: who had committed is told so, and
 //! does not get that slice again, since witnesses reveal only once for a slice and a worker. Nobody is blamed.
 
-use super::{Job, OFFERS_MAX, Requester};
+use super::{Job, Requester, offers};
 use crate::book::Book;
 use crate::collector::Collector;
 use crate::config;
@@ -26,8 +26,8 @@ impl Requester {
                 book.learn(ctx, (*record).clone());
                 let table = Table::new(record.clone(), job, &ctx.me);
                 let others = record.roster.peers().iter().filter(|p| **p != ctx.me);
-                let involved = others.take(OFFERS_MAX).copied().collect();
-                self.jobs.insert(job, Job::new(table, involved));
+                let peers = others.take(offers::MAX).copied().collect();
+                self.jobs.insert(job, Job::new(table, peers));
             }
             Record::Bound {
                 job,

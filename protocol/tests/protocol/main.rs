@@ -9,6 +9,7 @@ mod faults;
 mod genesis;
 mod hostile;
 mod jobs;
+mod leases;
 mod merkle;
 mod model;
 mod prices;

@@ -1,0 +1,80 @@
+//! Who is told of a job: at first few, then all, and whoever asks. All of them are told of its end.
+
+use super::{Job, Requester};
+use crate::config;
+use crate::context::Context;
+use crate::hash::{JobId, PeerKey};
+use crate::message::Message;
+use crate::reason::Reason;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// Peers that get a job offered directly; the others find it on the board.
+pub(super) const MAX: usize = 64;
+/// At first it is offered to this many for each slice, and some to spare: whoever finds nothing open has been dialled,
+/// told and refused for nothing. If they do not take it, to all.
+const PER_SLICE: usize = 2;
+/// See [`PER_SLICE`].
+const SPARE: usize = 8;
+
+/// Those that are offered a job of so many slices at first, and those that are if they do not take it.
+pub(super) fn first(slices: u32, mut peers: Vec<PeerKey>) -> (Vec<PeerKey>, Vec<PeerKey>) {
+    let first = (slices as usize)
+        .saturating_mul(PER_SLICE)
+        .saturating_add(SPARE);
+    let others = peers.split_off(first.min(peers.len()));
+    (peers, others)
+}
+
+impl Job {
+    pub(super) fn involve(&mut self, peer: PeerKey) {
+        if !self.involved.contains(&peer) && self.involved.len() < config::ROSTER_MAX {
+            self.involved.push(peer);
+        }
+    }
+
+    /// It is to be offered to all that it can be offered to.
+    pub(super) fn involve_others(&mut self) {
+        for peer in core::mem::take(&mut self.others) {
+            self.involve(peer);
+        }
+    }
+}
+
+impl Requester {
+    /// Offers the job to those who may take it.
+    pub(super) fn offer(&self, ctx: &mut Context, job: &JobId) {
+        let Some(entry) = self.jobs.get(job) else {
+            return;
+        };
+        let message = Message::Record(Box::new((*entry.table.record).clone()));
+        for peer in entry.involved.iter().filter(|p| entry.table.accepts(p)) {
+            ctx.send(*peer, &message);
+        }
+        // Nobody needs to wait for what no life of this peer knows any more.
+        for (lease, worker) in &entry.void {
+            let (lease, reason) = (*lease, Reason::LeaseExpired);
+            ctx.send(*worker, &Message::LeaseEnded { lease, reason });
+        }
+    }
+
+    /// The open jobs of a class that name the asker in their roster and would lease to it.
+    pub(crate) fn on_board_query(&self, ctx: &mut Context, from: PeerKey, class: &str) {
+        let open = self.jobs.values().map(|j| &j.table).filter(|t| {
+            t.record.manifest.body.class == class
+                && t.record.roster.index(&from).is_some()
+                && t.accepts(&from)
+                && t.next_open().is_some()
+        });
+        for table in open.take(4) {
+            ctx.send(from, &Message::Record(Box::new((*table.record).clone())));
+        }
+    }
+
+    /// `peer` has asked for the record of an own job.
+    pub(crate) fn told(&mut self, job: &JobId, peer: PeerKey) {
+        if let Some(entry) = self.jobs.get_mut(job) {
+            entry.involve(peer);
+        }
+    }
+}

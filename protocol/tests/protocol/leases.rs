@@ -1,0 +1,196 @@
+//! Who is told of work, and how the next lease comes: without a question more than needed, and not lost either.
+
+use crate::world::Nature::{Broken, Honest, Silent, Withholds};
+use crate::world::{NOBODY, SLICE, TILES, World};
+use starling_protocol::{BlobId, Event, Hash, Input, Message, Output, Reason};
+use std::collections::BTreeSet;
+
+const SLICES: usize = (TILES / SLICE) as usize;
+
+/// How many messages of this name peer `from` has sent to each, or to anybody.
+fn sent(world: &World, from: usize, to: Option<usize>, name: &str) -> usize {
+    let all = world.trace.iter();
+    all.filter(|(f, t, n)| *f == from && to.is_none_or(|to| to == *t) && *n == name)
+        .count()
+}
+
+#[test]
+fn a_commitment_asks_for_the_next_lease() {
+    let mut world = World::new(&[Honest]);
+    world.submit();
+    world.run_job(60_000);
+    assert!(world.is_done());
+    let leases: Vec<_> = world
+        .trace
+        .iter()
+        .map(|(.., name)| *name)
+        .filter(|name| ["LeaseRequest", "LeaseGrant"].contains(name))
+        .take(1 + SLICES)
+        .collect();
+    let mut expected = vec!["LeaseGrant"; 1 + SLICES];
+    expected[0] = "LeaseRequest";
+    assert_eq!(leases, expected, "one question, a lease for every slice");
+}
+
+#[test]
+fn a_repeated_commitment_is_acknowledged_and_grants_nothing() {
+    let mut world = World::new(&[Honest, Honest]);
+    world.submit();
+    assert!(world.run_until(1, "Commit", 10_000));
+    let commit = world
+        .sent
+        .iter()
+        .find(|s| s.from == 1 && s.bytes.first() == Some(&6))
+        .expect("it was sent")
+        .bytes
+        .clone();
+    assert!(matches!(
+        Message::from_bytes(&commit),
+        Ok(Message::Commit { next: true, .. })
+    ));
+    world.run_for(10);
+    let from = world.keys[1];
+    let again = world.probe(
+        0,
+        Input::Message {
+            from,
+            bytes: commit,
+        },
+    );
+    let names: Vec<_> = again
+        .iter()
+        .map(|output| match output {
+            Output::Send { bytes, .. } => Message::from_bytes(bytes).expect("sound").name(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(names, ["CommitAck"]);
+}
+
+#[test]
+fn whoever_found_nothing_open_is_told_of_a_slice_that_opens_again() {
+    let mut reopened = 0;
+    for broken in 0..6 {
+        let mut natures = [Honest; 6];
+        natures[broken] = Broken;
+        let mut world = World::new(&natures);
+        world.submit();
+        world.run_for(200);
+        let opened = |(_, e): &&(usize, Event)| matches!(e, Event::SliceReopened { .. });
+        let opened = world.events.iter().filter(opened).count();
+        let told = sent(&world, 0, None, "Record") - natures.len();
+        // Two of six found nothing; asking again by themselves takes them half a second.
+        assert_eq!(told > 0, opened > 0, "{opened} slices reopened");
+        reopened += opened;
+        world.run_job(60_000);
+        assert!(world.is_done());
+        assert_eq!(world.caught(), NOBODY);
+    }
+    assert!(
+        reopened > 0,
+        "in none of the worlds the broken one got a slice"
+    );
+}
+
+#[test]
+fn a_small_job_is_offered_to_few_and_ends_for_all_who_learnt_of_it() {
+    let mut world = World::new(&[Honest; 20]);
+    world.submit();
+    assert_eq!(sent(&world, 0, None, "Record"), 2 * SLICES + 8);
+    world.run_job(60_000);
+    assert!(world.is_done());
+    let peers = |name: &str, by: usize| -> BTreeSet<usize> {
+        let all = world.trace.iter();
+        let to = all.filter(|(f, _, n)| *f == by && *n == name);
+        to.map(|(_, t, _)| *t).collect()
+    };
+    let asked = (1..=20).filter(|i| sent(&world, *i, Some(0), "RecordRequest") > 0);
+    let asked: BTreeSet<_> = asked.collect();
+    assert!(!asked.is_empty(), "auditors that had no offer");
+    let learnt: BTreeSet<_> = peers("Record", 0);
+    assert!(asked.is_subset(&learnt));
+    assert_eq!(peers("JobEnded", 0), learnt);
+}
+
+#[test]
+fn a_job_that_the_first_do_not_take_is_offered_to_the_others() {
+    let first = 2 * SLICES + 8;
+    let fresh = World::new(&[Honest; 20]);
+    // Equally fast: by key, the highest first.
+    let mut by_key: Vec<_> = (1..=20).collect();
+    by_key.sort_unstable_by_key(|i| std::cmp::Reverse(fresh.keys[*i]));
+    let mut natures = [Honest; 20];
+    by_key[..first].iter().for_each(|i| natures[i - 1] = Silent);
+    let mut world = World::new(&natures);
+    world.submit();
+    let told = |world: &World| {
+        let honest = by_key[first..].iter();
+        honest
+            .filter(|i| sent(world, 0, Some(**i), "Record") > 0)
+            .count()
+    };
+    world.run_for(9_000);
+    assert_eq!(told(&world), 0);
+    world.run_for(2_000);
+    assert_eq!(told(&world), 20 - first);
+}
+
+#[test]
+fn bytes_that_are_not_what_they_are_called_are_not_stored() {
+    let mut world = World::new(&[Withholds("Output"), Honest, Honest]);
+    world.submit();
+    world.run_for(3_000);
+    let lease = world.sent.iter().find_map(|s| {
+        let message = Message::from_bytes(&s.bytes).expect("sound");
+        match message {
+            Message::Audited { lease } if s.to == 1 => Some(lease),
+            _ => None,
+        }
+    });
+    let lease = lease.expect("it was audited");
+    let from = world.keys[1];
+    let len = (SLICE * 64) as usize;
+    let mut output = |blob: Hash, bytes: Vec<u8>| {
+        let message = Message::Output {
+            lease,
+            blob: BlobId(blob),
+            secret: Hash::default(),
+            bytes,
+        };
+        let bytes = message.to_bytes();
+        world.probe(0, Input::Message { from, bytes })
+    };
+    let (right, short) = (vec![7; len], vec![7; len - 1]);
+    assert!(output(Hash::of(b"other"), right.clone()).is_empty());
+    assert!(output(Hash::of(&short), short).is_empty());
+    // Whether they are the slice's is seen when they are stored: the case still waits for an output.
+    let outputs = output(Hash::of(&right), right);
+    assert!(matches!(outputs[..], [Output::Store { .. }]), "{outputs:?}");
+}
+
+#[test]
+fn whoever_gets_no_more_leases_stands_by_its_commitment() {
+    let mut world = World::new(&[Honest, Honest]);
+    world.submit();
+    assert!(world.run_until(1, "Commit", 10_000));
+    let job = world.events.iter().find_map(|(_, e)| match e {
+        Event::Submitted { job, .. } => Some(*job),
+        _ => None,
+    });
+    let refusal = Message::LeaseRefusal {
+        job: job.expect("it was submitted"),
+        reason: Reason::Excluded,
+        retry_ms: 0,
+    };
+    let from = world.keys[0];
+    let bytes = refusal.to_bytes();
+    let outputs = world.probe(1, Input::Message { from, bytes });
+    assert!(outputs.is_empty(), "nothing is lost: {outputs:?}");
+    let earned = |world: &World| {
+        let all = world.events.iter();
+        all.filter(|(i, e)| *i == 1 && matches!(e, Event::Earned { .. }))
+            .count()
+    };
+    world.run_for(5_000);
+    assert_eq!(earned(&world), 1, "and no other lease was asked for");
+}
