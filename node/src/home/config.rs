@@ -175,7 +175,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 128,
+            connections: 256,
             blobs_gib: 10,
             threads: 0,
         }

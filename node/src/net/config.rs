@@ -143,7 +143,7 @@ impl Default for NetLimits {
     fn default() -> Self {
         NetLimits {
             pending_in: 16,
-            pending_out: 16,
+            pending_out: 64,
             established_in: 60,
             established_out: 60,
             per_peer: 3,

@@ -123,7 +123,7 @@ fn all_settings_are_shown_with_their_origin() {
         found.unwrap_or_else(|| panic!("{key}: {}", said.stdout))
     };
     assert!(line("log.level = \"info\"").contains("--set"));
-    assert!(line("limits.connections = 128").contains("default"));
+    assert!(line("limits.connections = 256").contains("default"));
     let json = place
         .run("h", &["config", "show", "--json"])
         .expect(0)
