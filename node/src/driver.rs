@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::blobs::BlobStore;
 use crate::compute::{Compute, Finished, Usage};
 use crate::log::{LogError, LogWriter, Progress};
-use crate::net::{GossipHandle, Multiaddr, NetEvent, NetHandle, NetStatus};
+use crate::net::{GossipHandle, Multiaddr, NetEvent, NetHandle, NetStatus, Parcel};
 use crate::reason::Reason;
 use crate::store::Store;
 use pending::Pending;
@@ -118,6 +118,8 @@ pub(crate) struct Driver<C> {
     answers: mpsc::UnboundedReceiver<Input>,
     progress: watch::Receiver<Progress>,
     held: VecDeque<Held>,
+    /// Messages of the input at hand.
+    outgoing: Vec<Parcel>,
     /// Records that the index does not know yet: those on their way to the disk, and the latest there.
     unindexed: VecDeque<(u64, Vec<u8>)>,
     /// When the index learns of them.
@@ -136,6 +138,7 @@ impl<C: Driven> Driver<C> {
             progress: parts.log.progress(),
             started: Instant::now(),
             held: VecDeque::new(),
+            outgoing: Vec::new(),
             unindexed: VecDeque::new(),
             index_at: None,
             judged: None,
@@ -200,6 +203,7 @@ impl<C: Driven> Driver<C> {
         for output in outputs {
             self.perform(output).await;
         }
+        self.post().await;
     }
 
     async fn perform(&mut self, output: Output) {
@@ -216,7 +220,7 @@ impl<C: Driven> Driver<C> {
             Output::Send { to, bytes, after } => {
                 let seq = after.map_or(0, |after| self.parts.logged + after.0);
                 if seq <= self.progress.borrow().durable {
-                    self.send(to, bytes).await;
+                    self.send(to, bytes);
                 } else {
                     self.held.push_back(Held { seq, to, bytes });
                 }
@@ -296,15 +300,23 @@ impl<C: Driven> Driver<C> {
         }
     }
 
-    async fn send(&mut self, to: PeerKey, bytes: Vec<u8>) {
+    fn send(&mut self, to: PeerKey, bytes: Vec<u8>) {
         self.next_token += 1;
-        if let Err(error) = self
-            .parts
-            .net
-            .send(*to.as_bytes(), self.next_token, bytes)
-            .await
-        {
-            tracing::debug!(%error, %to, "the network did not take a message");
+        self.outgoing.push(Parcel {
+            to: *to.as_bytes(),
+            token: self.next_token,
+            bytes,
+        });
+    }
+
+    /// Hands over what one input, or one look at the log, has to say: the network puts together what goes to one peer.
+    async fn post(&mut self) {
+        if self.outgoing.is_empty() {
+            return;
+        }
+        let parcels = std::mem::take(&mut self.outgoing);
+        if let Err(error) = self.parts.net.send_all(parcels).await {
+            tracing::debug!(%error, "the network did not take messages");
         }
     }
 
@@ -325,8 +337,9 @@ impl<C: Driven> Driver<C> {
             self.index_at.get_or_insert(Instant::now() + INDEX_WAIT);
         }
         while let Some(held) = self.held.pop_front_if(|h| h.seq <= progress.durable) {
-            self.send(held.to, held.bytes).await;
+            self.send(held.to, held.bytes);
         }
+        self.post().await;
         match progress.failed {
             Some(error) => Err(LogError::Stopped(error)),
             None => Ok(()),

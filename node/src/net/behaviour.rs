@@ -28,11 +28,12 @@ use super::{
     provider_store::ProviderStore,
 };
 
-/// Control messages to one peer that are on the wire at once; the rest waits in the outbox.
-pub(crate) const SENDS_IN_FLIGHT: usize = 16;
+/// Envelopes of control messages to one peer that are on the wire at once; the rest waits in the outbox, to go
+/// together. A stream costs more than a message; more than two would save a busy peer on a long way little time.
+pub(crate) const SENDS_IN_FLIGHT: usize = 2;
 /// Streams of control messages on one connection, both directions: what both sides send, and room for those that are
 /// just ending. libp2p drops the excess, so this must stay above twice `SENDS_IN_FLIGHT`.
-const CONTROL_STREAMS: usize = 3 * SENDS_IN_FLIGHT;
+const CONTROL_STREAMS: usize = 8 * SENDS_IN_FLIGHT;
 /// Signature, key, topic and framing around a gossip message.
 const GOSSIP_OVERHEAD_BYTES: usize = 1024;
 /// Share of this machine's memory above which this process takes no more connections.

@@ -17,6 +17,17 @@ pub struct NetHandle {
     pub(crate) commands: mpsc::Sender<Command>,
 }
 
+/// A control message on its way to the network.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    /// Addressee.
+    pub to: PeerKey,
+    /// Names the outcome.
+    pub token: u64,
+    /// The message.
+    pub bytes: Vec<u8>,
+}
+
 #[derive(Debug)]
 pub(crate) enum Command {
     Publish {
@@ -29,11 +40,7 @@ pub(crate) enum Command {
         handle: GossipHandle,
         acceptance: MessageAcceptance,
     },
-    Send {
-        to: PeerKey,
-        token: u64,
-        bytes: Vec<u8>,
-    },
+    Send(Vec<Parcel>),
     Provide([u8; 32]),
     StopProviding([u8; 32]),
     FindProviders {
@@ -109,7 +116,12 @@ impl NetHandle {
     /// Sends a control message (at most 64 KiB). Answered by one `Sent` or `SendFailed` with this token; messages may
     /// overtake each other.
     pub async fn send(&self, to: PeerKey, token: u64, bytes: Vec<u8>) -> Result<(), NetError> {
-        self.command(Command::Send { to, token, bytes }).await
+        self.send_all(vec![Parcel { to, token, bytes }]).await
+    }
+
+    /// As [`send`](Self::send), for several: those to the same peer go together.
+    pub async fn send_all(&self, parcels: Vec<Parcel>) -> Result<(), NetError> {
+        self.command(Command::Send(parcels)).await
     }
 
     /// Announces this peer as a provider of `key`, and again every 10 minutes until [`stop_providing`](Self::stop_providing).

@@ -30,10 +30,10 @@ mod transport;
 mod ways;
 
 pub use admission::{Admission, AdmissionError, Handshake, MAX_CREDENTIAL_BYTES};
-pub use codec::{ControlCodec, MAX_MESSAGE_BYTES};
+pub use codec::{ControlCodec, Envelope, MAX_MESSAGE_BYTES};
 pub use config::{MAX_GOSSIP_BYTES, MAX_TOPIC_BYTES, NetConfig, NetLimits, Protocols, Services};
 pub use event::{BlobFailure, GossipHandle, NetError, NetEvent, SendError};
-pub use handle::NetHandle;
+pub use handle::{NetHandle, Parcel};
 pub use libp2p::Multiaddr;
 pub use peer_key::{PeerKey, peer_id, peer_key};
 pub use provider_store::{ProviderCaps, ProviderStore};

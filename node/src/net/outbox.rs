@@ -1,13 +1,14 @@
 //! Control messages on their way out: which token belongs to which request, and who waits for whom.
 //!
-//! Per peer a fixed number is on the wire, the rest waits in line. A message to a peer whose addresses failed waits
-//! aside while they are looked up, once. Every message that enters leaves exactly once, acknowledged or failed.
+//! Per peer a fixed number of envelopes is on the wire. What comes meanwhile waits in line and goes together: the more
+//! there is to say, the fewer streams each message costs. A message to a peer whose addresses failed waits aside while
+//! they are looked up, once. Every message that enters leaves exactly once, acknowledged or failed.
 
 use std::collections::{HashMap, VecDeque};
 
 use libp2p::{PeerId, bytes::Bytes, request_response::OutboundRequestId};
 
-use super::{PeerKey, behaviour::SENDS_IN_FLIGHT};
+use super::{PeerKey, behaviour::SENDS_IN_FLIGHT, codec::Envelope};
 
 /// One control message.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub(crate) struct Letter {
 /// All messages that are not acknowledged yet.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    flying: HashMap<OutboundRequestId, Letter>,
+    flying: HashMap<OutboundRequestId, Vec<Letter>>,
     lines: HashMap<PeerId, Line>,
     aside: HashMap<PeerId, Vec<Letter>>,
     total: usize,
@@ -32,7 +33,9 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct Line {
+    /// Envelopes on the wire, and the letters in them.
     flying: usize,
+    letters: usize,
     waiting: VecDeque<Letter>,
 }
 
@@ -52,7 +55,7 @@ impl Outbox {
     pub(crate) fn push(&mut self, peer: PeerId, letter: Letter) -> Result<(), Letter> {
         let aside = self.aside.get(&peer).map_or(0, Vec::len);
         let of_peer = match self.lines.get(&peer) {
-            Some(line) => line.flying + line.waiting.len() + aside,
+            Some(line) => line.letters + line.waiting.len() + aside,
             None => aside,
         };
         if self.total >= self.max_total || of_peer >= self.max_per_peer {
@@ -67,33 +70,43 @@ impl Outbox {
         Ok(())
     }
 
-    /// The next letter for this peer, if one may fly.
-    pub(crate) fn next(&mut self, peer: &PeerId) -> Option<Letter> {
+    /// The next letters for this peer with their envelope, if one may fly.
+    pub(crate) fn next(&mut self, peer: &PeerId) -> Option<(Envelope, Vec<Letter>)> {
         let line = self.lines.get_mut(peer)?;
-        if line.flying >= SENDS_IN_FLIGHT {
+        if line.flying >= SENDS_IN_FLIGHT || line.waiting.is_empty() {
             return None;
         }
-        let letter = line.waiting.pop_front()?;
+        let (mut envelope, mut letters) = (Envelope::default(), Vec::new());
+        while let Some(letter) = line
+            .waiting
+            .pop_front_if(|letter| envelope.push(letter.bytes.clone()))
+        {
+            letters.push(letter);
+        }
         line.flying += 1;
-        Some(letter)
+        line.letters += letters.len();
+        Some((envelope, letters))
     }
 
-    /// The letter is on the wire under this id.
-    pub(crate) fn flown(&mut self, id: OutboundRequestId, letter: Letter) {
-        self.flying.insert(id, letter);
+    /// The letters are on the wire under this id.
+    pub(crate) fn flown(&mut self, id: OutboundRequestId, letters: Vec<Letter>) {
+        self.flying.insert(id, letters);
     }
 
-    /// The letter under this id has landed or failed, and leaves the outbox.
-    pub(crate) fn landed(&mut self, peer: &PeerId, id: &OutboundRequestId) -> Option<Letter> {
-        let letter = self.flying.remove(id)?;
-        self.total = self.total.saturating_sub(1);
+    /// The letters under this id have landed or failed, and leave the outbox.
+    pub(crate) fn landed(&mut self, peer: &PeerId, id: &OutboundRequestId) -> Vec<Letter> {
+        let Some(letters) = self.flying.remove(id) else {
+            return Vec::new();
+        };
+        self.total = self.total.saturating_sub(letters.len());
         if let Some(line) = self.lines.get_mut(peer) {
             line.flying = line.flying.saturating_sub(1);
+            line.letters = line.letters.saturating_sub(letters.len());
             if line.flying == 0 && line.waiting.is_empty() {
                 self.lines.remove(peer);
             }
         }
-        Some(letter)
+        letters
     }
 
     /// Puts a failed letter aside until its addressee's addresses are known; `true` if a lookup must be started.
@@ -147,8 +160,13 @@ mod tests {
         }
     }
 
+    fn tokens(next: Option<(Envelope, Vec<Letter>)>) -> Vec<(u64, bool)> {
+        let letters = next.into_iter().flat_map(|(_, letters)| letters);
+        letters.map(|l| (l.token, l.looked_up)).collect()
+    }
+
     #[test]
-    fn lines_are_bounded_and_only_so_many_fly() {
+    fn lines_are_bounded() {
         let mut outbox = Outbox::new(60, 40);
         let (a, b) = (PeerId::random(), PeerId::random());
         let taken = |outbox: &mut Outbox, peer| {
@@ -158,8 +176,34 @@ mod tests {
         };
         assert_eq!(taken(&mut outbox, a), 40);
         assert_eq!(taken(&mut outbox, b), 20, "the total is bounded too");
-        let flying = std::iter::from_fn(|| outbox.next(&a)).count();
-        assert_eq!(flying, SENDS_IN_FLIGHT);
+        assert_eq!(tokens(outbox.next(&a)).len(), 40, "all go together");
+        assert_eq!(taken(&mut outbox, a), 0, "those on the wire count");
+    }
+
+    #[test]
+    fn only_so_many_envelopes_fly() {
+        let mut outbox = Outbox::new(60, 40);
+        let peer = PeerId::random();
+        let alone = (0..).take_while(|n| {
+            outbox.push(peer, letter(*n)).unwrap();
+            outbox.next(&peer).is_some()
+        });
+        assert_eq!(alone.count(), SENDS_IN_FLIGHT);
+    }
+
+    #[test]
+    fn what_does_not_fit_flies_with_the_next_envelope() {
+        let mut outbox = Outbox::new(60, 40);
+        let peer = PeerId::random();
+        let long = |token| Letter {
+            bytes: vec![0; 30_000].into(),
+            ..letter(token)
+        };
+        for token in 0..3 {
+            outbox.push(peer, long(token)).unwrap();
+        }
+        assert_eq!(tokens(outbox.next(&peer)), [(0, false), (1, false)]);
+        assert_eq!(tokens(outbox.next(&peer)), [(2, false)]);
     }
 
     #[test]
@@ -170,9 +214,9 @@ mod tests {
         assert!(!outbox.put_aside(peer, letter(2)));
         outbox.push(peer, letter(3)).unwrap();
         outbox.looked_up(&peer);
-        let order: Vec<_> = std::iter::from_fn(|| outbox.next(&peer))
-            .map(|l| (l.token, l.looked_up))
-            .collect();
-        assert_eq!(order, [(1, true), (2, true), (3, false)]);
+        assert_eq!(
+            tokens(outbox.next(&peer)),
+            [(1, true), (2, true), (3, false)]
+        );
     }
 }

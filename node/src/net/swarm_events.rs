@@ -15,6 +15,7 @@ use libp2p::{
 use super::{
     GossipHandle, NetEvent, SendError,
     behaviour::BehaviourEvent,
+    codec::Envelope,
     lookups::Lookup,
     outbox::Letter,
     peer_key,
@@ -308,7 +309,7 @@ impl Network {
         }
     }
 
-    fn on_control(&mut self, event: request_response::Event<libp2p::bytes::Bytes, ()>) {
+    fn on_control(&mut self, event: request_response::Event<Envelope, u8>) {
         match event {
             request_response::Event::Message {
                 peer,
@@ -318,32 +319,44 @@ impl Network {
                     },
                 ..
             } => {
-                let cost = 1.0 + request.len() as f64 / BYTES_PER_TOKEN;
-                if !self.message_rate.take(peer, cost, Instant::now()) {
-                    // Without an acknowledgement the sender learns that it was dropped.
-                    tracing::debug!(%peer, "control message dropped: too many");
-                    return;
-                }
                 let Some(from) = peer_key(&peer) else { return };
-                // An error means that the connection is gone; the message has arrived nevertheless.
+                let mut taken = 0;
+                for bytes in request {
+                    let cost = 1.0 + bytes.len() as f64 / BYTES_PER_TOKEN;
+                    if !self.message_rate.take(peer, cost, Instant::now()) {
+                        // The sender learns from the answer how many were taken.
+                        tracing::debug!(%peer, "control messages dropped: too many");
+                        break;
+                    }
+                    taken += 1;
+                    self.tell(NetEvent::Message {
+                        from,
+                        bytes: bytes.into(),
+                    });
+                }
+                // An error means that the connection is gone; the messages have arrived nevertheless.
                 let _ = self
                     .swarm
                     .behaviour_mut()
                     .control
-                    .send_response(channel, ());
-                self.tell(NetEvent::Message {
-                    from,
-                    bytes: request.into(),
-                });
+                    .send_response(channel, taken);
             }
             request_response::Event::Message {
                 peer,
-                message: Message::Response { request_id, .. },
+                message:
+                    Message::Response {
+                        request_id,
+                        response: taken,
+                    },
                 ..
             } => {
-                if let Some(letter) = self.outbox.landed(&peer, &request_id) {
-                    let token = letter.token;
+                let mut letters = self.outbox.landed(&peer, &request_id);
+                let dropped = letters.split_off(usize::from(taken).min(letters.len()));
+                for Letter { token, .. } in letters {
                     self.tell(NetEvent::Sent { token });
+                }
+                for letter in dropped {
+                    self.send_failed(letter, SendError::Closed);
                 }
                 self.flush(peer);
             }
@@ -353,7 +366,7 @@ impl Network {
                 error,
                 ..
             } => {
-                if let Some(letter) = self.outbox.landed(&peer, &request_id) {
+                for letter in self.outbox.landed(&peer, &request_id) {
                     self.on_send_failure(peer, letter, &error);
                 }
                 self.flush(peer);

@@ -28,7 +28,7 @@ use super::{
     SendError, Services,
     behaviour::{Behaviour, topic_score},
     fetches::{AddressWanted, Fetches, Wish},
-    handle::Command,
+    handle::{Command, Parcel},
     lookups::{Lookup, Lookups},
     outbox::{Letter, Outbox},
     peer_id, peer_key,
@@ -240,7 +240,7 @@ impl Network {
                     self.hang_up(handle.forwarder);
                 }
             }
-            Command::Send { to, token, bytes } => self.send(to, token, bytes),
+            Command::Send(parcels) => self.send(parcels),
             Command::Provide(key) => self.look_up(Lookup::Provide { key }),
             Command::StopProviding(key) => {
                 let kad = &mut self.swarm.behaviour_mut().kad;
@@ -324,16 +324,27 @@ impl Network {
         }
     }
 
-    fn send(&mut self, to: PeerKey, token: u64, bytes: Vec<u8>) {
-        let fail = |reason| NetEvent::SendFailed { token, to, reason };
-        if bytes.len() > MAX_MESSAGE_BYTES {
-            return self.tell(fail(SendError::TooLarge));
+    fn send(&mut self, parcels: Vec<Parcel>) {
+        let mut peers = Vec::new();
+        for parcel in parcels {
+            let (to, token) = (parcel.to, parcel.token);
+            match self.put_in_line(parcel) {
+                Ok(peer) if peers.contains(&peer) => {}
+                Ok(peer) => peers.push(peer),
+                Err(reason) => self.tell(NetEvent::SendFailed { token, to, reason }),
+            }
         }
-        let Some(peer) = peer_id(&to) else {
-            return self.tell(fail(SendError::BadKey));
-        };
+        peers.into_iter().for_each(|peer| self.flush(peer));
+    }
+
+    fn put_in_line(&mut self, parcel: Parcel) -> Result<PeerId, SendError> {
+        let Parcel { to, token, bytes } = parcel;
+        if bytes.len() > MAX_MESSAGE_BYTES {
+            return Err(SendError::TooLarge);
+        }
+        let peer = peer_id(&to).ok_or(SendError::BadKey)?;
         if peer == self.local {
-            return self.tell(fail(SendError::Unreachable));
+            return Err(SendError::Unreachable);
         }
         let letter = Letter {
             token,
@@ -341,18 +352,16 @@ impl Network {
             bytes: bytes.into(),
             looked_up: false,
         };
-        match self.outbox.push(peer, letter) {
-            Ok(()) => self.flush(peer),
-            Err(_) => self.tell(fail(SendError::Busy)),
-        }
+        let line = self.outbox.push(peer, letter);
+        line.map(|()| peer).map_err(|_| SendError::Busy)
     }
 
     /// Puts on the wire what may fly to this peer.
     pub(super) fn flush(&mut self, peer: PeerId) {
-        while let Some(letter) = self.outbox.next(&peer) {
+        while let Some((envelope, letters)) = self.outbox.next(&peer) {
             let control = &mut self.swarm.behaviour_mut().control;
-            let id = control.send_request(&peer, letter.bytes.clone());
-            self.outbox.flown(id, letter);
+            let id = control.send_request(&peer, envelope);
+            self.outbox.flown(id, letters);
         }
     }
 

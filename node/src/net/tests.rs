@@ -7,13 +7,13 @@ use libp2p::{
 use proptest::prelude::*;
 
 use super::{
-    ControlCodec, MAX_MESSAGE_BYTES, MAX_TOPIC_BYTES, Multiaddr, Protocols, Scope,
+    ControlCodec, Envelope, MAX_MESSAGE_BYTES, MAX_TOPIC_BYTES, Multiaddr, Protocols, Scope,
     behaviour::TopicFilter, peer_id, peer_key,
 };
 
 const CONTROL: StreamProtocol = StreamProtocol::new("/test/control/1");
 
-fn read(wire: &[u8]) -> std::io::Result<Bytes> {
+fn read(wire: &[u8]) -> std::io::Result<Envelope> {
     block_on(ControlCodec.read_request(&CONTROL, &mut futures::io::Cursor::new(wire)))
 }
 
@@ -111,32 +111,62 @@ fn only_the_swarms_topics_are_topics() {
 
 #[test]
 fn an_announced_length_is_not_believed() {
-    let long = (MAX_MESSAGE_BYTES as u32 + 1).to_le_bytes();
+    let long = (MAX_MESSAGE_BYTES as u32 + 5).to_le_bytes();
     assert!(read(&long).is_err());
     assert!(read(&u32::MAX.to_le_bytes()).is_err());
     let mut short = 10u32.to_le_bytes().to_vec();
     short.extend([0; 9]);
     assert!(read(&short).is_err());
-    let mut most = (MAX_MESSAGE_BYTES as u32).to_le_bytes().to_vec();
+    let mut most = (MAX_MESSAGE_BYTES as u32 + 4).to_le_bytes().to_vec();
+    most.extend((MAX_MESSAGE_BYTES as u32).to_le_bytes());
     most.extend(vec![7; MAX_MESSAGE_BYTES]);
-    assert_eq!(read(&most).unwrap().len(), MAX_MESSAGE_BYTES);
+    let most: Vec<_> = read(&most).unwrap().into_iter().collect();
+    assert_eq!(most, [Bytes::from(vec![7; MAX_MESSAGE_BYTES])]);
+}
+
+#[test]
+fn an_envelope_is_as_long_as_the_longest_message_makes_it() {
+    let mut envelope = Envelope::default();
+    assert!(envelope.push(vec![0; MAX_MESSAGE_BYTES].into()));
+    assert!(!envelope.push(Bytes::new()), "none fits beside it");
+    let mut envelope = Envelope::default();
+    let empty = (0..1000).take_while(|_| envelope.push(Bytes::new()));
+    assert_eq!(empty.count(), 255, "the answer counts them in a byte");
+}
+
+#[test]
+fn lengths_that_do_not_add_up_are_refused() {
+    assert!(read(&[5, 0, 0, 0, 1, 0, 0, 0, 9]).is_ok());
+    let beyond = [5, 0, 0, 0, 2, 0, 0, 0, 9];
+    assert!(read(&beyond).is_err(), "a message longer than its envelope");
+    let half = [6, 0, 0, 0, 1, 0, 0, 0, 9, 0];
+    assert!(read(&half).is_err(), "half a length");
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_a_message_or_an_error(wire in prop::collection::vec(any::<u8>(), 0..200)) {
-        if let Ok(message) = read(&wire) {
-            prop_assert_eq!(&wire[4..4 + message.len()], &message[..]);
+        if let Ok(envelope) = read(&wire) {
+            let mut again = futures::io::Cursor::new(Vec::new());
+            block_on(ControlCodec.write_request(&CONTROL, &mut again, envelope)).unwrap();
+            prop_assert!(wire.starts_with(again.get_ref()));
         }
         let mut answer = futures::io::Cursor::new(&wire[..]);
-        let acknowledged = block_on(ControlCodec.read_response(&CONTROL, &mut answer)).is_ok();
-        prop_assert_eq!(acknowledged, wire.first() == Some(&6));
+        let taken = block_on(ControlCodec.read_response(&CONTROL, &mut answer)).ok();
+        prop_assert_eq!(taken.as_ref(), wire.first());
     }
 
     #[test]
-    fn a_message_comes_back_as_it_was(message in prop::collection::vec(any::<u8>(), 0..2000)) {
+    fn messages_come_back_as_they_were(
+        messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..2000), 0..5),
+    ) {
+        let mut envelope = Envelope::default();
+        for message in &messages {
+            prop_assert!(envelope.push(message.clone().into()));
+        }
         let mut wire = futures::io::Cursor::new(Vec::new());
-        block_on(ControlCodec.write_request(&CONTROL, &mut wire, message.clone().into())).unwrap();
-        prop_assert_eq!(read(wire.get_ref()).unwrap(), message);
+        block_on(ControlCodec.write_request(&CONTROL, &mut wire, envelope)).unwrap();
+        let back: Vec<_> = read(wire.get_ref()).unwrap().into_iter().collect();
+        prop_assert_eq!(back, messages);
     }
 }
