@@ -135,10 +135,10 @@ impl NetworkBehaviour for Asking {
     fn on_swarm_event(&mut self, event: FromSwarm) {
         match event {
             FromSwarm::NewExternalAddrCandidate(candidate) => self.propose(candidate.addr),
-            FromSwarm::ExternalAddrConfirmed(confirmed) => {
-                if self.confirmed.len() < CANDIDATES && !is_relayed(confirmed.addr) {
-                    self.confirmed.insert(confirmed.addr.clone());
-                }
+            FromSwarm::ExternalAddrConfirmed(confirmed)
+                if self.confirmed.len() < CANDIDATES && !is_relayed(confirmed.addr) =>
+            {
+                self.confirmed.insert(confirmed.addr.clone());
             }
             FromSwarm::ExternalAddrExpired(expired) => {
                 self.confirmed.remove(expired.addr);
