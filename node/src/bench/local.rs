@@ -114,12 +114,19 @@ impl LocalSwarm {
                 return Ok(());
             }
             if start.elapsed() > PATIENCE {
+                let mut known = Vec::new();
+                for lender in &self.lenders {
+                    known.push(lending(&lender.node).await);
+                }
+                known.sort_unstable();
                 let what = "the peers did not find each other in time";
-                return Err(Reason::new(
-                    "timeout",
-                    what,
-                    "close other programs and measure again",
-                ));
+                let fix = "close other programs and measure again";
+                return Err(Reason::new("timeout", what, fix)
+                    .with("least_known", known.first().copied().unwrap_or(0))
+                    .with(
+                        "median_known",
+                        known.get(known.len() / 2).copied().unwrap_or(0),
+                    ));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -51,9 +51,10 @@ use scope::Bounds;
 use task::Network;
 
 /// What tracing should leave out for people: Kademlia warns that a first peer knows nobody, AutoNAT of every stranger
-/// that cannot be dialled, UPnP of routers without it.
-pub const LOG_FILTER: &str =
-    "libp2p_kad=error,libp2p_autonat=error,libp2p_upnp=error,libp2p_mdns=error";
+/// that cannot be dialled, UPnP of routers without it, yamux of each connection that both ends close at once, gossipsub
+/// of every message that a slow peer does not get (`SlowPeer` says so too).
+pub const LOG_FILTER: &str = "libp2p_kad=error,libp2p_autonat=error,libp2p_upnp=error,\
+    libp2p_mdns=error,libp2p_gossipsub=error,yamux=error";
 
 /// Opens the listeners and starts the network; needs a tokio runtime. A listener that cannot be opened is an error
 /// here, so that a port in use is noticed at once.
