@@ -267,7 +267,7 @@ fn kad(
         .set_record_filtering(kad::StoreInserts::FilterBoth)
         .set_query_timeout(Duration::from_secs(15))
         .disjoint_query_paths(true)
-        .set_parallelism(NonZeroUsize::MIN.saturating_add(9))
+        .set_parallelism(NonZeroUsize::MIN.saturating_add(2))
         .set_provider_record_ttl(Some(config.limits.providers.ttl))
         .set_provider_publication_interval(Some(Duration::from_secs(10 * 60)))
         .set_replication_interval(None)
