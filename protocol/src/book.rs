@@ -1,14 +1,13 @@
-//! The job records that this peer knows, and the messages that wait for one.
+//! The job records that this peer knows.
 //!
 //! Only records that name this peer in their roster, or that it signed itself, are kept: a stranger fills nothing
-//! else. Messages that come before their job's record are parked and replayed, in small numbers.
+//! else.
 
 use crate::config;
 use crate::context::Context;
 use crate::hash::{JobId, PeerKey};
 use crate::io::{Output, Shape};
 use crate::manifest::JobRecord;
-use crate::message::Message;
 use crate::reason::Reason;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -33,7 +32,6 @@ struct Entry {
 #[derive(Default)]
 pub(crate) struct Book {
     jobs: BTreeMap<JobId, Entry>,
-    waiting: BTreeMap<JobId, Vec<(PeerKey, Message)>>,
 }
 
 impl Book {
@@ -94,24 +92,6 @@ impl Book {
             };
             self.jobs.remove(&job);
         }
-    }
-
-    /// Keeps a message until the record of `job` comes. True if the record should be asked for.
-    pub(crate) fn park(&mut self, job: JobId, from: PeerKey, message: Message) -> bool {
-        let total: usize = self.waiting.values().map(Vec::len).sum();
-        let queue = self.waiting.entry(job).or_default();
-        if total < config::BOOK_WAITING_MAX && queue.len() < config::BOOK_WAITING_PER_JOB {
-            queue.push((from, message));
-            return true;
-        }
-        if queue.is_empty() {
-            self.waiting.remove(&job);
-        }
-        false
-    }
-
-    pub(crate) fn unpark(&mut self, job: &JobId) -> Vec<(PeerKey, Message)> {
-        self.waiting.remove(job).unwrap_or_default()
     }
 
     /// Makes the shell fetch the inputs and look at the job, once. Tells how far that is.
@@ -201,7 +181,6 @@ impl Book {
 
     pub(crate) fn sweep(&mut self, ctx: &mut Context) {
         let now_s = ctx.unix_s();
-        self.waiting.clear();
         let over: Vec<_> = self
             .jobs
             .iter()

@@ -51,10 +51,10 @@ pub const INPUT_LEN_MAX: u64 = 2 << 30;
 pub const STEWARDS_MAX: usize = 8;
 /// Jobs of others that a peer remembers.
 pub const BOOK_JOBS_MAX: usize = 256;
-/// Messages kept until the record of their job has come, per job and in all.
-pub const BOOK_WAITING_PER_JOB: usize = 16;
-/// See [`BOOK_WAITING_PER_JOB`].
-pub const BOOK_WAITING_MAX: usize = 256;
+/// Bytes of messages kept until the record of their job has come, per job: some 200 calls to audit.
+pub const PARKED_BYTES_PER_JOB: usize = 256 * 1024;
+/// ... and in all.
+pub const PARKED_BYTES: usize = 1024 * 1024;
 
 // ---- committee ----
 
@@ -69,10 +69,11 @@ pub const SELF_CHECK_TILES: u32 = 32;
 
 /// Slices that a worker leaves without a receipt per requester.
 pub const UNRECEIPTED_MAX: usize = 4;
-/// Audits that a peer has in flight.
-pub const AUDITS_MAX: usize = 64;
-/// Audits in flight that one collector can fill.
-pub const AUDITS_PER_COLLECTOR: usize = 32;
+/// Audits that a peer has in flight: those of 16 busy collectors.
+pub const AUDITS_MAX: usize = 1_024;
+/// Audits in flight that one collector can fill. If all its workers have [`UNRECEIPTED_MAX`] slices audited by 16
+/// peers each, every peer has 64 on average; whoever is drawn more often must not seem silent.
+pub const AUDITS_PER_COLLECTOR: usize = 256;
 /// Witness states kept (locks outlive restarts in the log; this bounds memory).
 pub const LOCKS_MAX: usize = 65_536;
 /// Witness states that one collector can fill.
@@ -93,6 +94,8 @@ pub const WORKER_JOBS_MAX: usize = 32;
 
 /// A witness, or a nonce, is waited for this long.
 pub const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// A message waits this long for the record of its job.
+pub const PARKED_WAIT: Duration = Duration::from_secs(5);
 /// Seals are waited for at least this long; see `collector`.
 pub const SEAL_WAIT_MIN: Duration = Duration::from_secs(10);
 /// ... and at most this long.

@@ -38,6 +38,7 @@ mod book;
 mod collector;
 mod context;
 mod memo;
+mod parked;
 mod requester;
 mod round;
 mod rules;

@@ -13,6 +13,7 @@ use crate::hash::{Hash, JobId, PeerKey};
 use crate::io::{Computed, Input, KnownPeer, Output, Outputs, Record, Setup, Shape, TaskId};
 use crate::manifest::JobRecord;
 use crate::message::Message;
+use crate::parked::Parked;
 use crate::reason::Reason;
 use crate::requester::Requester;
 use crate::signed::Signed;
@@ -39,6 +40,7 @@ pub struct Peer {
     ctx: Context,
     adverts: Adverts,
     book: Book,
+    parked: Parked,
     requester: Requester,
     collector: Collector,
     worker: Worker,
@@ -67,6 +69,7 @@ impl Peer {
             ctx: Context::new(setup.genesis, signer, setup.rng_seed),
             adverts: Adverts::default(),
             book: Book::default(),
+            parked: Parked::default(),
             requester: Requester::default(),
             collector: Collector::default(),
             worker: Worker::default(),
@@ -161,6 +164,7 @@ impl Peer {
                 Timer::Sweep => {
                     self.adverts.sweep(&mut self.ctx);
                     self.book.sweep(&mut self.ctx);
+                    self.parked.sweep(self.ctx.now);
                     self.release_ended();
                     self.witness.sweep(self.ctx.unix_s());
                 }
@@ -323,7 +327,7 @@ impl Peer {
         } else {
             self.worker.reconsider(&mut self.ctx, &job);
         }
-        for (from, message) in self.book.unpark(&job) {
+        for (from, message) in self.parked.take(&job) {
             self.on_message(from, message);
         }
     }
@@ -336,7 +340,7 @@ impl Peer {
         message: &dyn Fn() -> Message,
     ) -> Option<Arc<JobRecord>> {
         let record = self.book.get(&job).cloned();
-        if record.is_none() && self.book.park(job, from, message()) {
+        if record.is_none() && self.parked.park(self.ctx.now, job, from, message()) {
             self.ctx.send(from, &Message::RecordRequest { job });
         }
         record

@@ -6,8 +6,8 @@ use crate::world::Nature::Honest;
 use crate::world::{Faults, NOBODY, Sent, World, kernel, shape, signer};
 use proptest::prelude::*;
 use starling_protocol::config::{
-    AUDITS_MAX, AUDITS_PER_COLLECTOR, BOOK_JOBS_MAX, BOOK_WAITING_MAX, BOOK_WAITING_PER_JOB,
-    LOCKS_PER_COLLECTOR, MESSAGE_MAX, OWN_JOBS_MAX, RULES_VERSION, WORKER_JOBS_MAX,
+    AUDITS_MAX, AUDITS_PER_COLLECTOR, BOOK_JOBS_MAX, LOCKS_PER_COLLECTOR, MESSAGE_MAX,
+    OWN_JOBS_MAX, PARKED_BYTES, PARKED_BYTES_PER_JOB, RULES_VERSION, WORKER_JOBS_MAX,
 };
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::evidence::{Commitment, Lease, Lock, LockEntry, LockSet, Reveal, Revealed};
@@ -365,28 +365,39 @@ fn commit(
 }
 
 #[test]
-fn messages_without_a_record_wait_in_small_numbers() {
+fn messages_without_a_record_wait_within_bounds() {
     let mut world = World::new(&[Honest, Honest]);
     let attacker = Attacker::new(&world, stranger(0));
-    let mut asked = 0;
-    for salt in 0..40 {
+    let mut records = Vec::new();
+    for salt in 0..8 {
         let record = attacker.record(salt, &[world.keys[1], world.keys[2]], Intensity::default());
-        let mut of_job = 0;
-        for slice in 0..20 {
+        let mut asked = 0;
+        for slice in 0..1_000 {
             let lease = Box::new(attacker.lease(&record, slice, world.keys[2]));
             let commitment = commit(&world, &lease, 2, 64);
-            let outputs = tell(
-                &mut world,
-                1,
-                attacker.key(),
-                &Message::LockRequest { lease, commitment },
-            );
-            of_job += sends(&outputs, "RecordRequest");
+            let request = Message::LockRequest { lease, commitment };
+            let outputs = tell(&mut world, 1, attacker.key(), &request);
+            asked += sends(&outputs, "RecordRequest");
         }
-        assert!(of_job <= BOOK_WAITING_PER_JOB);
-        asked += of_job;
+        assert!(asked <= 10, "asked {asked} times for one record");
+        records.push(record);
     }
-    assert_eq!(asked, BOOK_WAITING_MAX);
+    let mut replayed = Vec::new();
+    for record in records {
+        let record = Message::Record(Box::new(record));
+        let outputs = tell(&mut world, 1, attacker.key(), &record);
+        replayed.push(sends(&outputs, "Locked"));
+    }
+    let fit = |bytes| bytes / 900..=bytes / 250;
+    assert!(
+        fit(PARKED_BYTES_PER_JOB).contains(&replayed[0]),
+        "{replayed:?}"
+    );
+    assert!(
+        fit(PARKED_BYTES).contains(&replayed.iter().sum()),
+        "{replayed:?}"
+    );
+    assert_eq!(replayed.last(), Some(&0), "no room was left");
 }
 
 #[test]
@@ -419,7 +430,7 @@ fn one_collector_fills_only_its_share_of_locks() {
 fn collectors_fill_only_their_share_of_audits() {
     let mut world = World::new(&[Honest, Honest]);
     let mut audits = 0;
-    for i in 0..3 {
+    for i in 0..5 {
         let attacker = Attacker::new(&world, stranger(i));
         let floor = Intensity {
             k: 1,
@@ -449,7 +460,7 @@ fn collectors_fill_only_their_share_of_audits() {
             },
         );
         let mut of_this = 0;
-        for slice in 0..50 {
+        for slice in 0..AUDITS_PER_COLLECTOR as u32 + 10 {
             let lease = attacker.lease(&record, slice, world.keys[2]);
             let commitment = *commit(&world, &lease, 2, 64);
             // The only witness of the other's work is the one who is called.
