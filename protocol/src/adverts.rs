@@ -8,6 +8,9 @@
 //! | gone | higher number | known |
 //!
 //! A gone peer's number is kept until its last advert is out of time, so that a replay cannot bring it back.
+//!
+//! Two peers that meet hand each other their adverts. Were everybody to publish instead whenever somebody joins, a
+//! swarm of a hundred that starts would hear of nothing else.
 
 use crate::advert::Advert;
 use crate::codec;
@@ -15,9 +18,11 @@ use crate::config;
 use crate::context::Context;
 use crate::hash::{KernelId, PeerKey};
 use crate::io::{Capacity, Event, Output, Verdict};
+use crate::message::Message;
 use crate::signed::Signed;
 use crate::time::Time;
 use crate::timers::Timer;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
@@ -25,13 +30,22 @@ struct Known {
     advert: Advert,
     heard: Time,
     gone: bool,
+    /// It came from the peer itself: the same one in gossip is news to others.
+    handed: bool,
+}
+
+/// How an advert came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Gossip,
+    Hand,
 }
 
 #[derive(Default)]
 pub(crate) struct Adverts {
     capacity: Option<Capacity>,
     number: u64,
-    published: Option<Time>,
+    published: Option<(Time, Signed<Advert>)>,
     table: BTreeMap<PeerKey, Known>,
 }
 
@@ -45,20 +59,24 @@ impl Adverts {
 
     pub(crate) fn set_capacity(&mut self, ctx: &mut Context, capacity: Capacity) {
         self.capacity = Some(capacity);
-        self.hasten(ctx);
+        // Soon, but never faster than the spacing.
+        let soon = ctx.now.after(Duration::from_millis(200));
+        let spaced = self
+            .published
+            .as_ref()
+            .map_or(soon, |(at, _)| at.after(config::ADVERT_SPACING));
+        ctx.timers.set_by(Timer::Advert, soon.max(spaced));
     }
 
     pub(crate) fn capacity(&self) -> Option<&Capacity> {
         self.capacity.as_ref()
     }
 
-    /// Somebody has joined who has not heard the own advert: publish soon, but never faster than the spacing.
-    pub(crate) fn hasten(&mut self, ctx: &mut Context) {
-        let soon = ctx.now.after(Duration::from_millis(200));
-        let spaced = self
-            .published
-            .map_or(soon, |p| p.after(config::ADVERT_SPACING));
-        ctx.timers.set_by(Timer::Advert, soon.max(spaced));
+    /// A new connection: hands over the advert that the peer may have missed.
+    pub(crate) fn introduce(&self, ctx: &mut Context, peer: PeerKey) {
+        if let Some((_, advert)) = &self.published {
+            ctx.send(peer, &Message::Advert(Box::new(advert.clone())));
+        }
     }
 
     pub(crate) fn publish(&mut self, ctx: &mut Context) {
@@ -77,7 +95,6 @@ impl Adverts {
             return;
         };
         self.number += 1;
-        self.published = Some(ctx.now);
         let advert = ctx.sign(Advert {
             peer: ctx.me,
             number: self.number,
@@ -92,13 +109,26 @@ impl Adverts {
         ctx.out.push(Output::Publish {
             data: codec::encode(&advert),
         });
+        self.published = Some((ctx.now, advert));
     }
 
-    /// Judges a gossiped advert; cheap checks first.
-    pub(crate) fn judge(&mut self, ctx: &mut Context, data: &[u8]) -> Verdict {
-        let Ok(signed) = codec::decode::<Signed<Advert>>(data, config::ADVERT_MAX) else {
-            return Verdict::Reject;
-        };
+    /// A peer hands over its own advert.
+    pub(crate) fn on_handed(&mut self, ctx: &mut Context, from: PeerKey, signed: Signed<Advert>) {
+        if signed.body.peer == from && codec::encode(&signed).len() <= config::ADVERT_MAX {
+            self.judge(ctx, signed, By::Hand);
+        }
+    }
+
+    /// Judges what was gossiped.
+    pub(crate) fn on_gossip(&mut self, ctx: &mut Context, data: &[u8]) -> Verdict {
+        match codec::decode(data, config::ADVERT_MAX) {
+            Ok(signed) => self.judge(ctx, signed, By::Gossip),
+            Err(_) => Verdict::Reject,
+        }
+    }
+
+    /// Cheap checks first.
+    fn judge(&mut self, ctx: &mut Context, signed: Signed<Advert>, by: By) -> Verdict {
         let advert = &signed.body;
         if !advert.well_formed() {
             return Verdict::Reject;
@@ -106,11 +136,17 @@ impl Adverts {
         if advert.peer == ctx.me || !advert.timely(ctx.unix_s()) {
             return Verdict::Ignore;
         }
-        let known = self.table.get(&advert.peer);
-        if known.is_none() && self.table.len() >= config::ADVERTS_MAX {
+        if !self.table.contains_key(&advert.peer) && self.table.len() >= config::ADVERTS_MAX {
             return Verdict::Ignore;
         }
-        if let Some(known) = known {
+        if let Some(known) = self.table.get_mut(&advert.peer) {
+            if by == By::Gossip && known.handed && *advert == known.advert {
+                if !ctx.verify(&signed, &advert.peer) {
+                    return Verdict::Reject;
+                }
+                known.handed = false;
+                return Verdict::Accept;
+            }
             // Half the spacing: adverts sent one spacing apart may arrive closer together.
             let too_soon =
                 !advert.goodbye && ctx.now.since(known.heard) < config::ADVERT_SPACING / 2;
@@ -121,11 +157,11 @@ impl Adverts {
         if !ctx.verify(&signed, &advert.peer) {
             return Verdict::Reject;
         }
-        self.accept(ctx, signed.body);
+        self.accept(ctx, signed.body, by);
         Verdict::Accept
     }
 
-    fn accept(&mut self, ctx: &mut Context, advert: Advert) {
+    fn accept(&mut self, ctx: &mut Context, advert: Advert, by: By) {
         let (peer, gone) = (advert.peer, advert.goodbye);
         let before = self.table.insert(
             peer,
@@ -133,6 +169,7 @@ impl Adverts {
                 advert,
                 heard: ctx.now,
                 gone,
+                handed: by == By::Hand,
             },
         );
         let was_here = before.is_some_and(|k| !k.gone);

@@ -1,6 +1,7 @@
 //! Everything that one peer says to another, point to point. PROTOCOL.md tells who may say what when; a test holds
 //! its list against this enum.
 
+use crate::advert::Advert;
 use crate::codec::{self, CodecError};
 use crate::config;
 use crate::evidence::{
@@ -146,6 +147,8 @@ pub enum Message {
         /// Why.
         reason: Reason,
     },
+    /// anyone->anyone, once connected: my advert, which you may have missed.
+    Advert(Box<Signed<Advert>>),
 }
 
 /// What an auditor needs to check that it was drawn, and to recompute.
@@ -210,6 +213,7 @@ impl Message {
             Self::Receipt(_) => "Receipt",
             Self::LeaseEnded { .. } => "LeaseEnded",
             Self::JobEnded { .. } => "JobEnded",
+            Self::Advert(_) => "Advert",
         }
     }
 }

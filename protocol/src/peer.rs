@@ -120,7 +120,7 @@ impl Peer {
                 self.adverts.goodbye(&mut self.ctx);
             }
             Input::Gossip { id, data } => {
-                let verdict = self.adverts.judge(&mut self.ctx, &data);
+                let verdict = self.adverts.on_gossip(&mut self.ctx, &data);
                 self.ctx.out.push(Output::Verdict { id, verdict });
             }
             Input::Message { from, bytes } => {
@@ -131,7 +131,7 @@ impl Peer {
             Input::Undelivered { to } | Input::PeerLost { peer: to } => {
                 self.collector.on_undelivered(&mut self.ctx, &to);
             }
-            Input::PeerConnected { .. } => self.adverts.hasten(&mut self.ctx),
+            Input::PeerConnected { peer } => self.adverts.introduce(&mut self.ctx, peer),
             Input::Providers { board, peers } => self.on_providers(board, &peers),
             Input::Prepared { job, shape } => self.on_prepared(job, shape),
             Input::Computed { task, result } => self.on_result(task, result),
@@ -439,6 +439,7 @@ impl Peer {
                 self.auditor.on_lease_ended(ctx, from, lease);
                 self.collector.on_give_up(ctx, from, lease, reason);
             }
+            Message::Advert(advert) => self.adverts.on_handed(ctx, from, *advert),
             Message::JobEnded { job, reason: _ } => {
                 if self.book.get(&job).is_some_and(|r| r.is_steward(&from)) {
                     self.worker.end_job(ctx, &job);

@@ -255,7 +255,8 @@ fn lease_of(message: &Message, swarm: &SwarmId) -> Option<LeaseId> {
         | Message::RecordRequest { .. }
         | Message::LeaseRequest { .. }
         | Message::LeaseRefusal { .. }
-        | Message::JobEnded { .. } => None,
+        | Message::JobEnded { .. }
+        | Message::Advert(_) => None,
         Message::LeaseGrant(lease) => Some(lease.body.id(swarm)),
         Message::LockRequest { lease, .. } => Some(lease.body.id(swarm)),
         Message::AuditCall(call) => Some(call.lease.body.id(swarm)),
@@ -374,6 +375,7 @@ fn describe(message: &Message) -> String {
         | Message::OpeningRequest { .. }
         | Message::Audited { .. }
         | Message::Output { .. }
-        | Message::Stored(_) => String::new(),
+        | Message::Stored(_)
+        | Message::Advert(_) => String::new(),
     }
 }

@@ -16,10 +16,11 @@ use std::{
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::bare_net;
 use crate::{
     blobs::{BlobHash, BlobStore},
     home::DiskError,
-    net::{Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, Scope, Services, start},
+    net::{Multiaddr, NetEvent, NetHandle, start},
     reason::Reason,
 };
 
@@ -164,21 +165,8 @@ type Peer = (NetHandle, mpsc::Receiver<NetEvent>, Multiaddr);
 
 /// The network layer of a peer, which needs nothing else to move blobs.
 async fn peer(blobs: BlobStore, bootstrap: Option<Multiaddr>) -> Result<Peer, Reason> {
-    let mut keypair_secret = [0; 32];
-    getrandom::fill(&mut keypair_secret).map_err(|e| Reason::of("error", e))?;
-    let config = NetConfig {
-        keypair_secret,
-        swarm_id: *blake3::hash(b"bench").as_bytes(),
-        scope: Scope::Local,
-        listen: "/ip4/127.0.0.1/tcp/0".parse().into_iter().collect(),
-        bootstrap: bootstrap.into_iter().collect(),
-        announce: Vec::new(),
-        services: Services::OFF,
-        topics: Vec::new(),
-        limits: NetLimits::default(),
-        admission: None,
-        agent: concat!("starling/", env!("CARGO_PKG_VERSION")).into(),
-    };
+    let swarm_id = *blake3::hash(b"bench").as_bytes();
+    let config = bare_net(swarm_id, bootstrap.into_iter().collect())?;
     let (handle, mut events) = start(config, blobs).map_err(network)?;
     let address = wait(&mut events, |event| match event {
         NetEvent::Listening(address) => Some(Ok(address)),

@@ -11,9 +11,9 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::local::bootstrap_of;
-use super::{Spread, process};
+use super::{Spread, bare_net, process};
 use crate::blobs::BlobStore;
-use crate::net::{Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, Scope, Services, start};
+use crate::net::{Multiaddr, NetEvent, NetHandle, start};
 use crate::reason::Reason;
 
 /// Fresh keys.
@@ -93,7 +93,7 @@ impl Dht {
         let (mut nets, mut addresses) = (Vec::new(), Vec::new());
         for n in 0..peers {
             let bootstrap = bootstrap_of(n, &addresses);
-            let (net, mut events) = start(config(swarm_id, bootstrap)?, blobs.clone())?;
+            let (net, mut events) = start(bare_net(swarm_id, bootstrap)?, blobs.clone())?;
             addresses.push(listening(&mut events).await?);
             let tell = tell.clone();
             tokio::spawn(async move {
@@ -221,24 +221,6 @@ impl Dht {
     async fn end(self) {
         futures::future::join_all(self.nets.iter().map(NetHandle::shutdown)).await;
     }
-}
-
-fn config(swarm_id: [u8; 32], bootstrap: Vec<Multiaddr>) -> Result<NetConfig, Reason> {
-    let mut keypair_secret = [0; 32];
-    getrandom::fill(&mut keypair_secret).map_err(|e| Reason::of("error", e))?;
-    Ok(NetConfig {
-        keypair_secret,
-        swarm_id,
-        scope: Scope::Local,
-        listen: "/ip4/127.0.0.1/tcp/0".parse().into_iter().collect(),
-        bootstrap,
-        announce: Vec::new(),
-        services: Services::OFF,
-        topics: Vec::new(),
-        limits: NetLimits::default(),
-        admission: None,
-        agent: concat!("starling/", env!("CARGO_PKG_VERSION")).into(),
-    })
 }
 
 async fn listening(events: &mut mpsc::Receiver<NetEvent>) -> Result<Multiaddr, Reason> {

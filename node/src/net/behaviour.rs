@@ -176,6 +176,8 @@ fn gossip(
         .max_transmit_size(MAX_GOSSIP_BYTES + GOSSIP_OVERHEAD_BYTES)
         .duplicate_cache_time(Duration::from_secs(5 * 60))
         .heartbeat_initial_delay(Duration::from_secs(1))
+        // A busy peer forwards late; after libp2p's single second it would drop, be asked, and be busier.
+        .forward_queue_duration(Duration::from_secs(5))
         // 512 messages of 16 KiB per slow peer are 8 MiB; the default of 5000 would be 80.
         .connection_handler_queue_len(512)
         .max_publish_messages(512)
@@ -211,9 +213,9 @@ fn score(scope: Scope) -> PeerScoreParams {
         // Peers of one home share an address; on one machine, or behind the router of one site, all do.
         ip_colocation_factor_weight: if scope == Scope::Public { -5.0 } else { 0.0 },
         ip_colocation_factor_threshold: 8.0,
-        // Broken promises and too early grafts happen to honest peers on slow machines.
-        behaviour_penalty_threshold: 6.0,
-        behaviour_penalty_weight: -1.0,
+        // Promises are broken by whoever is overloaded: with a penalty for it, a hundred honest peers on two cores stop
+        // hearing each other, and never recover. Floods of control messages meet their own limits.
+        behaviour_penalty_weight: 0.0,
         behaviour_penalty_decay: 0.9,
         // The queue to a slow peer is bounded: it harms itself.
         slow_peer_weight: 0.0,

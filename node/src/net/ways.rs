@@ -53,7 +53,7 @@ impl Network {
     /// An interface is gone.
     pub(super) fn on_unlistened(&mut self, address: &Multiaddr) {
         self.swarm.remove_external_address(address);
-        self.reach.expired(address);
+        self.on_external_lost(address);
     }
 
     /// Tells everybody that an address works.

@@ -7,7 +7,6 @@ use serde_json::Value;
 use crate::lab::Lab;
 use crate::support::{Ended, Place, Process, Up, read};
 
-const PICTURE: [&str; 5] = ["run", "fractal", "--size", "160x120", "-o"];
 /// Questions of AutoNAT, a reservation, a punched hole: each takes some seconds.
 const BOUND: Duration = Duration::from_secs(90);
 
@@ -44,6 +43,19 @@ impl<'a> Site<'a> {
         ))
     }
 
+    /// The swarm makes for this host what it makes alone.
+    fn works_for(&self, host: &str) {
+        let picture = ["run", "fractal", "--size", "160x120", "-o"];
+        let job = [&picture[..], &["net.png", "--wait", "60"]].concat();
+        self.run(host, &job).expect(0);
+        let alone = [&picture[..], &["alone.png", "--local"]].concat();
+        self.place.run(host, &alone).expect(0);
+        assert_eq!(
+            read(&self.place.path("net.png")),
+            read(&self.place.path("alone.png"))
+        );
+    }
+
     /// What `net check` shows there once it is as wanted.
     fn until(&self, host: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let start = Instant::now();
@@ -77,14 +89,7 @@ fn peers_of_one_site_find_each_other_without_an_address() {
     }
     let site = Site::new(&lab, "lan", &["a", "b"]);
     let _a = site.up("a", &[]);
-    let job = [&PICTURE[..], &["net.png", "--wait", "60"]].concat();
-    site.run("b", &job).expect(0);
-    let alone = [&PICTURE[..], &["alone.png", "--local"]].concat();
-    site.place.run("b", &alone).expect(0);
-    assert_eq!(
-        read(&site.place.path("net.png")),
-        read(&site.place.path("alone.png"))
-    );
+    site.works_for("b");
 }
 
 #[test]
@@ -118,14 +123,7 @@ fn peers_behind_routers_work_for_each_other() {
 
     // The only lender and the requester are both hidden.
     let _b = site.up("b", &["--no-lend", "--bootstrap", quic]);
-    let job = [&PICTURE[..], &["net.png", "--wait", "60"]].concat();
-    site.run("b", &job).expect(0);
-    let alone = [&PICTURE[..], &["alone.png", "--local"]].concat();
-    site.place.run("b", &alone).expect(0);
-    assert_eq!(
-        read(&site.place.path("net.png")),
-        read(&site.place.path("alone.png"))
-    );
+    site.works_for("b");
     let punched = site.until("a", "a direct connection", |net| {
         net["punched"].as_u64() >= Some(1)
     });

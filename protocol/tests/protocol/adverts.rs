@@ -3,9 +3,11 @@
 use starling_protocol::advert::Advert;
 use starling_protocol::config::ADVERTS_MAX;
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
-use starling_protocol::io::{GossipId, Setup, Verdict};
+use starling_protocol::io::{Capacity, GossipId, Setup, Verdict};
 use starling_protocol::signed::Signed;
-use starling_protocol::{Core as _, Genesis, Hash, Input, Output, Peer, Scope, Time, codec};
+use starling_protocol::{
+    Core as _, Genesis, Hash, Input, Message, Output, Peer, Scope, Time, codec,
+};
 use std::time::Duration;
 
 const START_S: u64 = 1_800_000_000;
@@ -15,6 +17,8 @@ struct Ear {
     peer: Peer,
     genesis: Genesis,
     now: Time,
+    /// Adverts of its own.
+    published: usize,
 }
 
 fn speaker(i: u32) -> Ed25519Signer {
@@ -32,6 +36,7 @@ impl Ear {
             peer: Peer::new(setup, Box::new(speaker(0))),
             genesis,
             now: Time(0),
+            published: 0,
         };
         ear.give(Input::Started {
             unix_s: START_S,
@@ -41,7 +46,10 @@ impl Ear {
     }
 
     fn give(&mut self, input: Input) -> Vec<Output> {
-        self.peer.handle(self.now, input).collect()
+        let outputs: Vec<_> = self.peer.handle(self.now, input).collect();
+        let published = |o: &&Output| matches!(o, Output::Publish { .. });
+        self.published += outputs.iter().filter(published).count();
+        outputs
     }
 
     fn unix_s(&self) -> u64 {
@@ -93,6 +101,15 @@ impl Ear {
             }
         });
         verdict.expect("every gossip is judged")
+    }
+
+    /// `from` hands over what it signed.
+    fn hand(&mut self, from: u32, advert: &Advert) {
+        let signed = Signed::new(advert.clone(), &self.genesis.swarm_id(), &speaker(from));
+        self.give(Input::Message {
+            from: speaker(from).key(),
+            bytes: Message::Advert(Box::new(signed)).to_bytes(),
+        });
     }
 
     fn hear_advert(&mut self, from: u32, advert: Advert) -> Verdict {
@@ -152,6 +169,54 @@ fn a_silent_peer_is_forgotten_after_three_intervals_and_no_replay_brings_it_back
         Verdict::Accept,
         "it may come back by itself"
     );
+}
+
+#[test]
+fn an_advert_that_was_handed_over_is_news_once_more_in_gossip() {
+    let mut ear = Ear::new();
+    let advert = ear.advert(1, 5);
+    ear.hand(2, &advert);
+    assert!(!ear.knows(1), "it is not the carrier's own");
+    ear.hand(1, &advert);
+    assert!(ear.knows(1));
+    let other = Advert {
+        free_slots: 2,
+        ..advert.clone()
+    };
+    assert_eq!(ear.hear_advert(1, other), Verdict::Ignore);
+    let forged = ear.signed(2, advert.clone());
+    assert_eq!(ear.hear(forged), Verdict::Reject);
+    assert_eq!(ear.hear_advert(1, advert.clone()), Verdict::Accept);
+    assert_eq!(ear.hear_advert(1, advert), Verdict::Ignore);
+}
+
+#[test]
+fn peers_that_meet_hand_each_other_their_last_adverts() {
+    let mut ear = Ear::new();
+    let stranger = speaker(1).key();
+    let meet = Input::PeerConnected { peer: stranger };
+    assert!(ear.give(meet.clone()).is_empty(), "nothing to tell yet");
+    ear.give(Input::Capacity(Capacity {
+        devices: Vec::new(),
+        kernels: Vec::new(),
+        slots: 1,
+        region: String::new(),
+        software: String::new(),
+    }));
+    ear.wait(SECOND);
+    let outputs = ear.give(meet);
+    let [Output::Send { to, bytes, .. }] = &outputs[..] else {
+        panic!("one message: {outputs:?}");
+    };
+    let Ok(Message::Advert(advert)) = Message::from_bytes(bytes) else {
+        panic!("an advert");
+    };
+    assert_eq!((*to, advert.body.peer), (stranger, speaker(0).key()));
+    ear.wait(20 * SECOND);
+    let published = |o: &Output| matches!(o, Output::Publish { .. });
+    let meet = Input::PeerConnected { peer: stranger };
+    assert!(!ear.give(meet).iter().any(published));
+    assert_eq!(ear.published, 3, "at its pace, whoever comes");
 }
 
 #[test]

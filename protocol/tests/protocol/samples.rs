@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use starling_protocol::advert::{DeviceKind, DeviceProfile};
+use starling_protocol::advert::{Advert, DeviceKind, DeviceProfile, KernelOffer};
 use starling_protocol::crypto::Signature;
 use starling_protocol::evidence::{
     Attestation, Commitment, Lease, Lock, LockEntry, LockSet, OpenedTile, Opening, Reveal,
@@ -124,6 +124,32 @@ impl Fill {
             device,
         };
         self.signed(commitment)
+    }
+
+    fn advert(&mut self) -> Signed<Advert> {
+        let device = |f: &mut Self| DeviceProfile {
+            kind: DeviceKind::Integrated,
+            name: f.text(),
+        };
+        let offer = |f: &mut Self| KernelOffer {
+            kernel: KernelId(f.hash()),
+            class: f.text(),
+            tier: Tier::Exact,
+            units_per_s: f.u64(),
+            price: f.u64(),
+        };
+        let advert = Advert {
+            peer: self.key(),
+            number: self.u64(),
+            issued_s: self.u64(),
+            goodbye: self.coin(),
+            devices: self.some(device),
+            kernels: self.some(offer),
+            free_slots: self.u16(),
+            region: self.text(),
+            software: self.text(),
+        };
+        self.signed(advert)
     }
 
     fn lock_set(&mut self) -> Signed<LockSet> {
@@ -346,5 +372,6 @@ pub fn messages(seed: u64) -> Vec<Message> {
             job: f.job(),
             reason: Reason::NoEligiblePeer,
         },
+        Message::Advert(Box::new(f.advert())),
     ]
 }
