@@ -97,7 +97,8 @@ pub struct NetLimits {
     pub pending_out: u32,
     /// Connections that others opened.
     pub established_in: u32,
-    /// Connections that this peer opened.
+    /// Connections that this peer opened. Lookups dial whom they are told of, and one for which there is no room costs
+    /// both sides the whole handshake, so this is well above what a lookup needs.
     pub established_out: u32,
     /// Connections with one peer; both may dial at the same time, while a relayed one is about to end.
     pub per_peer: u32,
@@ -144,8 +145,8 @@ impl Default for NetLimits {
         NetLimits {
             pending_in: 16,
             pending_out: 64,
-            established_in: 60,
-            established_out: 60,
+            established_in: 128,
+            established_out: 128,
             per_peer: 3,
             idle: Duration::from_secs(90),
             commands: 256,

@@ -12,8 +12,6 @@ pub enum NetEvent {
     Listening(Multiaddr),
     /// A gossip message that waits for a verdict: [`accept`](super::NetHandle::accept) forwards it.
     Gossip {
-        /// The peer that signed it, which need not be the one that forwarded it.
-        from: PeerKey,
         /// Its topic.
         topic: String,
         /// At most 16 KiB.

@@ -162,10 +162,8 @@ impl Network {
                 message_id: id,
                 message,
             } => {
-                let from = message.source.as_ref().and_then(peer_key);
-                let in_time = self.gossip_rate.take(forwarder, 1.0, Instant::now());
-                let (Some(from), true) = (from, in_time) else {
-                    tracing::debug!(%forwarder, in_time, "gossip dropped");
+                if !self.gossip_rate.take(forwarder, 1.0, Instant::now()) {
+                    tracing::debug!(%forwarder, "gossip dropped: too much");
                     self.swarm
                         .behaviour_mut()
                         .gossip
@@ -175,9 +173,8 @@ impl Network {
                             MessageAcceptance::Ignore,
                         );
                     return;
-                };
+                }
                 self.tell(NetEvent::Gossip {
-                    from,
                     topic: message.topic.into_string(),
                     data: message.data,
                     handle: GossipHandle { id, forwarder },
