@@ -184,15 +184,18 @@ impl Adverts {
         let lifetime = ctx.advert_interval() * 3;
         let (now, now_s) = (ctx.now, ctx.unix_s());
         for (peer, known) in &mut self.table {
-            if !known.gone && now.since(known.heard) > lifetime {
+            if !known.gone && now.since(known.heard) >= lifetime {
                 known.gone = true;
                 ctx.notify(Event::PeerGone { peer: *peer });
             }
         }
         self.table
             .retain(|_, known| !known.gone || known.advert.timely(now_s));
-        ctx.timers
-            .set(Timer::Sweep, now.after(ctx.advert_interval() / 2));
+        // The next silence ends in time, not up to half an interval later.
+        let first_over = self.here().map(|(_, heard)| heard.after(lifetime)).min();
+        let usual = now.after(ctx.advert_interval() / 2);
+        let next = first_over.map_or(usual, |over| over.min(usual));
+        ctx.timers.set(Timer::Sweep, next);
     }
 
     /// Peers that are here, ascending by key.
