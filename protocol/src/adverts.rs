@@ -114,7 +114,8 @@ impl Adverts {
 
     /// A peer hands over its own advert.
     pub(crate) fn on_handed(&mut self, ctx: &mut Context, from: PeerKey, signed: Signed<Advert>) {
-        if signed.body.peer == from && codec::encode(&signed).len() <= config::ADVERT_MAX {
+        // Its length needs no check of its own: what is well formed is shorter than what may be gossiped.
+        if signed.body.peer == from {
             self.judge(ctx, signed, By::Hand);
         }
     }
@@ -136,10 +137,12 @@ impl Adverts {
         if advert.peer == ctx.me || !advert.timely(ctx.unix_s()) {
             return Verdict::Ignore;
         }
-        if !self.table.contains_key(&advert.peer) && self.table.len() >= config::ADVERTS_MAX {
+        let full = self.table.len() >= config::ADVERTS_MAX;
+        let known = self.table.get_mut(&advert.peer);
+        if known.is_none() && full {
             return Verdict::Ignore;
         }
-        if let Some(known) = self.table.get_mut(&advert.peer) {
+        if let Some(known) = known {
             if by == By::Gossip && known.handed && *advert == known.advert {
                 if !ctx.verify(&signed, &advert.peer) {
                     return Verdict::Reject;

@@ -54,12 +54,9 @@ impl Parked {
 
     /// Forgets what has waited too long.
     pub(crate) fn sweep(&mut self, now: Time) {
-        let over = |lot: &Lot| lot.since.after(config::PARKED_WAIT) <= now;
-        let late: Vec<_> = self.jobs.iter().filter(|(_, lot)| over(lot)).collect();
-        let late: Vec<_> = late.into_iter().map(|(job, _)| *job).collect();
-        for job in late {
-            self.take(&job);
-        }
+        self.jobs
+            .retain(|_, lot| now < lot.since.after(config::PARKED_WAIT));
+        self.bytes = self.jobs.values().map(|lot| lot.bytes).sum();
     }
 }
 

@@ -16,11 +16,11 @@ use std::{
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::bare_net;
+use super::bare;
 use crate::{
     blobs::{BlobHash, BlobStore},
     home::DiskError,
-    net::{Multiaddr, NetEvent, NetHandle, start},
+    net::{NetEvent, NetHandle},
     reason::Reason,
 };
 
@@ -59,10 +59,11 @@ pub async fn measure(say: &dyn Fn(&str)) -> Result<BlobReport, Reason> {
     let (from, to) = (store("from")?, store("to")?);
     let (stored, path) = (from.clone(), input.clone());
     let (hash, _) = blocking(move || Ok(stored.put_file(&path)?)).await?;
-    let (sender, mut told, address) = peer(from, None).await?;
+    let swarm_id = *blake3::hash(b"bench").as_bytes();
+    let (sender, mut told, address) = bare::start(swarm_id, Vec::new(), from).await?;
     // Somebody has to read them.
     let listening = tokio::spawn(async move { while told.recv().await.is_some() {} });
-    let (receiver, mut events, _) = peer(to.clone(), Some(address)).await?;
+    let (receiver, mut events, _) = bare::start(swarm_id, vec![address], to.clone()).await?;
     wait(&mut events, |event| {
         matches!(event, NetEvent::PeerConnected { .. }).then_some(Ok(()))
     })
@@ -72,7 +73,7 @@ pub async fn measure(say: &dyn Fn(&str)) -> Result<BlobReport, Reason> {
     for run in 1..=RUNS {
         say(&format!("blobs, run {run} of {RUNS}"));
         let (source, target) = (input.clone(), dir.path().join("copy"));
-        tcp.push(blocking(move || bare(&source, &target)).await?);
+        tcp.push(blocking(move || by_tcp(&source, &target)).await?);
         let began = Instant::now();
         fetch(&receiver, &mut events, hash, vec![sender.local()]).await?;
         blob.push(began.elapsed());
@@ -123,7 +124,7 @@ fn write_noise(path: &Path, len: u64) -> std::io::Result<()> {
 }
 
 /// The rival.
-fn bare(source: &Path, target: &PathBuf) -> Result<Duration, Reason> {
+fn by_tcp(source: &Path, target: &PathBuf) -> Result<Duration, Reason> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(network)?;
     let address = listener.local_addr().map_err(network)?;
     let mut from = File::open(source).map_err(|e| disk(source, e))?;
@@ -159,21 +160,6 @@ fn pass(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<u64> {
         to.write_all(&block[..n])?;
         moved += n as u64;
     }
-}
-
-type Peer = (NetHandle, mpsc::Receiver<NetEvent>, Multiaddr);
-
-/// The network layer of a peer, which needs nothing else to move blobs.
-async fn peer(blobs: BlobStore, bootstrap: Option<Multiaddr>) -> Result<Peer, Reason> {
-    let swarm_id = *blake3::hash(b"bench").as_bytes();
-    let config = bare_net(swarm_id, bootstrap.into_iter().collect())?;
-    let (handle, mut events) = start(config, blobs).map_err(network)?;
-    let address = wait(&mut events, |event| match event {
-        NetEvent::Listening(address) => Some(Ok(address)),
-        _ => None,
-    })
-    .await?;
-    Ok((handle, events, address))
 }
 
 async fn fetch(

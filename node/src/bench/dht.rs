@@ -11,9 +11,9 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::local::bootstrap_of;
-use super::{Spread, bare_net, process};
+use super::{Spread, bare, process};
 use crate::blobs::BlobStore;
-use crate::net::{Multiaddr, NetEvent, NetHandle, start};
+use crate::net::{NetEvent, NetHandle};
 use crate::reason::Reason;
 
 /// Fresh keys.
@@ -93,8 +93,9 @@ impl Dht {
         let (mut nets, mut addresses) = (Vec::new(), Vec::new());
         for n in 0..peers {
             let bootstrap = bootstrap_of(n, &addresses);
-            let (net, mut events) = start(bare_net(swarm_id, bootstrap)?, blobs.clone())?;
-            addresses.push(listening(&mut events).await?);
+            let (net, mut events, address) =
+                bare::start(swarm_id, bootstrap, blobs.clone()).await?;
+            addresses.push(address);
             let tell = tell.clone();
             tokio::spawn(async move {
                 while let Some(event) = events.recv().await {
@@ -220,13 +221,6 @@ impl Dht {
 
     async fn end(self) {
         futures::future::join_all(self.nets.iter().map(NetHandle::shutdown)).await;
-    }
-}
-
-async fn listening(events: &mut mpsc::Receiver<NetEvent>) -> Result<Multiaddr, Reason> {
-    match tokio::time::timeout(PATIENCE, events.recv()).await {
-        Ok(Some(NetEvent::Listening(address))) => Ok(address),
-        _ => Err(timeout("a network does not listen")),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Not tests: nothing here passes or fails. Where a figure depends on the machine, a rival is measured in the same run
 //! and the ratio is what counts.
 
+mod bare;
 pub mod blobs;
 pub mod daemon;
 pub mod dht;
@@ -14,28 +15,6 @@ pub mod proof;
 pub mod swarm;
 
 use serde::{Deserialize, Serialize};
-
-use crate::net::{Multiaddr, NetConfig, NetLimits, Scope, Services};
-use crate::reason::Reason;
-
-/// A network layer on loopback with a fresh name, for what needs no peer above it.
-fn bare_net(swarm_id: [u8; 32], bootstrap: Vec<Multiaddr>) -> Result<NetConfig, Reason> {
-    let mut keypair_secret = [0; 32];
-    getrandom::fill(&mut keypair_secret).map_err(|e| Reason::of("error", e))?;
-    Ok(NetConfig {
-        keypair_secret,
-        swarm_id,
-        scope: Scope::Local,
-        listen: "/ip4/127.0.0.1/tcp/0".parse().into_iter().collect(),
-        bootstrap,
-        announce: Vec::new(),
-        services: Services::OFF,
-        topics: Vec::new(),
-        limits: NetLimits::default(),
-        admission: None,
-        agent: concat!("starling/", env!("CARGO_PKG_VERSION")).into(),
-    })
-}
 
 /// Percentiles of some samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //!
 //! The only file that configures behaviours. Each number that departs from a default says why.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use libp2p::{
     PeerId,
@@ -159,7 +159,7 @@ fn gossip(net: &NetConfig, topics: TopicFilter, protocols: &Protocols) -> Result
     let config = gossipsub::ConfigBuilder::default()
         .protocol_id_prefix(protocols.gossip.clone())
         // What is gossiped carries its author's signature, which the core checks once. libp2p's own would be checked
-        // again with every copy, in a mesh some seven times as often.
+        // again with every copy, and a mesh brings several of each message.
         .validation_mode(ValidationMode::Anonymous)
         // Nothing is forwarded before the core has accepted it.
         .validate_messages()
@@ -209,7 +209,6 @@ fn score(scope: Scope) -> PeerScoreParams {
         // Promises are broken by whoever is overloaded: with a penalty for it, a hundred honest peers on two cores stop
         // hearing each other, and never recover. Floods of control messages meet their own limits.
         behaviour_penalty_weight: 0.0,
-        behaviour_penalty_decay: 0.9,
         // The queue to a slow peer is bounded: it harms itself.
         slow_peer_weight: 0.0,
         decay_interval: SCORE_DECAY,
@@ -262,7 +261,6 @@ fn kad(
         .set_record_filtering(kad::StoreInserts::FilterBoth)
         .set_query_timeout(Duration::from_secs(15))
         .disjoint_query_paths(true)
-        .set_parallelism(NonZeroUsize::MIN.saturating_add(2))
         .set_provider_record_ttl(Some(config.limits.providers.ttl))
         .set_provider_publication_interval(Some(Duration::from_secs(10 * 60)))
         .set_replication_interval(None)

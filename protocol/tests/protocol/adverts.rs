@@ -1,12 +1,12 @@
 //! Adverts: what a peer believes of others, and what it does not.
 
-use starling_protocol::advert::Advert;
-use starling_protocol::config::ADVERTS_MAX;
+use starling_protocol::advert::{Advert, DeviceKind, DeviceProfile, KernelOffer};
+use starling_protocol::config::{ADVERT_MAX, ADVERTS_MAX};
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::io::{Capacity, GossipId, Setup, Verdict};
 use starling_protocol::signed::Signed;
 use starling_protocol::{
-    Core as _, Genesis, Hash, Input, Message, Output, Peer, Scope, Time, codec,
+    Core as _, Genesis, Hash, Input, KernelId, Message, Output, Peer, Scope, Tier, Time, codec,
 };
 use std::time::Duration;
 
@@ -306,4 +306,33 @@ fn the_table_is_bounded_and_frees_itself() {
     ear.wait(300 * SECOND);
     assert_eq!(ear.peer.known_peers().count(), 0);
     assert_eq!(ear.hear_advert(next, ear.advert(next, 1)), Verdict::Accept);
+}
+
+#[test]
+fn what_is_well_formed_is_shorter_than_what_may_be_gossiped() {
+    let ear = Ear::new();
+    let device = DeviceProfile {
+        kind: DeviceKind::Other,
+        name: "x".repeat(64),
+    };
+    let offer = KernelOffer {
+        kernel: KernelId::from([255; 32]),
+        class: "x".repeat(16),
+        tier: Tier::Exact,
+        units_per_s: u64::MAX,
+        price: u64::MAX,
+    };
+    let advert = Advert {
+        number: u64::MAX,
+        issued_s: u64::MAX,
+        devices: vec![device; 8],
+        kernels: vec![offer; 16],
+        free_slots: u16::MAX,
+        region: "x".repeat(16),
+        software: "x".repeat(32),
+        ..ear.advert(1, 1)
+    };
+    assert!(advert.well_formed());
+    let len = ear.signed(1, advert).len();
+    assert!(len <= ADVERT_MAX, "{len} bytes");
 }

@@ -1,7 +1,7 @@
 //! Who is told of work, and how the next lease comes: without a question more than needed, and not lost either.
 
 use crate::world::Nature::{Broken, Honest, Silent, Withholds};
-use crate::world::{NOBODY, SLICE, TILES, World};
+use crate::world::{Faults, NOBODY, SLICE, TILES, World};
 use starling_protocol::{BlobId, Event, Hash, Input, Message, Output, Reason};
 use std::collections::BTreeSet;
 
@@ -193,4 +193,23 @@ fn whoever_gets_no_more_leases_stands_by_its_commitment() {
     };
     world.run_for(5_000);
     assert_eq!(earned(&world), 1, "and no other lease was asked for");
+}
+
+#[test]
+fn nobody_seems_silent_for_being_called_often() {
+    // Slow enough that every worker leaves its four slices without a receipt; sixteen peers audit each of them.
+    let slow = Faults {
+        delay_ms: 2_000,
+        ..Faults::default()
+    };
+    let mut world = World::with_faults(&[Honest; 20], slow);
+    world.submit_in(2, None);
+    world.run_job(600_000);
+    assert!(world.is_done());
+    let calls = sent(&world, 0, None, "AuditCall");
+    assert_eq!(
+        calls,
+        16 * (TILES / 2) as usize,
+        "nobody is called in another's place"
+    );
 }

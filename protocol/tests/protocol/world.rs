@@ -176,13 +176,18 @@ impl World {
 
     /// Submits to peers that ask at most so much.
     pub fn submit_at(&mut self, max_price: Option<u64>) {
+        self.submit_in(SLICE, max_price);
+    }
+
+    /// Submits in slices of so many tiles.
+    pub fn submit_in(&mut self, slice: u32, max_price: Option<u64>) {
         let submission = Submission {
             kernel: kernel(),
             class: "test".into(),
             params: vec![1, 2, 3],
             inputs: Vec::new(),
             shape: shape(),
-            slice_tiles: Some(SLICE),
+            slice_tiles: Some(slice),
             max_price,
             deadline_in_s: 3_600,
         };
