@@ -4,10 +4,10 @@
 //! gossip floods a mesh, hop by hop, and goes no further than peers accept it; boards are late. It holds no events:
 //! `world` asks it for delays.
 
+use crate::engine::Stream;
 use crate::engine::{Purpose, Streams};
 use core::cell::RefCell;
 use core::time::Duration;
-use rand_chacha::ChaCha12Rng;
 use rand_core::Rng;
 use starling_protocol::{Hash, PeerKey};
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,7 +107,7 @@ impl Flood {
 pub struct Network {
     knobs: Knobs,
     streams: Streams,
-    links: Vec<ChaCha12Rng>,
+    links: Vec<Stream>,
     mesh: Vec<BTreeSet<u32>>,
     boards: BTreeMap<Hash, BTreeSet<PeerKey>>,
 }

@@ -102,7 +102,7 @@ impl World {
         let rate = speed(
             devices.units_per_s,
             devices.spread,
-            streams.stream(Purpose::Speed, index).next_u32(),
+            streams.stream(Purpose::Device, index).next_u32(),
         );
         self.keys.insert(key, index);
         self.hosts
