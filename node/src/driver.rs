@@ -25,8 +25,6 @@ use crate::reason::Reason;
 use crate::store::Store;
 use pending::Pending;
 
-/// Adverts of every kernel class; sharded by class once swarms are large.
-pub const CAPACITY_TOPIC: &str = "capacity/0";
 /// How long a leaving peer waits for the disk.
 const FLUSH: Duration = Duration::from_secs(2);
 /// The index lags behind the log by about this much, or by so many records: it can be rebuilt, nobody waits for it.
@@ -98,6 +96,8 @@ pub(crate) struct Parts<C> {
     pub(crate) finished: mpsc::Receiver<Finished>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) happenings: mpsc::Sender<Happening>,
+    /// The gossip topic of this peer's shard.
+    pub(crate) topic: String,
     /// Number of the newest record when the log was opened.
     pub(crate) logged: u64,
     pub(crate) home: PathBuf,
@@ -210,7 +210,7 @@ impl<C: Driven> Driver<C> {
         let net = &self.parts.net;
         // A closed network means that the peer is shutting down: nothing is left to tell anybody.
         let result = match output {
-            Output::Publish { data } => net.publish(CAPACITY_TOPIC, data).await,
+            Output::Publish { data } => net.publish(self.parts.topic.as_str(), data).await,
             Output::Verdict { id: _, verdict } => match (self.judged.take(), verdict) {
                 (None, _) => Ok(()),
                 (Some(handle), Verdict::Accept) => net.accept(handle).await,

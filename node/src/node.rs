@@ -11,7 +11,7 @@ use starling_protocol::advert::Advert;
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::io::{Capacity, Record, Setup, Submission};
 use starling_protocol::{
-    BlobId, Bundle, Genesis, JobId, Peer, PeerKey, Reason, Receipt, SwarmId, codec, config,
+    BlobId, Bundle, Genesis, JobId, Peer, PeerKey, Reason, Receipt, SwarmId, board, codec, config,
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -20,7 +20,7 @@ use crate::blobs::{BlobError, BlobStore};
 use crate::compute::{
     Backend, Capability, Compute, DeviceChoice, DeviceError, Usage, open as open_device,
 };
-use crate::driver::{CAPACITY_TOPIC, Command, Driven, Driver, Parts, index};
+use crate::driver::{Command, Driven, Driver, Parts, index};
 use crate::home::disk::{DiskError, move_aside};
 use crate::home::{
     Home, HomeError,
@@ -140,7 +140,8 @@ impl Node {
         let key = signer.key();
         let net_config = net_config(&options, swarm, *disk.seed.as_bytes());
         let (net, net_events) = start_net(net_config, disk.blobs.clone())?;
-        net.subscribe(CAPACITY_TOPIC).await?;
+        let topic = format!("capacity/{}", board::home(&key, options.genesis.shards));
+        net.subscribe(topic.as_str()).await?;
         let mut rng_seed = [0; 32];
         getrandom::fill(&mut rng_seed).map_err(|e| NodeError::Exe(e.into()))?;
         let setup = Setup {
@@ -160,6 +161,7 @@ impl Node {
             core,
             net,
             net_events,
+            topic,
             logged: disk.logged,
             log: disk.log,
             store: disk.store.clone(),

@@ -74,7 +74,9 @@ impl Adverts {
 
     /// A new connection: hands over the advert that the peer may have missed.
     pub(crate) fn introduce(&self, ctx: &mut Context, peer: PeerKey) {
-        if let Some((_, advert)) = &self.published {
+        if let Some((_, advert)) = &self.published
+            && ctx.is_near(&peer)
+        {
             ctx.send(peer, &Message::Advert(Box::new(advert.clone())));
         }
     }
@@ -134,6 +136,9 @@ impl Adverts {
         if !advert.well_formed() {
             return Verdict::Reject;
         }
+        if !ctx.is_near(&advert.peer) {
+            return Verdict::Reject;
+        }
         if advert.peer == ctx.me || !advert.timely(ctx.unix_s()) {
             return Verdict::Ignore;
         }
@@ -144,7 +149,7 @@ impl Adverts {
         }
         if let Some(known) = known {
             if by == By::Gossip && known.handed && *advert == known.advert {
-                if !ctx.verify(&signed, &advert.peer) {
+                if !ctx.verify_once(&signed, &advert.peer) {
                     return Verdict::Reject;
                 }
                 known.handed = false;
@@ -157,7 +162,7 @@ impl Adverts {
                 return Verdict::Ignore;
             }
         }
-        if !ctx.verify(&signed, &advert.peer) {
+        if !ctx.verify_once(&signed, &advert.peer) {
             return Verdict::Reject;
         }
         self.accept(ctx, signed.body, by);

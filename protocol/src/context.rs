@@ -1,5 +1,6 @@
 //! What every sub-machine shares: the clock as last told, the identity, randomness, timers, and the outputs.
 
+use crate::board;
 use crate::config;
 use crate::crypto::{BoxedSigner, Signer as _, Verifier};
 use crate::genesis::Genesis;
@@ -36,6 +37,7 @@ pub(crate) struct Context {
     pub(crate) genesis: Genesis,
     signer: Remembering,
     pub(crate) me: PeerKey,
+    shard: u16,
     pub(crate) timers: Timers,
     pub(crate) out: Vec<Output>,
     rng: ChaCha12Rng,
@@ -50,6 +52,7 @@ impl Context {
         Self {
             now: Time::default(),
             swarm: genesis.swarm_id(),
+            shard: board::home(&signer.key(), genesis.shards),
             genesis,
             me: signer.key(),
             signer: Remembering::new(signer),
@@ -78,6 +81,16 @@ impl Context {
         Duration::from_millis(u64::from(self.genesis.advert_ms))
     }
 
+    /// Whether a peer belongs to this one's shard.
+    pub(crate) fn is_near(&self, peer: &PeerKey) -> bool {
+        self.genesis.shards == 1 || board::home(peer, self.genesis.shards) == self.shard
+    }
+
+    /// The board of a kernel class in this peer's shard.
+    pub(crate) fn board(&self, class: &str) -> Hash {
+        board::key(&self.swarm, class, self.shard)
+    }
+
     pub(crate) fn nonce(&mut self) -> Hash {
         let mut bytes = [0; 32];
         self.rng.fill_bytes(&mut bytes);
@@ -95,6 +108,11 @@ impl Context {
 
     pub(crate) fn verify<T: Fact>(&self, fact: &Signed<T>, key: &PeerKey) -> bool {
         fact.verify(&self.swarm, &self.signer, key)
+    }
+
+    /// For a fact that comes only once: see [`Remembering::once`].
+    pub(crate) fn verify_once<T: Fact>(&self, fact: &Signed<T>, key: &PeerKey) -> bool {
+        fact.verify(&self.swarm, self.signer.once(), key)
     }
 
     pub(crate) fn verifier(&self) -> &dyn Verifier {

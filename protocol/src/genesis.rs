@@ -33,6 +33,8 @@ pub struct Genesis {
     pub slice_ms: u32,
     /// Refresh interval of adverts, ms (1,000 to 600,000). An advert is forgotten after three of them.
     pub advert_ms: u32,
+    /// Parts that the swarm's adverts and boards fall into, 1 to 4,096; see [`crate::board::home`].
+    pub shards: u16,
     /// Random, so that two swarms of one name differ.
     pub salt: Hash,
     /// What its jobs may ask of a peer.
@@ -99,6 +101,7 @@ impl Genesis {
             scope,
             slice_ms,
             advert_ms: 10_000,
+            shards: 1,
             salt,
             limits: Limits::default(),
         }
@@ -123,6 +126,7 @@ impl Genesis {
         in_range(!self.name.chars().any(char::is_control), "name")?;
         in_range((100..=600_000).contains(&self.slice_ms), "slice_ms")?;
         in_range((1_000..=600_000).contains(&self.advert_ms), "advert_ms")?;
+        in_range((1..=4_096).contains(&self.shards), "shards")?;
         let Limits {
             roster,
             input_mib,

@@ -3,38 +3,52 @@
 //! The same signature reaches a peer by several ways: a lease as witness and as auditor, locks and reveals before it
 //! opens and again inside its receipt, its own wherever it is handed back. Only what was checked strictly, or signed
 //! here, is remembered, and only the very same key, digest and signature are recognised; so this changes what
-//! verification costs, never what it says. The oldest are forgotten first.
+//! verification costs, never what it says. The memory is that of a processor's cache: a hash names a set of a few,
+//! and each set forgets its oldest first. It takes 16 KiB, whoever fills it.
 
 use crate::config;
 use crate::crypto::{BoxedSigner, Signature, Signer, Verifier};
 use crate::hash::{Hash, PeerKey};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 use core::cell::RefCell;
 
-/// What has held: who signed, and what, by signature.
+/// Facts that share a place; the newest first.
+type Set = [Hash; 4];
+
+/// What has held.
 #[derive(Default)]
-struct Held {
-    facts: BTreeMap<Signature, (PeerKey, Hash)>,
-    /// The oldest first.
-    order: VecDeque<Signature>,
+struct Held(Vec<Set>);
+
+const SETS: usize = config::SIGNATURES_HELD_MAX / 4;
+
+/// Names who signed what, and how.
+fn fact(key: &PeerKey, digest: &Hash, signature: &Signature) -> Hash {
+    Hash::derive(
+        "starling 2026-11 held signature v1",
+        &[key.as_bytes(), &digest.0, &signature.to_bytes()],
+    )
 }
 
 impl Held {
-    fn has(&self, key: &PeerKey, digest: &Hash, signature: &Signature) -> bool {
-        self.facts
-            .get(signature)
-            .is_some_and(|(k, d)| k == key && d == digest)
+    fn set(fact: &Hash) -> usize {
+        usize::from(u16::from_le_bytes([fact.0[0], fact.0[1]])) % SETS
     }
 
-    fn keep(&mut self, key: PeerKey, digest: Hash, signature: Signature) {
-        if self.facts.insert(signature, (key, digest)).is_some() {
-            return;
+    fn has(&self, fact: &Hash) -> bool {
+        self.0
+            .get(Self::set(fact))
+            .is_some_and(|set| set.contains(fact))
+    }
+
+    fn keep(&mut self, fact: Hash) {
+        if self.0.is_empty() {
+            self.0.resize(SETS, Set::default());
         }
-        self.order.push_back(signature);
-        if self.order.len() > config::SIGNATURES_HELD_MAX
-            && let Some(oldest) = self.order.pop_front()
+        if !self.has(&fact)
+            && let Some(set) = self.0.get_mut(Self::set(&fact))
         {
-            self.facts.remove(&oldest);
+            set.rotate_right(1);
+            set[0] = fact;
         }
     }
 }
@@ -52,16 +66,22 @@ impl Remembering {
             held: RefCell::default(),
         }
     }
+
+    /// For what comes only once: checks and does not remember.
+    pub(crate) fn once(&self) -> &dyn Verifier {
+        &*self.inner
+    }
 }
 
 impl Verifier for Remembering {
     fn verify(&self, key: &PeerKey, digest: &Hash, signature: &Signature) -> bool {
-        if self.held.borrow().has(key, digest, signature) {
+        let fact = fact(key, digest, signature);
+        if self.held.borrow().has(&fact) {
             return true;
         }
         let holds = self.inner.verify(key, digest, signature);
         if holds {
-            self.held.borrow_mut().keep(*key, *digest, *signature);
+            self.held.borrow_mut().keep(fact);
         }
         holds
     }
@@ -74,9 +94,8 @@ impl Signer for Remembering {
 
     fn sign(&self, digest: &Hash) -> Signature {
         let signature = self.inner.sign(digest);
-        self.held
-            .borrow_mut()
-            .keep(self.inner.key(), *digest, signature);
+        let fact = fact(&self.inner.key(), digest, &signature);
+        self.held.borrow_mut().keep(fact);
         signature
     }
 

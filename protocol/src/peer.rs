@@ -2,7 +2,6 @@
 
 use crate::adverts::Adverts;
 use crate::auditor::Auditor;
-use crate::board;
 use crate::book::{Book, Prepared};
 use crate::collector::Collector;
 use crate::config;
@@ -202,7 +201,7 @@ impl Peer {
             return;
         };
         for kernel in &capacity.kernels {
-            let board = board::key(&self.ctx.swarm, &kernel.class, 0);
+            let board = self.ctx.board(&kernel.class);
             self.ctx.out.push(Output::FindProviders { board });
         }
     }
@@ -212,10 +211,7 @@ impl Peer {
             return;
         };
         let class = capacity.kernels.iter().map(|k| &k.class);
-        let Some(class) = class
-            .into_iter()
-            .find(|c| board::key(&self.ctx.swarm, c, 0) == board)
-        else {
+        let Some(class) = class.into_iter().find(|c| self.ctx.board(c) == board) else {
             return;
         };
         let query = Message::BoardQuery {

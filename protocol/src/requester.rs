@@ -12,7 +12,6 @@ mod offers;
 mod resume;
 
 use crate::adverts::Adverts;
-use crate::board;
 use crate::book::Book;
 use crate::collector::{Collector, Outcome};
 use crate::config;
@@ -140,7 +139,7 @@ impl Requester {
 
     fn announce(&self, ctx: &mut Context, book: &mut Book, job: JobId, class: &str) {
         ctx.out.push(Output::Provide {
-            board: board::key(&ctx.swarm, class, 0),
+            board: ctx.board(class),
         });
         book.prepare(ctx, &job, &[]);
     }
@@ -518,7 +517,7 @@ impl Requester {
             .any(|j| j.table.record.manifest.body.class == *class)
         {
             ctx.out.push(Output::StopProviding {
-                board: board::key(&ctx.swarm, class, 0),
+                board: ctx.board(class),
             });
         }
         book.end(&job);

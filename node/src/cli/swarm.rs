@@ -253,7 +253,10 @@ fn show(context: &Context, genesis: &Genesis, file: &Path) {
         "slices   about {} ms on one device",
         genesis.slice_ms
     ));
-    out.data(format!("adverts  every {} ms", genesis.advert_ms));
+    out.data(format!(
+        "adverts  every {} ms, shards: {}",
+        genesis.advert_ms, genesis.shards
+    ));
     let Limits {
         roster,
         input_mib,

@@ -6,7 +6,8 @@ use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::io::{Capacity, GossipId, Setup, Verdict};
 use starling_protocol::signed::Signed;
 use starling_protocol::{
-    Core as _, Genesis, Hash, Input, KernelId, Message, Output, Peer, Scope, Tier, Time, codec,
+    Core as _, Genesis, Hash, Input, KernelId, Message, Output, Peer, Scope, Tier, Time, board,
+    codec,
 };
 use std::time::Duration;
 
@@ -27,7 +28,10 @@ fn speaker(i: u32) -> Ed25519Signer {
 
 impl Ear {
     fn new() -> Self {
-        let genesis = Genesis::new("test", Scope::Local, Hash::default());
+        Self::of(Genesis::new("test", Scope::Local, Hash::default()))
+    }
+
+    fn of(genesis: Genesis) -> Self {
         let setup = Setup {
             genesis: genesis.clone(),
             rng_seed: [1; 32],
@@ -217,6 +221,39 @@ fn peers_that_meet_hand_each_other_their_last_adverts() {
     let meet = Input::PeerConnected { peer: stranger };
     assert!(!ear.give(meet).iter().any(published));
     assert_eq!(ear.published, 3, "at its pace, whoever comes");
+}
+
+#[test]
+fn a_shard_keeps_to_itself() {
+    let mut genesis = Genesis::new("test", Scope::Local, Hash::default());
+    genesis.shards = 3;
+    let mut ear = Ear::of(genesis);
+    let home = |i| board::home(&speaker(i).key(), 3);
+    let near = (1..50).find(|i| home(*i) == home(0)).expect("one of three");
+    let far = (1..50).find(|i| home(*i) != home(0)).expect("two of three");
+    let (a, b) = (ear.advert(near, 1), ear.advert(far, 1));
+    assert_eq!(ear.hear_advert(near, a), Verdict::Accept);
+    assert_eq!(ear.hear_advert(far, b.clone()), Verdict::Reject);
+    ear.hand(far, &b);
+    assert!(ear.knows(near) && !ear.knows(far));
+
+    ear.give(Input::Capacity(Capacity::default()));
+    ear.wait(SECOND);
+    let mut greeted = |who| {
+        let peer = speaker(who).key();
+        ear.give(Input::PeerConnected { peer }).len()
+    };
+    assert_eq!((greeted(near), greeted(far)), (1, 0));
+}
+
+#[test]
+fn shards_are_even() {
+    let mut counts = [0_u32; 10];
+    for i in 0..2_000 {
+        counts[usize::from(board::home(&speaker(i).key(), 10))] += 1;
+    }
+    assert!(counts.iter().all(|n| (150..250).contains(n)), "{counts:?}");
+    assert_eq!(board::home(&speaker(1).key(), 1), 0);
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn every_field_is_part_of_the_swarms_name() {
         with(|g| g.scope = Scope::Public),
         with(|g| g.slice_ms += 1),
         with(|g| g.advert_ms += 1),
+        with(|g| g.shards += 1),
         with(|g| g.salt = Hash([4; 32])),
         with(|g| g.limits.roster -= 1),
         with(|g| g.limits.input_mib -= 1),
@@ -50,6 +51,8 @@ fn a_field_out_of_its_range_is_named() {
     assert_eq!(refused(|g| g.name.push('\n')), "name");
     assert_eq!(refused(|g| g.slice_ms = 0), "slice_ms");
     assert_eq!(refused(|g| g.advert_ms = 10), "advert_ms");
+    assert_eq!(refused(|g| g.shards = 0), "shards");
+    assert_eq!(refused(|g| g.shards = 4_097), "shards");
     assert_eq!(refused(|g| g.limits.roster = 0), "limits.roster");
     assert_eq!(refused(|g| g.limits.roster = 1025), "limits.roster");
     assert_eq!(refused(|g| g.limits.input_mib = 2049), "limits.input_mib");
