@@ -12,7 +12,7 @@ pub trait Backend {
     fn tile(&self, manifest: &Manifest, tile: u32, purpose: Purpose) -> Hash;
 }
 
-/// The truth: a function of kernel, parameters and tile alone, the same on every device.
+/// The truth: a function of kernel, job and tile alone, the same on every device.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Honest;
 
@@ -23,7 +23,7 @@ impl Backend for Honest {
             &[
                 manifest.kernel.as_bytes(),
                 &tile.to_le_bytes(),
-                &manifest.params,
+                &manifest.salt.0,
             ],
         )
     }
@@ -48,14 +48,14 @@ impl<B: Backend> Backend for Lying<B> {
 
 /// Publishes adverts and hears everything, but never sends a message: a peer behind a broken uplink, or one that
 /// wants to be drawn and to stall.
-pub struct Silent<C> {
-    core: C,
+pub struct Silent {
+    core: Box<dyn Core>,
     outputs: Vec<Output>,
 }
 
-impl<C: Core> Silent<C> {
+impl Silent {
     /// Gags `core`.
-    pub fn new(core: C) -> Self {
+    pub fn new(core: Box<dyn Core>) -> Self {
         Self {
             core,
             outputs: Vec::new(),
@@ -63,7 +63,7 @@ impl<C: Core> Silent<C> {
     }
 }
 
-impl<C: Core> Core for Silent<C> {
+impl Core for Silent {
     fn handle(&mut self, now: Time, input: Input) -> Outputs<'_> {
         let spoken = self
             .core

@@ -5,60 +5,74 @@
 //! a [`What`]; peers reach each other only through events.
 
 use crate::adversary::Backend;
+use crate::boards::Boards;
 use crate::device::Device;
 use crate::engine::Engine;
-use crate::network::{Flood, Network};
+use crate::experiment::Job;
+use crate::gossip::{Copy, Gossip};
+use crate::network::{Network, Packet, PacketKind};
 use crate::observe::Observer;
-use crate::scenario::Devices;
 use core::time::Duration;
 use starling_protocol::io::{
-    Computed, GossipId, Input, Output, PersistSeq, Purpose, Shape, Submission, TaskId, Verdict,
+    Capacity, Computed, GossipId, Input, Output, PersistSeq, Purpose, Shape, TaskId, Verdict,
 };
 use starling_protocol::manifest::JobRecord;
 use starling_protocol::{BlobId, Core, Hash, JobId, PeerKey, Reason, Time};
-use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The wall clock at virtual time zero, Unix seconds.
 pub const EPOCH_S: u64 = 1_800_000_000;
 
-/// Something happens to a peer.
+/// How long it takes to notice that a blob's holder cannot be reached.
+const UNREACHABLE: Duration = Duration::from_secs(10);
+
+/// Something that happens.
 #[derive(Debug)]
-pub struct Event {
-    /// To whom.
-    pub peer: u32,
-    /// What.
-    pub what: What,
+pub enum Event {
+    /// To a peer.
+    Peer {
+        /// To whom.
+        peer: u32,
+        /// In which of its lives, or [`ANY_LIFE`]: what a peer has begun ends with it.
+        life: u16,
+        /// What.
+        what: What,
+    },
+    /// Gossip looks after a topic.
+    Heartbeat(u16),
 }
+
+/// What comes from outside reaches a peer whatever has become of it since.
+pub const ANY_LIFE: u16 = 0;
 
 /// What can happen to a peer.
 #[derive(Debug)]
 pub enum What {
     /// It starts, and offers its capacity.
-    Start(Box<starling_protocol::io::Capacity>),
+    Start,
     /// Its person submits a job.
-    Submit(Box<Submission>),
-    /// A mesh neighbour has come up.
-    Connected(PeerKey),
+    Submit(Box<Job>),
+    /// A neighbour is connected.
+    Connected(u32),
     /// A control message arrives.
-    Message(PeerKey, Vec<u8>),
+    Message(u32, Box<[u8]>),
     /// A gossip message arrives.
-    Gossip(Rc<Flood>),
+    Gossip(u32),
     /// Kademlia has stored or dropped its provider record.
-    Provided(Hash, bool),
+    Provided(Box<Hash>, bool),
     /// Kademlia answers.
-    Providers(Hash),
+    Providers(Box<Hash>),
     /// Inputs and kernel are ready.
-    Prepared(JobId, Arc<JobRecord>),
+    Prepared(Box<(JobId, Arc<JobRecord>)>),
     /// It cannot compute this.
     Failed(TaskId),
     /// One of its devices may have finished.
     Device,
     /// Somebody wants a blob of so many tiles.
-    FetchRequest(Fetch),
+    FetchRequest(Box<Fetch>),
     /// A blob that it asked for, as tile hashes; `None` if there is no such blob.
-    Fetched(Fetch, Option<Vec<Hash>>),
+    Fetched(Box<(Fetch, Option<Vec<Hash>>)>),
     /// Its log is durable up to here.
     Durable(PersistSeq),
     /// Its deadline may have come.
@@ -67,33 +81,28 @@ pub enum What {
 
 impl What {
     /// Writes down what makes this event this event, for the trace hash.
-    pub fn write(&self, to: &mut dyn FnMut(&[u8])) {
+    pub fn write(&self, to: &mut impl FnMut(u8, &[u8])) {
         match self {
-            Self::Start(capacity) => to(format!("start {}", capacity.slots).as_bytes()),
-            Self::Submit(submission) => to(format!("submit {}", submission.shape.tiles).as_bytes()),
-            Self::Connected(peer) => [b"connected", &peer.as_bytes()[..]]
-                .iter()
-                .for_each(|b| to(b)),
-            Self::Message(from, bytes) => [b"message", &from.as_bytes()[..], bytes]
-                .iter()
-                .for_each(|b| to(b)),
-            Self::Gossip(flood) => [b"gossip", &flood.data[..]].iter().for_each(|b| to(b)),
-            Self::Provided(board, provides) => [b"provided", &board.0[..], &[u8::from(*provides)]]
-                .iter()
-                .for_each(|b| to(b)),
-            Self::Providers(board) => [b"providers", &board.0[..]].iter().for_each(|b| to(b)),
-            Self::Prepared(job, _) => [b"prepared", &job.as_bytes()[..]]
-                .iter()
-                .for_each(|b| to(b)),
-            Self::Failed(task) => to(format!("failed {task:?}").as_bytes()),
-            Self::Device => to(b"device"),
-            Self::FetchRequest(fetch) => to(format!("fetch {fetch:?}").as_bytes()),
-            Self::Fetched(fetch, tiles) => {
-                to(format!("fetched {fetch:?}").as_bytes());
-                tiles.iter().flatten().for_each(|t| to(&t.0));
+            Self::Start => to(0, &[]),
+            Self::Submit(job) => to(1, &job.tiles.to_le_bytes()),
+            Self::Connected(peer) => to(2, &peer.to_le_bytes()),
+            Self::Message(from, bytes) => {
+                to(3, &from.to_le_bytes());
+                to(3, bytes);
             }
-            Self::Durable(seq) => to(format!("durable {seq:?}").as_bytes()),
-            Self::Wake => to(b"wake"),
+            Self::Gossip(flood) => to(4, &flood.to_le_bytes()),
+            Self::Provided(board, provides) => to(5 + u8::from(*provides), &board.0),
+            Self::Providers(board) => to(7, &board.0),
+            Self::Prepared(prepared) => to(8, prepared.0.as_bytes()),
+            Self::Failed(task) => to(9, &task.0.to_le_bytes()),
+            Self::Device => to(10, &[]),
+            Self::FetchRequest(fetch) => to(11, &fetch.task.0.to_le_bytes()),
+            Self::Fetched(fetched) => {
+                to(12, &fetched.0.task.0.to_le_bytes());
+                fetched.1.iter().flatten().for_each(|t| to(12, &t.0));
+            }
+            Self::Durable(seq) => to(13, &seq.0.to_le_bytes()),
+            Self::Wake => to(14, &[]),
         }
     }
 }
@@ -103,6 +112,8 @@ impl What {
 pub struct Fetch {
     /// Who asks.
     pub by: u32,
+    /// In which of its lives.
+    pub life: u16,
     /// The asker's name for it.
     pub task: TaskId,
     /// What it wants.
@@ -113,18 +124,68 @@ pub struct Fetch {
     pub tiles: usize,
 }
 
+/// Finds a peer by its key. Keys are random, so their first bytes are as good a hash as any; nothing iterates.
+pub type Keys = HashMap<PeerKey, u32, core::hash::BuildHasherDefault<FirstBytes>>;
+
+/// The first eight bytes that it is given.
+#[derive(Default)]
+pub struct FirstBytes(u64);
+
+impl core::hash::Hasher for FirstBytes {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+}
+
 /// What all hosts share while one of them acts.
-pub struct Surroundings<'a> {
+pub struct Shared {
     /// The clock and the queue.
-    pub engine: &'a mut Engine<Event>,
-    /// Delays and boards.
-    pub network: &'a mut Network,
+    pub engine: Engine<Event>,
+    /// Delays.
+    pub network: Network,
+    /// The mesh.
+    pub gossip: Box<dyn Gossip>,
+    /// Provider records.
+    pub boards: Boards,
     /// Who writes everything down.
-    pub observer: &'a mut Observer,
+    pub observer: Observer,
     /// Indices of keys.
-    pub keys: &'a BTreeMap<PeerKey, u32>,
-    /// Delays of disk and kernel.
-    pub devices: &'a Devices,
+    pub keys: Keys,
+    /// Keys by index.
+    pub names: Vec<PeerKey>,
+    /// Room for copies of gossip.
+    pub copies: Vec<Copy>,
+}
+
+impl Shared {
+    /// Schedules what comes from outside.
+    pub fn reach(&mut self, delay: Duration, peer: u32, what: What) {
+        self.engine.after(
+            delay,
+            Event::Peer {
+                peer,
+                life: ANY_LIFE,
+                what,
+            },
+        );
+    }
+
+    /// Schedules the copies that gossip has just sent.
+    pub fn deliver_copies(&mut self) {
+        let mut copies = core::mem::take(&mut self.copies);
+        for copy in copies.drain(..) {
+            self.reach(copy.delay, copy.to, What::Gossip(copy.flood));
+        }
+        self.copies = copies;
+    }
 }
 
 struct Task {
@@ -133,111 +194,112 @@ struct Task {
     purpose: Purpose,
 }
 
-/// A peer.
+/// What a host is made of, each time that it starts.
+pub struct Parts {
+    /// The protocol's machines, or something wrapped around them.
+    pub core: Box<dyn Core>,
+    /// What its device says.
+    pub backend: Box<dyn Backend>,
+    /// What it offers.
+    pub capacity: Capacity,
+    /// Speed of its device, work units per second.
+    pub units_per_s: u64,
+    /// Speed of its CPU reference, work units per second.
+    pub reference_units_per_s: u64,
+    /// How long a kernel takes to get ready.
+    pub prepare: Duration,
+    /// The topic of its shard.
+    pub topic: u16,
+}
+
+/// A peer that is up.
 pub struct Host {
     index: u32,
-    key: PeerKey,
+    life: u16,
     core: Box<dyn Core>,
     backend: Box<dyn Backend>,
+    capacity: Option<Capacity>,
     device: Device,
     reference: Device,
+    prepare: Duration,
+    topic: u16,
     tasks: BTreeMap<TaskId, Task>,
     prepared: BTreeMap<JobId, Arc<JobRecord>>,
+    /// Outputs that it stores, as tile hashes.
     blobs: BTreeMap<BlobId, Vec<Hash>>,
     durable: PersistSeq,
     held: Vec<(PersistSeq, PeerKey, Vec<u8>)>,
-    floods: BTreeMap<GossipId, Rc<Flood>>,
-    gossip_seen: u64,
     wake: Option<Time>,
-    up: bool,
 }
 
 impl Host {
     /// A peer that has not started yet.
     #[must_use]
-    pub fn new(
-        index: u32,
-        key: PeerKey,
-        core: Box<dyn Core>,
-        backend: Box<dyn Backend>,
-        units_per_s: u64,
-        devices: &Devices,
-    ) -> Self {
+    pub fn new(index: u32, life: u16, parts: Parts) -> Self {
         Self {
             index,
-            key,
-            core,
-            backend,
-            device: Device::new(units_per_s),
-            reference: Device::new(devices.reference_units_per_s),
+            life,
+            core: parts.core,
+            backend: parts.backend,
+            capacity: Some(parts.capacity),
+            device: Device::new(parts.units_per_s),
+            reference: Device::new(parts.reference_units_per_s),
+            prepare: parts.prepare,
+            topic: parts.topic,
             tasks: BTreeMap::new(),
             prepared: BTreeMap::new(),
             blobs: BTreeMap::new(),
             durable: PersistSeq::default(),
             held: Vec::new(),
-            floods: BTreeMap::new(),
-            gossip_seen: 0,
             wake: None,
-            up: false,
         }
     }
 
+    /// Which of the peer's lives this is.
+    #[must_use]
+    pub fn life(&self) -> u16 {
+        self.life
+    }
+
     /// Takes one event.
-    pub fn on(&mut self, around: &mut Surroundings<'_>, what: What) {
+    pub fn on(&mut self, around: &mut Shared, what: What) {
         let now = around.engine.now();
-        let unix_s = EPOCH_S + now.0 / 1_000_000;
+        let unix_s = around.network.unix_s(self.index, now, EPOCH_S);
         match what {
-            What::Start(capacity) => {
-                self.up = true;
-                self.tell(
-                    around,
-                    Input::Started {
-                        unix_s,
-                        restored: Vec::new(),
-                    },
-                );
-                self.tell(around, Input::Capacity(*capacity));
-                for &neighbour in around.network.neighbours(self.index) {
-                    around.engine.at(
-                        now,
-                        Event {
-                            peer: neighbour,
-                            what: What::Connected(self.key),
-                        },
-                    );
-                }
+            What::Start => self.start(around, unix_s),
+            What::Submit(job) => {
+                let submission = job.submission();
+                self.tell(around, Input::Submit(Box::new(submission)));
             }
-            // Nobody is at home yet.
-            _ if !self.up => {}
-            What::Submit(submission) => self.tell(around, Input::Submit(submission)),
-            What::Connected(peer) => self.tell(around, Input::PeerConnected { peer }),
-            What::Message(from, bytes) => self.tell(around, Input::Message { from, bytes }),
+            What::Connected(peer) => {
+                let peer = around.names[peer as usize];
+                self.tell(around, Input::PeerConnected { peer });
+            }
+            What::Message(from, bytes) => {
+                let from = around.names[from as usize];
+                let bytes = bytes.into_vec();
+                self.tell(around, Input::Message { from, bytes });
+            }
             What::Gossip(flood) => {
-                if flood.reaches(self.index) {
-                    self.gossip_seen += 1;
-                    let (id, data) = (GossipId(self.gossip_seen), flood.data.clone());
-                    self.floods.insert(id, flood);
+                if let Some(data) = around.gossip.arrives(flood, self.index) {
+                    let id = GossipId(u64::from(flood));
+                    let data = data.to_vec();
                     self.tell(around, Input::Gossip { id, data });
                 }
             }
-            What::Provided(board, provides) => around.network.provide(board, self.key, provides),
+            What::Provided(board, provides) => around.boards.provide(*board, self.index, provides),
             What::Providers(board) => {
-                let peers = around.network.providers(&board);
-                self.tell(around, Input::Providers { board, peers });
+                let peers = around.boards.providers(&board);
+                let peers = peers.iter().map(|p| around.names[*p as usize]).collect();
+                self.tell(
+                    around,
+                    Input::Providers {
+                        board: *board,
+                        peers,
+                    },
+                );
             }
-            What::Prepared(job, record) => {
-                let m = &record.manifest.body;
-                let (tiles, tile_bytes, units_per_tile, tier) =
-                    (m.tiles, m.tile_bytes, m.units_per_tile, m.tier);
-                self.prepared.insert(job, record);
-                let shape = Ok(Shape {
-                    tiles,
-                    tile_bytes,
-                    units_per_tile,
-                    tier,
-                });
-                self.tell(around, Input::Prepared { job, shape });
-            }
+            What::Prepared(prepared) => self.on_prepared(around, *prepared),
             What::Failed(task) => self.tell(
                 around,
                 Input::Computed {
@@ -255,32 +317,8 @@ impl Host {
                 }
                 self.await_devices(around);
             }
-            What::FetchRequest(fetch) => {
-                let tiles = self.blobs.get(&fetch.blob).cloned();
-                let delay = around.network.transfer(self.index, fetch.by, fetch.len);
-                around.engine.after(
-                    delay,
-                    Event {
-                        peer: fetch.by,
-                        what: What::Fetched(fetch, tiles),
-                    },
-                );
-            }
-            What::Fetched(fetch, tiles) => {
-                let result = tiles
-                    .filter(|t| t.len() == fetch.tiles)
-                    .ok_or(Reason::FetchFailed);
-                if let Ok(tiles) = &result {
-                    self.blobs.insert(fetch.blob, tiles.clone());
-                }
-                self.tell(
-                    around,
-                    Input::Fetched {
-                        task: fetch.task,
-                        result,
-                    },
-                );
-            }
+            What::FetchRequest(fetch) => self.serve(around, *fetch),
+            What::Fetched(fetched) => self.on_fetched(around, *fetched),
             What::Durable(seq) => {
                 self.durable = self.durable.max(seq);
                 let waiting = core::mem::take(&mut self.held).into_iter();
@@ -298,66 +336,118 @@ impl Host {
         }
     }
 
+    fn start(&mut self, around: &mut Shared, unix_s: u64) {
+        let Some(capacity) = self.capacity.take() else {
+            return;
+        };
+        let restored = Vec::new();
+        self.tell(around, Input::Started { unix_s, restored });
+        self.tell(around, Input::Capacity(capacity));
+        for neighbour in around.gossip.join(self.index, self.topic) {
+            around.reach(Duration::ZERO, neighbour, What::Connected(self.index));
+            around.reach(Duration::ZERO, self.index, What::Connected(neighbour));
+        }
+    }
+
+    fn on_prepared(&mut self, around: &mut Shared, (job, record): (JobId, Arc<JobRecord>)) {
+        let m = &record.manifest.body;
+        let shape = Ok(Shape {
+            tiles: m.tiles,
+            tile_bytes: m.tile_bytes,
+            units_per_tile: m.units_per_tile,
+            tier: m.tier,
+        });
+        self.prepared.insert(job, record);
+        self.tell(around, Input::Prepared { job, shape });
+    }
+
+    fn serve(&mut self, around: &mut Shared, fetch: Fetch) {
+        let tiles = self.blobs.get(&fetch.blob).cloned();
+        let (now, by) = (around.engine.now(), fetch.by);
+        let delay = around.network.transfer(now, self.index, by, fetch.len);
+        let tiles = tiles.filter(|_| delay.is_some());
+        around.engine.after(
+            delay.unwrap_or(UNREACHABLE),
+            Event::Peer {
+                peer: by,
+                life: fetch.life,
+                what: What::Fetched(Box::new((fetch, tiles))),
+            },
+        );
+    }
+
+    fn on_fetched(&mut self, around: &mut Shared, (fetch, tiles): (Fetch, Option<Vec<Hash>>)) {
+        let result = tiles
+            .filter(|t| t.len() == fetch.tiles)
+            .ok_or(Reason::FetchFailed);
+        if let Ok(tiles) = &result {
+            self.blobs.insert(fetch.blob, tiles.clone());
+        }
+        let task = fetch.task;
+        self.tell(around, Input::Fetched { task, result });
+    }
+
     /// Hands an input to the core, performs what it answers, and waits for its next deadline.
-    fn tell(&mut self, around: &mut Surroundings<'_>, input: Input) {
+    fn tell(&mut self, around: &mut Shared, input: Input) {
         let now = around.engine.now();
         let outputs: Vec<_> = self.core.handle(now, input).collect();
         outputs
             .into_iter()
             .for_each(|output| self.perform(around, output));
-        if let Some(due) = self.core.next_deadline().map(|d| d.at.max(now)) {
-            // An earlier wake-up that is no longer wanted finds `wake` changed and does nothing.
-            if self.wake != Some(due) {
-                self.wake = Some(due);
-                around.engine.at(
-                    due,
-                    Event {
-                        peer: self.index,
-                        what: What::Wake,
-                    },
-                );
+        let due = self.core.next_deadline().map(|d| d.at.max(now));
+        // An earlier wake-up that is no longer wanted finds `wake` changed and does nothing.
+        if self.wake != due {
+            self.wake = due;
+            if let Some(due) = due {
+                around.engine.at(due, self.mine(What::Wake));
             }
-        } else {
-            self.wake = None;
         }
     }
 
-    fn perform(&mut self, around: &mut Surroundings<'_>, output: Output) {
-        let mine = |what| Event {
+    fn mine(&self, what: What) -> Event {
+        Event::Peer {
             peer: self.index,
+            life: self.life,
             what,
-        };
-        around
-            .observer
-            .asked(self.index, around.engine.now(), &output);
+        }
+    }
+
+    fn perform(&mut self, around: &mut Shared, output: Output) {
+        let now = around.engine.now();
+        around.observer.asked(self.index, now, &output);
         match output {
             Output::Publish { data } => {
-                let flood = Rc::new(Flood::new(self.index, data));
-                self.forward(around, &flood);
+                let Shared {
+                    gossip,
+                    network,
+                    copies,
+                    ..
+                } = around;
+                gossip.publish(network, now, self.index, data, copies);
+                around.deliver_copies();
             }
             Output::Verdict { id, verdict } => {
-                if let Some(flood) = self
-                    .floods
-                    .remove(&id)
-                    .filter(|_| verdict == Verdict::Accept)
-                {
-                    self.forward(around, &flood);
+                if verdict == Verdict::Accept {
+                    let Shared {
+                        gossip,
+                        network,
+                        copies,
+                        ..
+                    } = around;
+                    gossip.accept(network, now, id.0 as u32, self.index, copies);
+                    around.deliver_copies();
                 }
             }
             Output::Send { to, bytes, after } => match after {
                 Some(seq) if seq > self.durable => self.held.push((seq, to, bytes)),
                 Some(_) | None => self.send(around, to, bytes),
             },
-            Output::Provide { board } | Output::StopProviding { board } => {
-                let provides = matches!(output, Output::Provide { .. });
-                let delay = around.network.kademlia(self.index);
-                around
-                    .engine
-                    .after(delay, mine(What::Provided(board, provides)));
-            }
+            Output::Provide { board } => self.provide(around, board, true),
+            Output::StopProviding { board } => self.provide(around, board, false),
             Output::FindProviders { board } => {
-                let delay = around.network.kademlia(self.index);
-                around.engine.after(delay, mine(What::Providers(board)));
+                let delay = around.boards.delay(self.index);
+                let what = What::Providers(Box::new(board));
+                around.engine.after(delay, self.mine(what));
             }
             Output::Prepare {
                 job,
@@ -365,15 +455,14 @@ impl Host {
                 sources,
             } => {
                 let len: u64 = record.manifest.body.inputs.iter().map(|i| i.len).sum();
-                let source = sources.first().and_then(|s| around.keys.get(s));
-                let transfer = source
-                    .filter(|_| len > 0)
-                    .map(|s| around.network.transfer(*s, self.index, len));
-                let delay =
-                    transfer.unwrap_or_default() + Duration::from_millis(around.devices.prepare_ms);
-                around
-                    .engine
-                    .after(delay, mine(What::Prepared(job, record)));
+                let source = sources.first().and_then(|s| around.keys.get(s).copied());
+                let source = source.filter(|s| len > 0 && *s != self.index);
+                let transfer = source.map_or(Some(Duration::ZERO), |s| {
+                    around.network.transfer(now, s, self.index, len)
+                });
+                let delay = transfer.unwrap_or(UNREACHABLE) + self.prepare;
+                let what = What::Prepared(Box::new((job, record)));
+                around.engine.after(delay, self.mine(what));
             }
             Output::Compute {
                 task,
@@ -382,7 +471,6 @@ impl Host {
                 purpose,
             } => self.compute(around, task, job, tiles, purpose),
             Output::Abort { task } => {
-                let now = around.engine.now();
                 if self.tasks.remove(&task).is_some() {
                     self.device.abort(now, task);
                     self.reference.abort(now, task);
@@ -396,35 +484,21 @@ impl Host {
                 tile_bytes,
                 from,
             } => {
-                let tiles = (len / u64::from(tile_bytes.max(1))) as usize;
                 let fetch = Fetch {
                     by: self.index,
+                    life: self.life,
                     task,
                     blob,
                     len,
-                    tiles,
+                    tiles: (len / u64::from(tile_bytes.max(1))) as usize,
                 };
-                match around.keys.get(&from) {
-                    Some(&holder) => {
-                        let delay = around.network.latency(self.index, holder);
-                        around.engine.after(
-                            delay,
-                            Event {
-                                peer: holder,
-                                what: What::FetchRequest(fetch),
-                            },
-                        );
-                    }
-                    None => around
-                        .engine
-                        .after(Duration::ZERO, mine(What::Fetched(fetch, None))),
-                }
+                self.fetch(around, fetch, from);
             }
             // The modelled shell keeps every output of its workers, so none comes with its message.
             Output::Store { .. } => {}
             Output::Persist { seq, .. } => {
-                let delay = Duration::from_millis(around.devices.disk_ms);
-                around.engine.after(delay, mine(What::Durable(seq)));
+                let delay = around.network.disk_delay(self.index);
+                around.engine.after(delay, self.mine(What::Durable(seq)));
             }
             Output::Release { job } => {
                 self.prepared.remove(&job);
@@ -433,54 +507,70 @@ impl Host {
                 self.blobs.remove(&blob);
             }
             Output::Notify(event) => {
-                let blobs = &self.blobs;
+                let key = around.names[self.index as usize];
+                // A person collects a slice as soon as it is done.
+                let blobs = &mut self.blobs;
                 around
                     .observer
-                    .notified(self.key, &event, |blob| blobs.get(blob).cloned());
+                    .notified((self.index, key), &event, |blob| blobs.remove(blob));
             }
         }
     }
 
-    fn send(&self, around: &mut Surroundings<'_>, to: PeerKey, bytes: Vec<u8>) {
-        let Some(&receiver) = around.keys.get(&to) else {
-            return;
-        };
-        let delay = around.network.control(self.index, receiver);
-        around.observer.sent(
-            around.engine.now(),
-            (self.index, self.key),
-            receiver,
-            &bytes,
-            delay.is_none(),
-        );
-        if let Some(delay) = delay {
-            around.engine.after(
-                delay,
-                Event {
-                    peer: receiver,
-                    what: What::Message(self.key, bytes),
-                },
-            );
+    fn provide(&self, around: &mut Shared, board: Hash, provides: bool) {
+        let delay = around.boards.delay(self.index);
+        let what = What::Provided(Box::new(board), provides);
+        around.engine.after(delay, self.mine(what));
+    }
+
+    fn fetch(&self, around: &mut Shared, fetch: Fetch, from: PeerKey) {
+        let holder = around.keys.get(&from).copied();
+        let reached = holder.and_then(|to| {
+            let packet = Packet {
+                from: self.index,
+                to,
+                bytes: 100,
+                kind: PacketKind::Blob,
+            };
+            let now = around.engine.now();
+            around.network.send(now, &packet).map(|delay| (to, delay))
+        });
+        match reached {
+            Some((holder, delay)) => {
+                around.reach(delay, holder, What::FetchRequest(Box::new(fetch)));
+            }
+            None => around.engine.after(
+                UNREACHABLE,
+                self.mine(What::Fetched(Box::new((fetch, None)))),
+            ),
         }
     }
 
-    fn forward(&self, around: &mut Surroundings<'_>, flood: &Rc<Flood>) {
-        for neighbour in around.network.neighbours(self.index).clone() {
-            let delay = around.network.latency(self.index, neighbour);
-            around.observer.gossiped(flood.data.len());
-            around.engine.after(
-                delay,
-                Event {
-                    peer: neighbour,
-                    what: What::Gossip(flood.clone()),
-                },
-            );
+    fn send(&self, around: &mut Shared, to: PeerKey, bytes: Vec<u8>) {
+        let Some(&to) = around.keys.get(&to) else {
+            return;
+        };
+        let now = around.engine.now();
+        let packet = Packet {
+            from: self.index,
+            to,
+            bytes: bytes.len() as u32,
+            kind: PacketKind::Control,
+        };
+        let delay = around.network.send(now, &packet);
+        let key = around.names[self.index as usize];
+        around
+            .observer
+            .sent(now, (self.index, key), to, &bytes, delay.is_none());
+        if let Some(delay) = delay {
+            let what = What::Message(self.index, bytes.into_boxed_slice());
+            around.reach(delay, to, what);
         }
     }
 
     fn compute(
         &mut self,
-        around: &mut Surroundings<'_>,
+        around: &mut Shared,
         task: TaskId,
         job: JobId,
         tiles: Vec<u32>,
@@ -488,14 +578,9 @@ impl Host {
     ) {
         let now = around.engine.now();
         let Some(record) = self.prepared.get(&job).cloned() else {
-            around.observer.unprepared(self.key, purpose);
-            around.engine.at(
-                now,
-                Event {
-                    peer: self.index,
-                    what: What::Failed(task),
-                },
-            );
+            let key = around.names[self.index as usize];
+            around.observer.unprepared(key, purpose);
+            around.engine.at(now, self.mine(What::Failed(task)));
             return;
         };
         let units = record
@@ -520,22 +605,16 @@ impl Host {
     }
 
     /// Schedules a look at the devices for when the first of them finishes. Looks that come too early find nothing.
-    fn await_devices(&self, around: &mut Surroundings<'_>) {
+    fn await_devices(&self, around: &mut Shared) {
         for due in [self.device.due(), self.reference.due()]
             .into_iter()
             .flatten()
         {
-            around.engine.at(
-                due,
-                Event {
-                    peer: self.index,
-                    what: What::Device,
-                },
-            );
+            around.engine.at(due, self.mine(What::Device));
         }
     }
 
-    fn computed(&mut self, around: &mut Surroundings<'_>, task: TaskId) {
+    fn computed(&mut self, around: &mut Shared, task: TaskId) {
         let Some(Task {
             record,
             tiles,

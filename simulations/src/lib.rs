@@ -7,17 +7,19 @@
 #![forbid(unsafe_code)]
 
 pub mod adversary;
+pub mod boards;
 pub mod check;
 pub mod device;
 pub mod engine;
+pub mod experiment;
+pub mod gossip;
 pub mod host;
 pub mod network;
 pub mod observe;
 pub mod run;
-pub mod scenario;
 pub mod signer;
 pub mod trace;
 pub mod world;
 
+pub use experiment::Experiment;
 pub use run::{Report, run};
-pub use scenario::Scenario;

@@ -2,7 +2,7 @@
 //! Exit codes: 0 the job is done and every checker is content, 1 not so or an error, 2 wrong usage.
 
 use clap::{Parser, Subcommand};
-use starling_sim::{Report, Scenario, run};
+use starling_sim::{Experiment, Report, run};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ fn simulate(
     json: bool,
     trace: bool,
 ) -> Result<bool, Box<dyn std::error::Error>> {
-    let scenario = Scenario::load(path)?;
+    let scenario = Experiment::load(path)?;
     let begun = Instant::now();
     let done = run(&scenario, seed, trace || out.is_some())?;
     let wall_s = begun.elapsed().as_secs_f64();
@@ -100,32 +100,36 @@ fn simulate(
 }
 
 fn describe(r: &Report, wall_s: f64) -> String {
-    let state = match (r.job_done, r.job_failed) {
-        (true, _) => "done".into(),
-        (false, Some(reason)) => format!("failed: {reason}"),
-        (false, None) => "not done by the horizon".into(),
+    let list = |of: &std::collections::BTreeMap<&'static str, u32>| {
+        let all: Vec<_> = of
+            .iter()
+            .map(|(reason, n)| format!("{n} {reason}"))
+            .collect();
+        if all.is_empty() {
+            "none".into()
+        } else {
+            all.join(", ")
+        }
     };
-    let seconds = |ms: Option<f64>| ms.map_or("-".into(), |ms| format!("{:.2} s", ms / 1000.0));
-    let re_leases: Vec<_> = r
-        .re_leases
-        .iter()
-        .map(|(reason, n)| format!("{n} {reason}"))
-        .collect();
-    let re_leases = if re_leases.is_empty() {
-        "none".into()
-    } else {
-        re_leases.join(", ")
-    };
+    let figure =
+        |value: Option<f64>, unit: &str| value.map_or("-".into(), |v| format!("{v:.2} {unit}"));
     let (messages, kib) = (r.messages_per_slice, r.bytes_per_slice / 1024.0);
     let weak = r.flags;
     let lines = [
         format!(
-            "job           {state}, {} of {} slices, {} virtual",
+            "jobs          {} of {} done, {} of {} slices, in {} (median)",
+            r.jobs_done,
+            r.jobs,
             r.slices_done,
             r.slices,
-            seconds(r.job_ms)
+            figure(r.job_s.p50, "s")
         ),
-        format!("first work    {}", seconds(r.first_work_ms)),
+        format!("failed        {}", list(&r.jobs_failed)),
+        format!(
+            "first work    after {} (median), {} (95 %)",
+            figure(r.placement_ms.p50, "ms"),
+            figure(r.placement_ms.p95, "ms")
+        ),
         format!(
             "receipts      {} verified, {} reached their workers",
             r.receipts, r.earned
@@ -135,16 +139,25 @@ fn describe(r: &Report, wall_s: f64) -> String {
             weak.weak, weak.missing_nonce, weak.self_checked, weak.not_stored
         ),
         format!(
-            "cheats        {} of {} caught, {} false accusations",
-            r.cheats_caught, r.cheats, r.false_accusations
+            "adversaries   {} of {} caught, {} false accusations",
+            r.adversaries_caught, r.adversaries, r.false_accusations
         ),
-        format!("re-leases     {re_leases}"),
+        format!("re-leases     {}", list(&r.re_leases)),
         format!("audit share   {:.1} % of the tiles", r.audit_share * 100.0),
         format!(
             "messages      {messages:.0} and {kib:.0} KiB per slice, {} lost",
             r.messages_lost
         ),
-        format!("events        {} in {wall_s:.2} s", r.events),
+        format!(
+            "traffic       {:.0} bytes/s sent by a peer, gossip included",
+            r.traffic_bytes_per_s
+        ),
+        format!(
+            "events        {} in {wall_s:.2} s: {:.1} virtual s, {:.1} x real time",
+            r.events,
+            r.virtual_s,
+            r.virtual_s / wall_s
+        ),
         format!("trace hash    {}", r.trace_hash),
     ];
     lines.join("\n")

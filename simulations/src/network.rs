@@ -4,13 +4,9 @@
 //! gossip floods a mesh, hop by hop, and goes no further than peers accept it; boards are late. It holds no events:
 //! `world` asks it for delays.
 
-use crate::engine::Stream;
-use crate::engine::{Purpose, Streams};
-use core::cell::RefCell;
+use crate::engine::{Purpose, Stream, Streams, streams::unit};
 use core::time::Duration;
-use rand_core::Rng;
-use starling_protocol::{Hash, PeerKey};
-use std::collections::{BTreeMap, BTreeSet};
+use starling_protocol::Time;
 
 /// All knobs of the network.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -79,28 +75,30 @@ impl Knobs {
     }
 }
 
-/// One gossiped message on its way through the mesh.
-#[derive(Debug)]
-pub struct Flood {
-    /// The message.
-    pub data: Vec<u8>,
-    reached: RefCell<BTreeSet<u32>>,
+/// What a packet belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketKind {
+    /// A control message.
+    Control,
+    /// A gossiped message.
+    Gossip,
+    /// A request or an answer of Kademlia.
+    Rpc,
+    /// Part of a blob.
+    Blob,
 }
 
-impl Flood {
-    /// A message that `origin` publishes.
-    #[must_use]
-    pub fn new(origin: u32, data: Vec<u8>) -> Self {
-        Self {
-            data,
-            reached: RefCell::new(BTreeSet::from([origin])),
-        }
-    }
-
-    /// Whether `peer` meets it for the first time; later copies are duplicates.
-    pub fn reaches(&self, peer: u32) -> bool {
-        self.reached.borrow_mut().insert(peer)
-    }
+/// Bytes on their way.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    /// Who sends.
+    pub from: u32,
+    /// Who is to receive.
+    pub to: u32,
+    /// How many bytes.
+    pub bytes: u32,
+    /// What they belong to.
+    pub kind: PacketKind,
 }
 
 /// The network of one run.
@@ -108,24 +106,16 @@ pub struct Network {
     knobs: Knobs,
     streams: Streams,
     links: Vec<Stream>,
-    mesh: Vec<BTreeSet<u32>>,
-    boards: BTreeMap<Hash, BTreeSet<PeerKey>>,
 }
 
 fn ms(ms: f64) -> Duration {
     Duration::from_secs_f64(ms.max(0.0) / 1000.0)
 }
 
-/// A number in 0..1 from 64 random bits: 53 of them, so that every value is exact on every machine.
-fn unit(bits: u64) -> f64 {
-    (bits >> 11) as f64 / (1_u64 << 53) as f64
-}
-
 impl Network {
     /// A network of `peers` peers.
     #[must_use]
     pub fn new(knobs: Knobs, peers: u32, streams: &Streams) -> Self {
-        let mesh = mesh(peers, knobs.mesh_degree, streams);
         let links = (0..peers)
             .map(|p| streams.stream(Purpose::Link, p))
             .collect();
@@ -133,140 +123,39 @@ impl Network {
             knobs,
             streams: streams.clone(),
             links,
-            mesh,
-            boards: BTreeMap::new(),
         }
     }
 
-    /// How long one message takes from `from` to `to`.
-    pub fn latency(&mut self, from: u32, to: u32) -> Duration {
-        let pair = unit(self.streams.of_pair(Purpose::Pair, from, to)) * self.knobs.pair_ms;
-        let jitter = unit(self.links[from as usize].next_u64()) * self.knobs.jitter_ms;
-        ms(self.knobs.base_ms + pair + jitter)
+    /// How long a packet takes; `None` when it is lost.
+    pub fn send(&mut self, _: Time, packet: &Packet) -> Option<Duration> {
+        let pair =
+            unit(self.streams.of_pair(Purpose::Pair, packet.from, packet.to)) * self.knobs.pair_ms;
+        let link = &mut self.links[packet.from as usize];
+        let jitter = link.unit() * self.knobs.jitter_ms;
+        let lost = packet.kind == PacketKind::Control && link.unit() < self.knobs.loss;
+        (!lost).then_some(ms(self.knobs.base_ms + pair + jitter))
     }
 
-    /// As [`Network::latency`], for a control message; `None` when it is lost.
-    pub fn control(&mut self, from: u32, to: u32) -> Option<Duration> {
-        let latency = self.latency(from, to);
-        // Drawn in any case: a scenario without loss sees the same latencies.
-        let lost = unit(self.links[from as usize].next_u64()) < self.knobs.loss;
-        (!lost).then_some(latency)
-    }
-
-    /// How long `to` takes to fetch `len` bytes from `from`: a round trip, and the bytes.
-    pub fn transfer(&mut self, from: u32, to: u32, len: u64) -> Duration {
-        let bits = len as f64 * 8.0;
-        self.latency(to, from)
-            + self.latency(from, to)
-            + ms(bits / (self.knobs.bandwidth_mbps * 1000.0))
-    }
-
-    /// How long a Kademlia operation of `peer` takes: between half and one and a half of the knob.
-    pub fn kademlia(&mut self, peer: u32) -> Duration {
-        ms((0.5 + unit(self.links[peer as usize].next_u64())) * self.knobs.kademlia_ms)
-    }
-
-    /// Adds or removes a provider.
-    pub fn provide(&mut self, board: Hash, peer: PeerKey, provides: bool) {
-        let providers = self.boards.entry(board).or_default();
-        if provides {
-            providers.insert(peer);
-        } else {
-            providers.remove(&peer);
-        }
-    }
-
-    /// Who provides `board`.
-    #[must_use]
-    pub fn providers(&self, board: &Hash) -> Vec<PeerKey> {
-        self.boards
-            .get(board)
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect()
-    }
-
-    /// Whom `peer` exchanges gossip with.
-    #[must_use]
-    pub fn neighbours(&self, peer: u32) -> &BTreeSet<u32> {
-        &self.mesh[peer as usize]
-    }
-}
-
-/// A ring, so that nobody is cut off, and random chords, so that it is few hops wide.
-fn mesh(peers: u32, degree: u32, streams: &Streams) -> Vec<BTreeSet<u32>> {
-    let mut mesh = vec![BTreeSet::new(); peers as usize];
-    let mut link = |a: u32, b: u32| {
-        if a != b {
-            mesh[a as usize].insert(b);
-            mesh[b as usize].insert(a);
-        }
-    };
-    for peer in 0..peers {
-        link(peer, (peer + 1) % peers);
-        let mut stream = streams.stream(Purpose::Mesh, peer);
-        (1..degree).for_each(|_| link(peer, stream.next_u32() % peers));
-    }
-    mesh
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn latencies_stay_in_their_bounds_and_pairs_differ() {
-        let knobs = Knobs {
-            base_ms: 10.0,
-            pair_ms: 20.0,
-            jitter_ms: 1.0,
-            ..Knobs::default()
+    /// How long `bytes` of a blob take.
+    pub fn transfer(&mut self, now: Time, from: u32, to: u32, bytes: u64) -> Option<Duration> {
+        let bits = bytes as f64 * 8.0;
+        let packet = Packet {
+            from,
+            to,
+            bytes: 0,
+            kind: PacketKind::Blob,
         };
-        let mut network = Network::new(knobs, 20, &Streams::new(3));
-        let bounds = ms(10.0)..=ms(31.0);
-        let all: Vec<_> = (1..20).map(|to| network.latency(0, to)).collect();
-        assert!(all.iter().all(|l| bounds.contains(l)), "{all:?}");
-        let near = (1..20)
-            .filter(|to| network.latency(0, *to) < ms(20.0))
-            .count();
-        assert!((1..19).contains(&near), "{near} of 19 pairs are near");
-        assert!(
-            network.latency(0, 1).abs_diff(network.latency(1, 0)) < ms(1.0),
-            "a pair has one distance"
-        );
+        Some(self.send(now, &packet)? + ms(bits / (self.knobs.bandwidth_mbps * 1000.0)))
     }
 
-    #[test]
-    fn losses_come_at_their_rate() {
-        let mut network = Network::new(
-            Knobs {
-                loss: 0.25,
-                ..Knobs::default()
-            },
-            2,
-            &Streams::new(9),
-        );
-        let lost = (0..4000)
-            .filter(|_| network.control(0, 1).is_none())
-            .count();
-        assert!((900..1100).contains(&lost), "{lost} of 4000");
+    /// `peer`'s wall clock, Unix seconds.
+    #[must_use]
+    pub fn unix_s(&self, _: u32, now: Time, epoch_s: u64) -> u64 {
+        epoch_s + now.0 / 1_000_000
     }
 
-    #[test]
-    fn the_mesh_reaches_everybody() {
-        for peers in [1, 2, 3, 50] {
-            let mesh = mesh(peers, 4, &Streams::new(1));
-            let (mut reached, mut edge) = (BTreeSet::from([0]), vec![0]);
-            while let Some(peer) = edge.pop() {
-                edge.extend(
-                    mesh[peer as usize]
-                        .iter()
-                        .copied()
-                        .filter(|p| reached.insert(*p)),
-                );
-            }
-            assert_eq!(reached.len(), peers as usize);
-        }
+    /// How long an append to `peer`'s log takes to be durable.
+    pub fn disk_delay(&mut self, _: u32) -> Duration {
+        Duration::from_millis(4)
     }
 }

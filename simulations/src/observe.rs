@@ -6,7 +6,9 @@ use crate::check::{Done, Held, History};
 use crate::trace::Trace;
 use serde::Serialize;
 use starling_protocol::io::{Output, Purpose, Record};
-use starling_protocol::{BlobId, Event, Hash, JobId, Message, PeerKey, Reason, SwarmId, Time};
+use starling_protocol::{
+    BlobId, Event, Hash, JobId, Message, PeerKey, Reason, Receipt, SwarmId, Time,
+};
 use std::collections::BTreeMap;
 
 /// How many, and how many bytes.
@@ -25,6 +27,36 @@ impl Tally {
     }
 }
 
+/// How a job went.
+#[derive(Clone, Debug)]
+pub struct JobStats {
+    /// Who submitted it.
+    pub requester: u32,
+    /// When.
+    pub submitted: Time,
+    /// When the first worker began.
+    pub first_work: Option<Time>,
+    /// When it ended, and how if not well.
+    pub ended: Option<(Time, Option<Reason>)>,
+    /// Slices.
+    pub slices: u32,
+    /// Slices done.
+    pub done: u32,
+    /// Leases that ended without a receipt.
+    pub reopened: u32,
+}
+
+/// What a peer has done.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PeerStats {
+    /// Bytes of control messages sent.
+    pub sent_bytes: u64,
+    /// Slices that it earned a receipt for.
+    pub earned: u32,
+    /// Work units of those.
+    pub earned_units: u64,
+}
+
 /// Counters of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
@@ -32,22 +64,24 @@ pub struct Counters {
     pub messages: BTreeMap<&'static str, Tally>,
     /// Control messages that got lost.
     pub lost: u64,
-    /// Hops of gossip messages.
-    pub gossip: Tally,
     /// Tiles computed by purpose.
     pub tiles: BTreeMap<&'static str, u64>,
     /// Leases that ended without a receipt, by reason.
     pub reopened: BTreeMap<&'static str, u32>,
-    /// When the first worker began.
-    pub first_work: Option<Time>,
-    /// When the job was submitted.
-    pub submitted: Option<Time>,
-    /// When it ended, and how if not well.
-    pub ended: Option<(Time, Option<Reason>)>,
+    /// Jobs as they went.
+    pub jobs: BTreeMap<JobId, JobStats>,
+    /// Submissions that were refused at once, by reason.
+    pub refused: BTreeMap<&'static str, u32>,
+    /// Jobs that ended, well or not.
+    pub ended: u32,
+    /// By peer.
+    pub peers: Vec<PeerStats>,
 }
 
+/// Messages that the checkers look into.
+const MATTERS: [&str; 2] = ["Locked", "Commit"];
+
 /// Who writes down.
-#[derive(Default)]
 pub struct Observer {
     /// For the checkers.
     pub history: History,
@@ -56,6 +90,8 @@ pub struct Observer {
     /// For people; kept on request.
     pub trace: Option<Trace>,
     now: Time,
+    /// Names of messages by the first byte of their encoding, as they are met.
+    names: [Option<&'static str>; 64],
 }
 
 /// The name of a purpose.
@@ -71,17 +107,23 @@ pub fn purpose_name(purpose: Purpose) -> &'static str {
 }
 
 impl Observer {
-    /// Of a swarm's run. `tracing` keeps every message for people.
+    /// Of a swarm's run with so many peers. `tracing` keeps every message for people.
     #[must_use]
-    pub fn new(swarm: SwarmId, tracing: bool) -> Self {
+    pub fn new(swarm: SwarmId, peers: u32, tracing: bool) -> Self {
         let history = History {
             swarm,
             ..History::default()
         };
+        let counters = Counters {
+            peers: vec![PeerStats::default(); peers as usize],
+            ..Counters::default()
+        };
         Self {
             history,
+            counters,
             trace: tracing.then(Trace::default),
-            ..Self::default()
+            now: Time::default(),
+            names: [None; 64],
         }
     }
 
@@ -105,29 +147,42 @@ impl Observer {
         bytes: &[u8],
         lost: bool,
     ) {
-        let Ok(message) = Message::from_bytes(bytes) else {
-            return;
+        let tag = usize::from(bytes.first().copied().unwrap_or(u8::MAX)) % self.names.len();
+        let known = self.names[tag].filter(|name| !MATTERS.contains(name));
+        // Most messages need only be counted: they are decoded once per kind.
+        let (name, message) = match known.filter(|_| self.trace.is_none()) {
+            Some(name) => (name, None),
+            None => match Message::from_bytes(bytes) {
+                Ok(message) => (message.name(), Some(message)),
+                Err(_) => ("(malformed)", None),
+            },
         };
+        if message.is_some() {
+            self.names[tag] = Some(name);
+        }
         self.counters
             .messages
-            .entry(message.name())
+            .entry(name)
             .or_default()
             .add(bytes.len());
         self.counters.lost += u64::from(lost);
+        if let Some(peer) = self.counters.peers.get_mut(from as usize) {
+            peer.sent_bytes += bytes.len() as u64;
+        }
         match &message {
-            Message::Locked(lock) => {
+            Some(Message::Locked(lock)) => {
                 self.history
                     .locks
                     .push((key, lock.body.lease, lock.body.root))
             }
-            Message::Commit { commitment, .. } => {
+            Some(Message::Commit { commitment, .. }) => {
                 self.history
                     .roots
                     .push((key, commitment.body.lease, commitment.body.root));
             }
             _ => {}
         }
-        if let Some(trace) = &mut self.trace {
+        if let Some((trace, message)) = self.trace.as_mut().zip(message) {
             trace.message(
                 now,
                 from,
@@ -138,11 +193,6 @@ impl Observer {
                 &self.history.swarm,
             );
         }
-    }
-
-    /// A gossip message goes one hop.
-    pub fn gossiped(&mut self, bytes: usize) {
-        self.counters.gossip.add(bytes);
     }
 
     /// Tiles were computed.
@@ -179,15 +229,39 @@ impl Observer {
     /// A core tells people something. `tiles` shows what its shell stores.
     pub fn notified(
         &mut self,
-        by: PeerKey,
+        (index, by): (u32, PeerKey),
         event: &Event,
-        tiles: impl Fn(&BlobId) -> Option<Vec<Hash>>,
+        tiles: impl FnOnce(&BlobId) -> Option<Vec<Hash>>,
     ) {
-        let history = &mut self.history;
+        let (history, counters, now) = (&mut self.history, &mut self.counters, self.now);
+        let mut hold = |job, receipt: &Receipt| {
+            history.receipts.push(Held {
+                by,
+                job,
+                receipt: receipt.clone(),
+            });
+        };
         match event {
-            Event::Submitted { .. } => self.counters.submitted = Some(self.now),
-            Event::Working { .. } => {
-                self.counters.first_work.get_or_insert(self.now);
+            Event::Submitted { job, slices, .. } => {
+                let stats = JobStats {
+                    requester: index,
+                    submitted: now,
+                    first_work: None,
+                    ended: None,
+                    slices: *slices,
+                    done: 0,
+                    reopened: 0,
+                };
+                counters.jobs.insert(*job, stats);
+            }
+            Event::SubmitRefused { reason } => {
+                *counters.refused.entry(reason.code()).or_default() += 1;
+                counters.ended += 1;
+            }
+            Event::Working { job, .. } => {
+                if let Some(stats) = counters.jobs.get_mut(job) {
+                    stats.first_work.get_or_insert(now);
+                }
             }
             Event::SliceDone {
                 job,
@@ -196,38 +270,43 @@ impl Observer {
                 receipt,
                 ..
             } => {
+                if let Some(receipt) = receipt {
+                    hold(*job, receipt);
+                }
+                if let Some(stats) = counters.jobs.get_mut(job) {
+                    stats.done += 1;
+                }
                 history.done.push(Done {
                     job: *job,
                     slice: *slice,
                     output: tiles(blob).unwrap_or_default(),
                 });
-                if let Some(receipt) = receipt {
-                    history.receipts.push(Held {
-                        by,
-                        job: *job,
-                        receipt: (**receipt).clone(),
-                    });
-                }
             }
             Event::Earned { job, receipt, .. } => {
-                history.receipts.push(Held {
-                    by,
-                    job: *job,
-                    receipt: (**receipt).clone(),
+                hold(*job, receipt);
+                let units = history.records.get(job).map_or(0, |record| {
+                    let manifest = &record.manifest.body;
+                    let tiles = manifest.tiles_of(receipt.lease.body.slice).count();
+                    manifest.units_per_tile * tiles as u64
                 });
+                if let Some(peer) = counters.peers.get_mut(index as usize) {
+                    peer.earned += 1;
+                    peer.earned_units += units;
+                }
             }
-            Event::SliceReopened { reason, .. } => {
-                *self.counters.reopened.entry(reason.code()).or_default() += 1;
+            Event::SliceReopened { job, reason, .. } => {
+                *counters.reopened.entry(reason.code()).or_default() += 1;
+                if let Some(stats) = counters.jobs.get_mut(job) {
+                    stats.reopened += 1;
+                }
             }
             Event::CheatCaught { worker, reason, .. } => history.blamed.push((*worker, *reason)),
             Event::FalseAccusation { accuser, .. } => history.false_accusers.push(*accuser),
             Event::JobDone { job } => {
                 history.complete.insert(*job);
-                self.counters.ended = Some((self.now, None));
+                self.end(job, None);
             }
-            Event::JobFailed { reason, .. } | Event::SubmitRefused { reason } => {
-                self.counters.ended = Some((self.now, Some(*reason)));
-            }
+            Event::JobFailed { job, reason } => self.end(job, Some(*reason)),
             Event::PeerSeen { .. }
             | Event::PeerGone { .. }
             | Event::Leased { .. }
@@ -235,6 +314,13 @@ impl Observer {
             | Event::Auditing { .. }
             | Event::Resumed { .. }
             | Event::Lost { .. } => {}
+        }
+    }
+
+    fn end(&mut self, job: &JobId, failed: Option<Reason>) {
+        self.counters.ended += 1;
+        if let Some(stats) = self.counters.jobs.get_mut(job) {
+            stats.ended = Some((self.now, failed));
         }
     }
 }

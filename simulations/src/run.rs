@@ -1,11 +1,13 @@
-//! Runs a scenario with a seed and reports. The report holds virtual figures only: the same run gives the same bytes.
+//! Runs an experiment with a seed and reports. The report holds virtual figures only: the same run gives the same
+//! bytes.
 
 use crate::check;
-use crate::observe::Tally;
-use crate::scenario::Scenario;
+use crate::experiment::Experiment;
+use crate::gossip::GossipTally;
+use crate::observe::{JobStats, Tally};
 use crate::world::{Stuck, World};
 use serde::Serialize;
-use starling_protocol::{Hash, Reason, Time};
+use starling_protocol::Time;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a run went.
@@ -13,30 +15,38 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Report {
     /// The seed.
     pub seed: u64,
-    /// BLAKE3 over every event in order.
-    pub trace_hash: Hash,
-    /// Whether the job came to its end.
-    pub job_done: bool,
-    /// Why not, if it said so.
-    pub job_failed: Option<Reason>,
-    /// From submission to the job's end, virtual ms.
-    pub job_ms: Option<f64>,
-    /// From submission to the first worker's start, virtual ms.
-    pub first_work_ms: Option<f64>,
-    /// Slices of the job.
+    /// A hash over every event in order, in hexadecimal.
+    pub trace_hash: String,
+    /// Virtual seconds.
+    pub virtual_s: f64,
+    /// Peers.
+    pub peers: u32,
+    /// Jobs submitted and not refused at once.
+    pub jobs: u32,
+    /// Jobs that came to their end.
+    pub jobs_done: u32,
+    /// Jobs that were refused or failed, by reason.
+    pub jobs_failed: BTreeMap<&'static str, u32>,
+    /// Jobs that the horizon cut off.
+    pub jobs_open: u32,
+    /// From submission to the job's end, s, of those done.
+    pub job_s: Spread,
+    /// From submission to the first worker's start, ms.
+    pub placement_ms: Spread,
+    /// Slices of all jobs.
     pub slices: u32,
     /// Slices done.
     pub slices_done: u32,
-    /// Receipts that the requester holds; all of them were verified offline.
+    /// Receipts that requesters hold; all of them were verified offline.
     pub receipts: u32,
     /// Receipts that reached their workers; all of them were verified offline.
     pub earned: u32,
-    /// Of the requester's receipts, those with a weakness.
+    /// Of the requesters' receipts, those with a weakness.
     pub flags: Flags,
-    /// Cheats in the scenario.
-    pub cheats: u32,
-    /// Of these, caught.
-    pub cheats_caught: u32,
+    /// Adversaries.
+    pub adversaries: u32,
+    /// Of these, blamed.
+    pub adversaries_caught: u32,
     /// Honest workers blamed, and wrong accusations.
     pub false_accusations: u32,
     /// Leases that ended without a receipt, by reason.
@@ -53,12 +63,47 @@ pub struct Report {
     pub bytes_per_slice: f64,
     /// Control messages that got lost.
     pub messages_lost: u64,
-    /// Hops of gossiped adverts.
-    pub gossip: Tally,
+    /// Adverts on their way.
+    pub gossip: GossipTally,
+    /// Bytes that a peer sends a second, control messages and gossip.
+    pub traffic_bytes_per_s: f64,
     /// Events in all.
     pub events: u64,
     /// What must never happen and did.
     pub violations: Vec<String>,
+}
+
+/// How a figure spreads; nothing where there is no value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Spread {
+    /// Values.
+    pub n: u32,
+    /// Their mean.
+    pub mean: Option<f64>,
+    /// Their median.
+    pub p50: Option<f64>,
+    /// Their 95th percentile.
+    pub p95: Option<f64>,
+}
+
+impl Spread {
+    /// Of these values. Percentiles are the nearest ranks.
+    #[must_use]
+    pub fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let n = values.len();
+        let rank = |p: f64| {
+            values
+                .get(((n as f64 * p).ceil() as usize).saturating_sub(1))
+                .copied()
+        };
+        Self {
+            n: n as u32,
+            mean: (n > 0).then(|| values.iter().sum::<f64>() / n as f64),
+            p50: rank(0.5),
+            p95: rank(0.95),
+        }
+    }
 }
 
 /// Weak receipts.
@@ -75,10 +120,10 @@ pub struct Flags {
 }
 
 impl Report {
-    /// Whether the job is done and nothing happened that must not.
+    /// Whether every job is done, or still had time, and nothing happened that must not.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.job_done && self.violations.is_empty()
+        self.jobs_failed.is_empty() && self.violations.is_empty()
     }
 }
 
@@ -90,24 +135,32 @@ pub struct Run {
     pub trace: Option<String>,
 }
 
-/// Runs `scenario`, which must have passed its check, with `seed`.
+/// Runs `experiment`, which must have passed its check, with `seed`.
 ///
 /// # Errors
 /// [`Stuck`] when virtual time stands still.
-pub fn run(scenario: &Scenario, seed: u64, tracing: bool) -> Result<Run, Stuck> {
-    let mut world = World::new(scenario, seed, tracing);
+pub fn run(experiment: &Experiment, seed: u64, tracing: bool) -> Result<Run, Stuck> {
+    let mut world = World::new(experiment, seed, tracing);
     world.run()?;
-    let trace = world.observer.trace.as_ref().map(|t| t.render());
+    let trace = world.shared.observer.trace.as_ref().map(|t| t.render());
     Ok(Run {
-        report: report(scenario, seed, &world),
+        report: report(experiment, seed, &world),
         trace,
     })
 }
 
-fn report(scenario: &Scenario, seed: u64, world: &World) -> Report {
-    let (history, counters) = (&world.observer.history, &world.observer.counters);
-    let verifier = scenario.signatures.verifier();
-    let violations = check::check(history, verifier);
+fn ms(from: Time, to: Time) -> f64 {
+    to.since(from).as_micros() as f64 / 1000.0
+}
+
+fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
+    let observer = &world.shared.observer;
+    let (history, counters) = (&observer.history, &observer.counters);
+    let verifier = experiment.population.signatures.verifier();
+    let mut violations: Vec<_> = check::check(history, verifier)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let requester = |job| history.records.get(job).map(|r| r.manifest.body.requester);
     let (collected, earned): (Vec<_>, Vec<_>) = history
         .receipts
@@ -123,48 +176,68 @@ fn report(scenario: &Scenario, seed: u64, world: &World) -> Report {
         flags.self_checked += u32::from(found.self_checked);
         flags.not_stored += u32::from(found.not_stored);
     }
-    let slices = history
-        .records
-        .values()
-        .map(|r| r.manifest.body.slices())
-        .sum::<u32>();
+    let jobs: Vec<&JobStats> = counters.jobs.values().collect();
+    let slices = jobs.iter().map(|j| j.slices).sum::<u32>();
     let per_slice = |n: u64| n as f64 / f64::from(slices.max(1));
     let tiles = |purpose| counters.tiles.get(purpose).copied().unwrap_or_default();
-    let since_submit = |t| {
-        counters
-            .submitted
-            .map(|s| Time::since(t, s).as_micros() as f64 / 1000.0)
-    };
     let caught: BTreeSet<_> = history.blamed.iter().map(|(worker, _)| *worker).collect();
     let blamed_honest = history
         .blamed
         .iter()
         .filter(|(worker, _)| !history.dishonest.contains(worker))
         .count();
+    let mut jobs_failed = counters.refused.clone();
+    for (_, reason) in jobs.iter().filter_map(|j| j.ended) {
+        if let Some(reason) = reason {
+            *jobs_failed.entry(reason.code()).or_default() += 1;
+        }
+    }
+    let jobs_open = jobs.iter().filter(|j| j.ended.is_none()).count() as u32;
+    if experiment.run.until_jobs_end && jobs_open > 0 {
+        violations.push(format!("{jobs_open} jobs had not ended by the horizon"));
+    }
+    let done = |j: &&&JobStats| matches!(j.ended, Some((_, None)));
+    let job_s = jobs
+        .iter()
+        .filter(done)
+        .filter_map(|j| j.ended.map(|(at, _)| ms(j.submitted, at) / 1000.0));
+    let placement = jobs
+        .iter()
+        .filter_map(|j| j.first_work.map(|at| ms(j.submitted, at)));
+    let gossip = world.shared.gossip.tally();
+    let control_bytes: u64 = counters.messages.values().map(|t| t.bytes).sum();
+    let peers = experiment.population.peers;
+    let virtual_s = world.shared.engine.now().0 as f64 / 1e6;
+    let bytes = control_bytes + gossip.bytes + gossip.control_bytes;
     Report {
         seed,
-        trace_hash: world.trace_hash(),
-        job_done: !history.complete.is_empty(),
-        job_failed: counters.ended.and_then(|(_, reason)| reason),
-        job_ms: counters.ended.and_then(|(at, _)| since_submit(at)),
-        first_work_ms: counters.first_work.and_then(since_submit),
+        trace_hash: format!("{:016x}", world.trace_hash()),
+        virtual_s,
+        peers,
+        jobs: jobs.len() as u32,
+        jobs_done: history.complete.len() as u32,
+        jobs_failed,
+        jobs_open,
+        job_s: Spread::of(job_s.collect()),
+        placement_ms: Spread::of(placement.collect()),
         slices,
         slices_done: history.done.len() as u32,
         receipts: collected.len() as u32,
         earned: earned.len() as u32,
         flags,
-        cheats: scenario.cheats,
-        cheats_caught: caught.intersection(&history.dishonest).count() as u32,
+        adversaries: history.dishonest.len() as u32,
+        adversaries_caught: caught.intersection(&history.dishonest).count() as u32,
         false_accusations: (blamed_honest + history.false_accusers.len()) as u32,
         re_leases: counters.reopened.clone(),
         audit_share: tiles("audit") as f64 / tiles("work").max(1) as f64,
         tiles: counters.tiles.clone(),
         messages_per_slice: per_slice(counters.messages.values().map(|t| t.count).sum()),
-        bytes_per_slice: per_slice(counters.messages.values().map(|t| t.bytes).sum()),
+        bytes_per_slice: per_slice(control_bytes),
         messages: counters.messages.clone(),
         messages_lost: counters.lost,
-        gossip: counters.gossip,
+        gossip,
+        traffic_bytes_per_s: bytes as f64 / f64::from(peers) / virtual_s.max(1e-6),
         events: world.events(),
-        violations: violations.iter().map(ToString::to_string).collect(),
+        violations,
     }
 }

@@ -3,8 +3,8 @@
 //! Adverts travel by gossip and are not in it. Lines in parentheses are what a peer does by itself. A heading stands
 //! where a phase of the protocol is first reached; with many slices the phases interleave.
 
+use crate::experiment::peer_name;
 use crate::observe::purpose_name;
-use crate::scenario::Scenario;
 use core::fmt::Write;
 use starling_protocol::io::{Output, Record};
 use starling_protocol::receipt::Quorum;
@@ -229,11 +229,11 @@ impl Trace {
                 text.push_str(&format!("\n# {heading}\n"));
             }
             let ms = entry.at.since(start).as_micros() as f64 / 1000.0;
-            let to = entry.to.map_or(String::new(), Scenario::name);
+            let to = entry.to.map_or(String::new(), peer_name);
             let arrow = if entry.to.is_some() { "->" } else { "  " };
             let slice = entry.slice.map_or(String::new(), |s| s.to_string());
             let bytes = entry.bytes.map_or(String::new(), |b| b.to_string());
-            let from = Scenario::name(entry.from);
+            let from = peer_name(entry.from);
             let mut line = String::new();
             // Writing into a string cannot fail.
             let _ = write!(

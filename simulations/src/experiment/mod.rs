@@ -1,0 +1,266 @@
+//! What is run: one TOML file of population, workload, network, adversaries and parameters. With a seed it determines
+//! every event of a run.
+//!
+//! Every number carries its unit in its name, every section refuses keys that it does not know, and every value is
+//! checked before anything runs.
+
+mod population;
+mod workload;
+
+pub use population::{DeviceKind, Population};
+pub use workload::{CLASS, Job, Source, kernel};
+
+use crate::network;
+use serde::{Deserialize, Serialize};
+use starling_protocol::{Genesis, Hash, Scope};
+use std::path::{Path, PathBuf};
+
+/// An experiment, as its file says it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// What the experiment asks, in a sentence; for the report.
+    #[serde(default)]
+    pub about: String,
+    /// When a run ends.
+    #[serde(default)]
+    pub run: Run,
+    /// Who there is.
+    pub population: Population,
+    /// What is submitted.
+    pub workload: Vec<Source>,
+    /// The swarm's parameters.
+    #[serde(default)]
+    pub swarm: Swarm,
+    /// What lies between peers.
+    #[serde(default)]
+    pub network: network::Knobs,
+    /// Who misbehaves.
+    #[serde(default)]
+    pub adversaries: Vec<Adversaries>,
+}
+
+/// When a run ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Run {
+    /// At the latest, virtual seconds.
+    pub horizon_s: f64,
+    /// Also when every job has ended, a few seconds later; else always at the horizon.
+    pub until_jobs_end: bool,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            horizon_s: 600.0,
+            until_jobs_end: true,
+        }
+    }
+}
+
+/// What all peers share: the genesis' parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Swarm {
+    /// Refresh interval of adverts, s.
+    pub advert_s: f64,
+    /// Target time of a slice, s, for jobs that do not say how many tiles theirs have.
+    pub slice_s: f64,
+    /// Shards of adverts and boards.
+    pub shards: u16,
+}
+
+impl Default for Swarm {
+    fn default() -> Self {
+        Self {
+            advert_s: 10.0,
+            slice_s: 20.0,
+            shards: 1,
+        }
+    }
+}
+
+impl Swarm {
+    /// The genesis with these parameters.
+    #[must_use]
+    pub fn genesis(&self, salt: Hash) -> Genesis {
+        let mut genesis = Genesis::new("simulation", Scope::Public, salt);
+        genesis.advert_ms = (self.advert_s * 1000.0) as u32;
+        genesis.slice_ms = (self.slice_s * 1000.0) as u32;
+        genesis.shards = self.shards;
+        genesis
+    }
+}
+
+/// Peers that misbehave alike.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adversaries {
+    /// So many of them.
+    #[serde(default)]
+    pub count: u32,
+    /// ... or this share of the population; drawn by the seed.
+    #[serde(default)]
+    pub share: f64,
+    /// What they do, all of it together.
+    pub strategies: Vec<String>,
+}
+
+/// Why an experiment cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ExperimentError {
+    /// No such file, or it cannot be read.
+    #[error("cannot read the experiment {path}: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown field, a missing one, a wrong type; with the line.
+    #[error("{path} is not an experiment\n{source}")]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A value out of its range.
+    #[error("`{field}` is out of range: it should be {range}")]
+    Range {
+        /// Which field.
+        field: String,
+        /// What it should be.
+        range: String,
+    },
+}
+
+/// One thing to check: whether it holds, the field, what it should be.
+pub(crate) type Rule<'a> = (bool, &'a str, &'a str);
+
+/// The first rule that does not hold, as an error about `section`.
+pub(crate) fn first_fault(section: &str, rules: &[Rule<'_>]) -> Result<(), ExperimentError> {
+    match rules.iter().find(|(ok, ..)| !ok) {
+        None => Ok(()),
+        Some((_, field, range)) => Err(ExperimentError::Range {
+            field: format!("{section}.{field}"),
+            range: (*range).into(),
+        }),
+    }
+}
+
+impl Experiment {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ExperimentError`], with file and line where there is one.
+    pub fn load(path: &Path) -> Result<Self, ExperimentError> {
+        let read = |source| ExperimentError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let text = std::fs::read_to_string(path).map_err(read)?;
+        let parse = |source| ExperimentError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        };
+        let experiment: Self = toml::from_str(&text).map_err(parse)?;
+        experiment.check()?;
+        Ok(experiment)
+    }
+
+    /// Checks every value's range.
+    ///
+    /// # Errors
+    /// [`ExperimentError::Range`] naming the first one that is out.
+    pub fn check(&self) -> Result<(), ExperimentError> {
+        self.population.check()?;
+        let seconds = 1.0..=86_400.0 * 30.0;
+        first_fault(
+            "run",
+            &[(
+                seconds.contains(&self.run.horizon_s),
+                "horizon_s",
+                "1 to 2592000 (30 days)",
+            )],
+        )?;
+        let swarm = &self.swarm;
+        first_fault(
+            "swarm",
+            &[
+                (
+                    (1.0..=600.0).contains(&swarm.advert_s),
+                    "advert_s",
+                    "1 to 600",
+                ),
+                (
+                    (0.1..=600.0).contains(&swarm.slice_s),
+                    "slice_s",
+                    "0.1 to 600",
+                ),
+                ((1..=4096).contains(&swarm.shards), "shards", "1 to 4096"),
+            ],
+        )?;
+        if self.workload.is_empty() {
+            return first_fault("workload", &[(false, "0", "at least one [[workload]]")]);
+        }
+        for (i, source) in self.workload.iter().enumerate() {
+            source.check(&format!("workload.{i}"), self)?;
+        }
+        let mut bad = 0.0;
+        for (i, group) in self.adversaries.iter().enumerate() {
+            let share = group.share + f64::from(group.count) / f64::from(self.population.peers);
+            bad += share;
+            first_fault(
+                &format!("adversaries.{i}"),
+                &[
+                    (
+                        (0.0..=1.0).contains(&group.share),
+                        "share",
+                        "a share from 0 to 1",
+                    ),
+                    (
+                        group.count == 0 || group.share == 0.0,
+                        "count",
+                        "left out where there is a share",
+                    ),
+                    (
+                        share > 0.0 || group.count == 0,
+                        "share",
+                        "more than 0, or left out for a count",
+                    ),
+                    (
+                        bad <= 1.0,
+                        "share",
+                        "with the others at most the whole population",
+                    ),
+                ],
+            )?;
+        }
+        match self.network.fault() {
+            Some((field, range)) => Err(ExperimentError::Range {
+                field: field.into(),
+                range: range.into(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The same experiment as a file.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        // Integers above i64 are refused by `check`, and nothing else in here can fail.
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+/// What people call `peer`.
+#[must_use]
+pub fn peer_name(peer: u32) -> String {
+    if peer == 0 {
+        "requester".into()
+    } else {
+        format!("peer-{peer:02}")
+    }
+}

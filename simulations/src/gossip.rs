@@ -1,0 +1,504 @@
+//! Gossip: how a published message reaches everybody of its topic. A model of gossipsub's mesh, with its promises and
+//! no more: a message goes hop by hop, no further than peers accept it, and a lost copy is made good by the lazy
+//! gossip of a later heartbeat.
+//!
+//! It schedules nothing: it says which copies go where and how long they take, and `world` makes events of them.
+//! Copies that come to a peer after its first are counted, not delivered.
+
+use crate::engine::{Purpose, Stream, Streams};
+use crate::network::{Network, Packet, PacketKind};
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+use starling_protocol::Time;
+use std::rc::Rc;
+
+/// From one heartbeat to the next.
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Messages are offered lazily at this many heartbeats after they were published (gossipsub's `history_gossip`).
+const OFFERED_FOR: u8 = 3;
+/// Bytes of a message's id in a lazy offer or a request, framing included.
+const ID_BYTES: u64 = 40;
+
+/// Sizes of the mesh; the defaults are libp2p's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MeshKnobs {
+    /// Neighbours that a peer aims at.
+    pub degree: u32,
+    /// Below this it looks for more at a heartbeat.
+    pub low: u32,
+    /// Above this it drops some at a heartbeat.
+    pub high: u32,
+    /// Peers outside its mesh that it offers recent messages to at a heartbeat, at least.
+    pub lazy: u32,
+}
+
+impl Default for MeshKnobs {
+    fn default() -> Self {
+        Self {
+            degree: 6,
+            low: 5,
+            high: 12,
+            lazy: 6,
+        }
+    }
+}
+
+/// A copy of a message on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Copy {
+    /// The message.
+    pub flood: u32,
+    /// To whom.
+    pub to: u32,
+    /// How long it takes.
+    pub delay: Duration,
+}
+
+/// What gossip has cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct GossipTally {
+    /// Messages published.
+    pub published: u64,
+    /// First copies that arrived.
+    pub delivered: u64,
+    /// Copies sent, lost and superfluous ones included.
+    pub copies: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of lazy offers and requests.
+    pub control_bytes: u64,
+    /// Copies that only lazy gossip brought.
+    pub recovered: u64,
+}
+
+/// How messages spread.
+pub trait Gossip {
+    /// `peer` subscribes to `topic`. Tells its new neighbours.
+    fn join(&mut self, peer: u32, topic: u16) -> Vec<u32>;
+    /// `peer` is gone from its topic.
+    fn leave(&mut self, peer: u32);
+    /// `peer` publishes to its topic.
+    fn publish(
+        &mut self,
+        network: &mut Network,
+        now: Time,
+        peer: u32,
+        data: Vec<u8>,
+        copies: &mut Vec<Copy>,
+    );
+    /// A copy arrives: the message, if it is the first one.
+    fn arrives(&mut self, flood: u32, peer: u32) -> Option<Rc<[u8]>>;
+    /// `peer` accepts a message and forwards it.
+    fn accept(
+        &mut self,
+        network: &mut Network,
+        now: Time,
+        flood: u32,
+        peer: u32,
+        copies: &mut Vec<Copy>,
+    );
+    /// Upkeep of `topic`: mends the mesh, offers what is recent. Tells pairs that became neighbours.
+    fn heartbeat(
+        &mut self,
+        network: &mut Network,
+        now: Time,
+        topic: u16,
+        copies: &mut Vec<Copy>,
+    ) -> Vec<(u32, u32)>;
+    /// The costs so far.
+    fn tally(&self) -> GossipTally;
+}
+
+const NOBODY: u32 = u32::MAX;
+const NEVER: u64 = u64::MAX;
+
+#[derive(Default)]
+struct Topic {
+    /// Its members by place; places are used again.
+    members: Vec<u32>,
+    free: Vec<u32>,
+    here: u32,
+    /// Messages that are still offered or on their way.
+    floods: Vec<u32>,
+    /// Somebody's mesh may be too small or too large.
+    mend: bool,
+}
+
+/// Where a peer is in the mesh.
+#[derive(Clone, Default)]
+struct Member {
+    topic: u16,
+    place: u32,
+    here: bool,
+    neighbours: Vec<u32>,
+}
+
+/// What became of a message at a peer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Unseen,
+    /// It has arrived.
+    Seen,
+    /// It was accepted: the peer offers it to others.
+    Held,
+}
+
+/// A message that spreads.
+struct Flood {
+    data: Rc<[u8]>,
+    topic: u16,
+    /// When the first copy comes to each place; `NEVER` if none is on its way.
+    first: Vec<u64>,
+    /// What became of it at each place.
+    state: Vec<State>,
+    on_their_way: u32,
+    heartbeats: u8,
+}
+
+/// The mesh of a swarm.
+pub struct Mesh {
+    knobs: MeshKnobs,
+    stream: Stream,
+    topics: Vec<Topic>,
+    members: Vec<Member>,
+    floods: Vec<Option<Flood>>,
+    free: Vec<u32>,
+    tally: GossipTally,
+}
+
+impl Mesh {
+    /// Nobody's yet.
+    #[must_use]
+    pub fn new(knobs: MeshKnobs, peers: u32, topics: u16, streams: &Streams) -> Self {
+        Self {
+            knobs,
+            stream: streams.stream(Purpose::Mesh, 0),
+            topics: (0..topics).map(|_| Topic::default()).collect(),
+            members: vec![Member::default(); peers as usize],
+            floods: Vec::new(),
+            free: Vec::new(),
+            tally: GossipTally::default(),
+        }
+    }
+
+    /// Neighbours of `peer`.
+    #[must_use]
+    pub fn neighbours(&self, peer: u32) -> &[u32] {
+        &self.members[peer as usize].neighbours
+    }
+
+    /// A random member of `topic`.
+    fn anybody(&mut self, topic: u16) -> u32 {
+        let members = &self.topics[usize::from(topic)].members;
+        let place = self.stream.below(members.len() as u32);
+        members.get(place as usize).copied().unwrap_or(NOBODY)
+    }
+
+    /// Links `peer` with random members until it has as many neighbours as it aims at.
+    fn graft(&mut self, peer: u32) -> Vec<u32> {
+        let Member { topic, .. } = self.members[peer as usize];
+        let others = self.topics[usize::from(topic)].here.saturating_sub(1);
+        let aim = self.knobs.degree.min(others) as usize;
+        let mut new = Vec::new();
+        // Full and known ones are passed over: so many tries find the rest, and the next heartbeat tries again.
+        for _ in 0..8 * (aim + 1) {
+            if self.members[peer as usize].neighbours.len() >= aim {
+                break;
+            }
+            let other = self.anybody(topic);
+            let fits = other != NOBODY
+                && other != peer
+                && self.members[other as usize].neighbours.len() < self.knobs.high as usize
+                && !self.neighbours(peer).contains(&other);
+            if fits {
+                self.members[peer as usize].neighbours.push(other);
+                self.members[other as usize].neighbours.push(peer);
+                new.push(other);
+            }
+        }
+        new
+    }
+
+    fn unlink(&mut self, a: u32, b: u32) {
+        self.members[a as usize].neighbours.retain(|n| *n != b);
+        self.members[b as usize].neighbours.retain(|n| *n != a);
+    }
+
+    fn spread(
+        &mut self,
+        network: &mut Network,
+        now: Time,
+        flood: u32,
+        from: u32,
+        copies: &mut Vec<Copy>,
+    ) {
+        let neighbours = core::mem::take(&mut self.members[from as usize].neighbours);
+        for &to in &neighbours {
+            self.send(network, now, flood, (from, to), Duration::ZERO, copies);
+        }
+        self.members[from as usize].neighbours = neighbours;
+    }
+
+    fn send(
+        &mut self,
+        network: &mut Network,
+        now: Time,
+        index: u32,
+        (from, to): (u32, u32),
+        wait: Duration,
+        copies: &mut Vec<Copy>,
+    ) {
+        let place = self.members[to as usize].place as usize;
+        let Some(flood) = &mut self.floods[index as usize] else {
+            return;
+        };
+        let bytes = flood.data.len() as u32;
+        self.tally.copies += 1;
+        self.tally.bytes += u64::from(bytes);
+        let packet = Packet {
+            from,
+            to,
+            bytes,
+            kind: PacketKind::Gossip,
+        };
+        let Some(delay) = network.send(now.after(wait), &packet) else {
+            return;
+        };
+        let delay = delay + wait;
+        if flood.first.len() <= place {
+            flood.first.resize(place + 1, NEVER);
+            flood.state.resize(place + 1, State::Unseen);
+        }
+        let at = now.after(delay).0;
+        // A copy that comes later than another is a duplicate: counted above, and nobody need see it.
+        if at < flood.first[place] {
+            flood.first[place] = at;
+            flood.on_their_way += 1;
+            copies.push(Copy {
+                flood: index,
+                to,
+                delay,
+            });
+        }
+    }
+
+    /// Peers that have a message offer it to some outside their mesh; whoever misses it asks for it.
+    fn offer(&mut self, network: &mut Network, now: Time, index: u32, copies: &mut Vec<Copy>) {
+        let Some(flood) = &self.floods[index as usize] else {
+            return;
+        };
+        let topic = &self.topics[usize::from(flood.topic)];
+        let holders: Vec<u32> = (0..flood.state.len())
+            .filter(|place| flood.state[*place] == State::Held)
+            .filter_map(|place| topic.members.get(place).copied())
+            .filter(|peer| *peer != NOBODY)
+            .collect();
+        let outside = topic.here.saturating_sub(self.knobs.degree + 1).max(1);
+        // At least `lazy`, or a quarter of those outside (gossipsub's gossip factor).
+        let offers = self.knobs.lazy.max(outside / 4).min(outside);
+        self.tally.control_bytes += ID_BYTES * u64::from(offers) * holders.len() as u64;
+        let missing = |place: &usize| flood.first.get(*place).is_none_or(|at| *at == NEVER);
+        let without: Vec<u32> = (0..topic.members.len())
+            .filter(missing)
+            .map(|place| topic.members[place])
+            .filter(|peer| *peer != NOBODY)
+            .collect();
+        if holders.is_empty() {
+            return;
+        }
+        let passed_over = libm::pow(
+            1.0 - f64::from(offers) / f64::from(outside),
+            holders.len() as f64,
+        );
+        for peer in without {
+            let (chance, who) = (self.stream.unit(), self.stream.below(holders.len() as u32));
+            let holder = holders[who as usize];
+            if chance < passed_over || holder == peer {
+                continue;
+            }
+            let ask = |from, to| Packet {
+                from,
+                to,
+                bytes: ID_BYTES as u32,
+                kind: PacketKind::Gossip,
+            };
+            self.tally.control_bytes += ID_BYTES;
+            let offer = network.send(now, &ask(holder, peer));
+            let request = network.send(now, &ask(peer, holder));
+            if let Some(wait) = offer.zip(request).map(|(a, b)| a + b) {
+                self.tally.recovered += 1;
+                self.send(network, now, index, (holder, peer), wait, copies);
+            }
+        }
+    }
+
+    fn mend(&mut self, topic: u16) -> Vec<(u32, u32)> {
+        let at = usize::from(topic);
+        if !core::mem::take(&mut self.topics[at].mend) {
+            return Vec::new();
+        }
+        let mut new = Vec::new();
+        for place in 0..self.topics[at].members.len() {
+            let peer = self.topics[at].members[place];
+            if peer == NOBODY {
+                continue;
+            }
+            let (low, high) = (self.knobs.low as usize, self.knobs.high as usize);
+            while self.neighbours(peer).len() > high {
+                let which = self.stream.below(self.neighbours(peer).len() as u32);
+                let other = self.neighbours(peer)[which as usize];
+                self.unlink(peer, other);
+            }
+            if self.neighbours(peer).len() < low {
+                new.extend(self.graft(peer).into_iter().map(|other| (peer, other)));
+                let others = self.topics[at].here.saturating_sub(1) as usize;
+                self.topics[at].mend |= self.neighbours(peer).len() < low.min(others);
+            }
+        }
+        new
+    }
+}
+
+impl Gossip for Mesh {
+    fn join(&mut self, peer: u32, topic: u16) -> Vec<u32> {
+        let table = &mut self.topics[usize::from(topic)];
+        let place = table.free.pop().unwrap_or_else(|| {
+            table.members.push(NOBODY);
+            table.members.len() as u32 - 1
+        });
+        table.members[place as usize] = peer;
+        table.here += 1;
+        table.mend = true;
+        self.members[peer as usize] = Member {
+            topic,
+            place,
+            here: true,
+            neighbours: Vec::new(),
+        };
+        self.graft(peer)
+    }
+
+    fn leave(&mut self, peer: u32) {
+        let member = &mut self.members[peer as usize];
+        if !core::mem::take(&mut member.here) {
+            return;
+        }
+        let (topic, place) = (usize::from(member.topic), member.place);
+        for other in core::mem::take(&mut member.neighbours) {
+            self.unlink(peer, other);
+        }
+        let table = &mut self.topics[topic];
+        table.members[place as usize] = NOBODY;
+        table.here -= 1;
+        table.free.push(place);
+        table.mend = true;
+        // Whoever takes the place has nothing of what its former owner had.
+        for flood in &table.floods {
+            if let Some(flood) = &mut self.floods[*flood as usize]
+                && let Some(first) = flood.first.get_mut(place as usize)
+            {
+                *first = NEVER;
+                flood.state[place as usize] = State::Unseen;
+            }
+        }
+    }
+
+    fn publish(
+        &mut self,
+        network: &mut Network,
+        now: Time,
+        peer: u32,
+        data: Vec<u8>,
+        copies: &mut Vec<Copy>,
+    ) {
+        let Member {
+            topic, place, here, ..
+        } = self.members[peer as usize];
+        if !here {
+            return;
+        }
+        let places = self.topics[usize::from(topic)].members.len();
+        let mut flood = Flood {
+            data: data.into(),
+            topic,
+            first: vec![NEVER; places],
+            state: vec![State::Unseen; places],
+            on_their_way: 0,
+            heartbeats: 0,
+        };
+        flood.first[place as usize] = now.0;
+        flood.state[place as usize] = State::Held;
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.floods.push(None);
+            self.floods.len() as u32 - 1
+        });
+        self.floods[index as usize] = Some(flood);
+        self.topics[usize::from(topic)].floods.push(index);
+        self.tally.published += 1;
+        self.spread(network, now, index, peer, copies);
+    }
+
+    fn arrives(&mut self, flood: u32, peer: u32) -> Option<Rc<[u8]>> {
+        let Member {
+            topic, place, here, ..
+        } = self.members[peer as usize];
+        let flood = self.floods[flood as usize].as_mut()?;
+        flood.on_their_way -= 1;
+        let state = flood.state.get_mut(place as usize)?;
+        if !here || topic != flood.topic || *state != State::Unseen {
+            return None;
+        }
+        *state = State::Seen;
+        self.tally.delivered += 1;
+        Some(flood.data.clone())
+    }
+
+    fn accept(
+        &mut self,
+        network: &mut Network,
+        now: Time,
+        flood: u32,
+        peer: u32,
+        copies: &mut Vec<Copy>,
+    ) {
+        let place = self.members[peer as usize].place as usize;
+        let held = self.floods[flood as usize].as_mut();
+        if let Some(state) = held.and_then(|f| f.state.get_mut(place)) {
+            *state = State::Held;
+        }
+        self.spread(network, now, flood, peer, copies);
+    }
+
+    fn heartbeat(
+        &mut self,
+        network: &mut Network,
+        now: Time,
+        topic: u16,
+        copies: &mut Vec<Copy>,
+    ) -> Vec<(u32, u32)> {
+        let floods = core::mem::take(&mut self.topics[usize::from(topic)].floods);
+        for &index in &floods {
+            self.offer(network, now, index, copies);
+        }
+        let mut kept = Vec::with_capacity(floods.len());
+        for index in floods {
+            let Some(flood) = &mut self.floods[index as usize] else {
+                continue;
+            };
+            flood.heartbeats += 1;
+            if flood.heartbeats >= OFFERED_FOR && flood.on_their_way == 0 {
+                self.floods[index as usize] = None;
+                self.free.push(index);
+            } else {
+                kept.push(index);
+            }
+        }
+        self.topics[usize::from(topic)].floods = kept;
+        self.mend(topic)
+    }
+
+    fn tally(&self) -> GossipTally {
+        self.tally
+    }
+}
