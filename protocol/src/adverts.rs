@@ -46,7 +46,8 @@ pub(crate) struct Adverts {
     capacity: Option<Capacity>,
     number: u64,
     published: Option<(Time, Signed<Advert>)>,
-    table: BTreeMap<PeerKey, Known>,
+    /// Boxed: the tree's nodes hold keys close together, and no room for values to come.
+    table: BTreeMap<PeerKey, Box<Known>>,
 }
 
 impl Adverts {
@@ -171,15 +172,13 @@ impl Adverts {
 
     fn accept(&mut self, ctx: &mut Context, advert: Advert, by: By) {
         let (peer, gone) = (advert.peer, advert.goodbye);
-        let before = self.table.insert(
-            peer,
-            Known {
-                advert,
-                heard: ctx.now,
-                gone,
-                handed: by == By::Hand,
-            },
-        );
+        let known = Known {
+            advert,
+            heard: ctx.now,
+            gone,
+            handed: by == By::Hand,
+        };
+        let before = self.table.insert(peer, Box::new(known));
         let was_here = before.is_some_and(|k| !k.gone);
         match (was_here, gone) {
             (false, false) => ctx.notify(Event::PeerSeen { peer }),

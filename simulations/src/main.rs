@@ -162,3 +162,6 @@ fn describe(r: &Report, wall_s: f64) -> String {
     ];
     lines.join("\n")
 }
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

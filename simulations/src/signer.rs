@@ -1,6 +1,6 @@
 //! A signer that costs one hash instead of a curve operation.
 //!
-//! **Forgeable by design**: a "signature" is BLAKE3 keyed with the public key, so anybody can make one. It keeps
+//! **Forgeable by design**: a "signature" is a checksum of public key and digest, so anybody can make one. It keeps
 //! simulations of many peers fast, where adversaries are written by us and do not forge. Never for anything else.
 //! The scenario's `signatures = "ed25519"` runs the real thing.
 
@@ -8,6 +8,7 @@ use starling_protocol::crypto::{
     BoxedSigner, Ed25519Signer, Ed25519Verifier, Signature, Signer, Verifier,
 };
 use starling_protocol::{Hash, PeerKey};
+use twox_hash::XxHash3_64;
 
 /// How peers sign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -47,13 +48,11 @@ impl Scheme {
 pub struct CheapVerifier;
 
 fn signature(key: &PeerKey, digest: &Hash) -> Signature {
-    let half = Hash::derive(
-        "starling-sim 2026-11 forgeable signature v1",
-        &[key.as_bytes(), &digest.0],
-    );
+    let mut both = [0; 64];
+    both[..32].copy_from_slice(key.as_bytes());
+    both[32..].copy_from_slice(&digest.0);
     let mut bytes = [0; 64];
-    bytes[..32].copy_from_slice(&half.0);
-    bytes[32..].copy_from_slice(&half.0);
+    bytes[..8].copy_from_slice(&XxHash3_64::oneshot(&both).to_le_bytes());
     Signature::from_bytes(&bytes)
 }
 
