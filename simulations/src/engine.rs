@@ -103,6 +103,30 @@ pub enum Purpose {
     Pair,
     /// Whom a peer gossips with.
     Mesh,
+    /// Where a peer is: region, tier, NAT, clock, disk.
+    Place,
+    /// Numbers each packet, so that the models below draw from it.
+    Packet,
+    /// The spread of latencies between regions.
+    Latency,
+    /// Jitter of the last mile.
+    Access,
+    /// Independent loss.
+    Loss,
+    /// Bursts of loss.
+    Burst,
+    /// Which pairs of NATs let each other through, and which relay serves the others.
+    Nat,
+    /// Who is on which side of a partition.
+    Partition,
+    /// How long slow disks take.
+    Disk,
+    /// When a peer comes and goes.
+    Churn,
+    /// Whom a Kademlia bucket holds.
+    Dht,
+    /// Whom an infected peer tells, in the check against epidemic theory.
+    Epidemic,
 }
 
 /// The seed of a run, from which every stream is derived by (purpose, peer).

@@ -8,15 +8,19 @@
 
 pub mod adversary;
 pub mod check;
+pub mod churn;
 pub mod device;
 pub mod engine;
 pub mod host;
+pub mod kademlia;
+pub mod net;
 pub mod network;
 pub mod observe;
 pub mod run;
 pub mod scenario;
 pub mod signer;
 pub mod trace;
+pub mod validate;
 pub mod world;
 
 pub use run::{Report, run};
