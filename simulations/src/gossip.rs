@@ -6,7 +6,8 @@
 //! Copies that come to a peer after its first are counted, not delivered.
 
 use crate::engine::{Purpose, Stream, Streams};
-use crate::network::{Network, Packet, PacketKind};
+use crate::experiment::{ExperimentError, first_fault};
+use crate::net::{Network, Packet, PacketKind};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use starling_protocol::Time;
@@ -41,6 +42,30 @@ impl Default for MeshKnobs {
             high: 12,
             lazy: 6,
         }
+    }
+}
+
+impl MeshKnobs {
+    /// Refuses sizes that do not go together.
+    ///
+    /// # Errors
+    /// [`ExperimentError::Range`] naming the first that is out.
+    pub fn check(&self) -> Result<(), ExperimentError> {
+        let rules = [
+            ((1..=64).contains(&self.degree), "degree", "1 to 64"),
+            (
+                (1..=self.degree).contains(&self.low),
+                "low",
+                "1 to `degree`",
+            ),
+            (
+                (self.degree..=128).contains(&self.high),
+                "high",
+                "`degree` to 128",
+            ),
+            (self.lazy <= 64, "lazy", "0 to 64"),
+        ];
+        first_fault("gossip", &rules)
     }
 }
 

@@ -5,12 +5,12 @@
 //! a [`What`]; peers reach each other only through events.
 
 use crate::adversary::Backend;
-use crate::boards::Boards;
 use crate::device::Device;
 use crate::engine::Engine;
 use crate::experiment::Job;
 use crate::gossip::{Copy, Gossip};
-use crate::network::{Network, Packet, PacketKind};
+use crate::kademlia::{Dht, Lookup};
+use crate::net::{Network, Packet, PacketKind};
 use crate::observe::Observer;
 use core::time::Duration;
 use starling_protocol::io::{
@@ -18,7 +18,7 @@ use starling_protocol::io::{
 };
 use starling_protocol::manifest::JobRecord;
 use starling_protocol::{BlobId, Core, Hash, JobId, PeerKey, Reason, Time};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The wall clock at virtual time zero, Unix seconds.
@@ -59,10 +59,10 @@ pub enum What {
     Message(u32, Box<[u8]>),
     /// A gossip message arrives.
     Gossip(u32),
-    /// Kademlia has stored or dropped its provider record.
-    Provided(Box<Hash>, bool),
+    /// It provides a board again, lest its records expire.
+    Republish(Box<Hash>),
     /// Kademlia answers.
-    Providers(Box<Hash>),
+    Providers(Box<(Hash, Vec<u32>)>),
     /// Inputs and kernel are ready.
     Prepared(Box<(JobId, Arc<JobRecord>)>),
     /// It cannot compute this.
@@ -91,8 +91,11 @@ impl What {
                 to(3, bytes);
             }
             Self::Gossip(flood) => to(4, &flood.to_le_bytes()),
-            Self::Provided(board, provides) => to(5 + u8::from(*provides), &board.0),
-            Self::Providers(board) => to(7, &board.0),
+            Self::Republish(board) => to(5, &board.0),
+            Self::Providers(found) => {
+                to(6, &found.0.0);
+                found.1.iter().for_each(|p| to(6, &p.to_le_bytes()));
+            }
             Self::Prepared(prepared) => to(8, prepared.0.as_bytes()),
             Self::Failed(task) => to(9, &task.0.to_le_bytes()),
             Self::Device => to(10, &[]),
@@ -145,6 +148,28 @@ impl core::hash::Hasher for FirstBytes {
     fn write_usize(&mut self, _: usize) {}
 }
 
+/// What Kademlia has cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct LookupTally {
+    /// Lookups and stores.
+    pub lookups: u64,
+    /// Of these, without an answer.
+    pub failed: u64,
+    /// Requests.
+    pub rpcs: u64,
+    /// Their bytes, answers included.
+    pub bytes: u64,
+}
+
+impl LookupTally {
+    fn count(&mut self, lookup: &Lookup) {
+        self.lookups += 1;
+        self.failed += u64::from(lookup.failed);
+        self.rpcs += u64::from(lookup.rpcs);
+        self.bytes += lookup.bytes;
+    }
+}
+
 /// What all hosts share while one of them acts.
 pub struct Shared {
     /// The clock and the queue.
@@ -153,8 +178,10 @@ pub struct Shared {
     pub network: Network,
     /// The mesh.
     pub gossip: Box<dyn Gossip>,
-    /// Provider records.
-    pub boards: Boards,
+    /// Who finds whom.
+    pub dht: Box<dyn Dht>,
+    /// What the lookups have cost.
+    pub lookups: LookupTally,
     /// Who writes everything down.
     pub observer: Observer,
     /// Indices of keys.
@@ -229,6 +256,7 @@ pub struct Host {
     blobs: BTreeMap<BlobId, Vec<Hash>>,
     durable: PersistSeq,
     held: Vec<(PersistSeq, PeerKey, Vec<u8>)>,
+    provides: BTreeSet<Hash>,
     wake: Option<Time>,
 }
 
@@ -251,6 +279,7 @@ impl Host {
             blobs: BTreeMap::new(),
             durable: PersistSeq::default(),
             held: Vec::new(),
+            provides: BTreeSet::new(),
             wake: None,
         }
     }
@@ -287,17 +316,15 @@ impl Host {
                     self.tell(around, Input::Gossip { id, data });
                 }
             }
-            What::Provided(board, provides) => around.boards.provide(*board, self.index, provides),
-            What::Providers(board) => {
-                let peers = around.boards.providers(&board);
+            What::Republish(board) => {
+                if self.provides.contains(&*board) {
+                    self.provide(around, *board);
+                }
+            }
+            What::Providers(found) => {
+                let (board, peers) = *found;
                 let peers = peers.iter().map(|p| around.names[*p as usize]).collect();
-                self.tell(
-                    around,
-                    Input::Providers {
-                        board: *board,
-                        peers,
-                    },
-                );
+                self.tell(around, Input::Providers { board, peers });
             }
             What::Prepared(prepared) => self.on_prepared(around, *prepared),
             What::Failed(task) => self.tell(
@@ -340,6 +367,9 @@ impl Host {
         let Some(capacity) = self.capacity.take() else {
             return;
         };
+        let now = around.engine.now();
+        let position = around.names[self.index as usize].position();
+        around.dht.join(now, self.index, &position);
         let restored = Vec::new();
         self.tell(around, Input::Started { unix_s, restored });
         self.tell(around, Input::Capacity(capacity));
@@ -442,11 +472,21 @@ impl Host {
                 Some(seq) if seq > self.durable => self.held.push((seq, to, bytes)),
                 Some(_) | None => self.send(around, to, bytes),
             },
-            Output::Provide { board } => self.provide(around, board, true),
-            Output::StopProviding { board } => self.provide(around, board, false),
+            Output::Provide { board } => {
+                if self.provides.insert(board) {
+                    self.provide(around, board);
+                }
+            }
+            Output::StopProviding { board } => {
+                self.provides.remove(&board);
+                around.dht.stop(now, self.index, &board);
+            }
             Output::FindProviders { board } => {
-                let delay = around.boards.delay(self.index);
-                let what = What::Providers(Box::new(board));
+                let Shared { dht, network, .. } = around;
+                let found = dht.find_providers(now, self.index, &board, &mut network.at(now));
+                around.lookups.count(&found);
+                let delay = found.first.unwrap_or(found.delay);
+                let what = What::Providers(Box::new((board, found.providers)));
                 around.engine.after(delay, self.mine(what));
             }
             Output::Prepare {
@@ -517,10 +557,15 @@ impl Host {
         }
     }
 
-    fn provide(&self, around: &mut Shared, board: Hash, provides: bool) {
-        let delay = around.boards.delay(self.index);
-        let what = What::Provided(Box::new(board), provides);
-        around.engine.after(delay, self.mine(what));
+    fn provide(&self, around: &mut Shared, board: Hash) {
+        let now = around.engine.now();
+        let Shared { dht, network, .. } = around;
+        let stored = dht.provide(now, self.index, &board, &mut network.at(now));
+        around.lookups.count(&stored);
+        let again = dht.republish_after();
+        around
+            .engine
+            .after(again, self.mine(What::Republish(Box::new(board))));
     }
 
     fn fetch(&self, around: &mut Shared, fetch: Fetch, from: PeerKey) {

@@ -7,18 +7,20 @@
 #![forbid(unsafe_code)]
 
 pub mod adversary;
-pub mod boards;
 pub mod check;
+pub mod churn;
 pub mod device;
 pub mod engine;
 pub mod experiment;
 pub mod gossip;
 pub mod host;
-pub mod network;
+pub mod kademlia;
+pub mod net;
 pub mod observe;
 pub mod run;
 pub mod signer;
 pub mod trace;
+pub mod validate;
 pub mod world;
 
 pub use experiment::Experiment;

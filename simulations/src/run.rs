@@ -4,6 +4,8 @@
 use crate::check;
 use crate::experiment::Experiment;
 use crate::gossip::GossipTally;
+use crate::host::LookupTally;
+use crate::net;
 use crate::observe::{JobStats, Tally};
 use crate::world::{Stuck, World};
 use serde::Serialize;
@@ -65,7 +67,11 @@ pub struct Report {
     pub messages_lost: u64,
     /// Adverts on their way.
     pub gossip: GossipTally,
-    /// Bytes that a peer sends a second, control messages and gossip.
+    /// Lookups of boards.
+    pub lookups: LookupTally,
+    /// What became of packets.
+    pub packets: net::Counters,
+    /// Bytes that a peer sends a second: control messages, gossip and lookups, blobs aside.
     pub traffic_bytes_per_s: f64,
     /// Events in all.
     pub events: u64,
@@ -208,7 +214,8 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
     let control_bytes: u64 = counters.messages.values().map(|t| t.bytes).sum();
     let peers = experiment.population.peers;
     let virtual_s = world.shared.engine.now().0 as f64 / 1e6;
-    let bytes = control_bytes + gossip.bytes + gossip.control_bytes;
+    let lookups = world.shared.lookups;
+    let bytes = control_bytes + gossip.bytes + gossip.control_bytes + lookups.bytes;
     Report {
         seed,
         trace_hash: format!("{:016x}", world.trace_hash()),
@@ -236,6 +243,8 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
         messages: counters.messages.clone(),
         messages_lost: counters.lost,
         gossip,
+        lookups,
+        packets: world.shared.network.counters(),
         traffic_bytes_per_s: bytes as f64 / f64::from(peers) / virtual_s.max(1e-6),
         events: world.events(),
         violations,

@@ -1,12 +1,12 @@
 //! A run's loop: all peers of an experiment, the events between them, and the hash over every event in order.
 
 use crate::adversary::{Backend, Honest, Lying, Silent};
-use crate::boards::Boards;
 use crate::engine::{Engine, Purpose, Stream, Streams};
 use crate::experiment::{CLASS, Experiment, Source, kernel};
-use crate::gossip::{HEARTBEAT, Mesh, MeshKnobs};
-use crate::host::{ANY_LIFE, Event, Host, Keys, Parts, Shared, What};
-use crate::network::Network;
+use crate::gossip::{HEARTBEAT, Mesh};
+use crate::host::{ANY_LIFE, Event, Host, Keys, LookupTally, Parts, Shared, What};
+use crate::kademlia::Kademlia;
+use crate::net::{self, Network};
 use crate::observe::Observer;
 use core::time::Duration;
 use starling_protocol::advert::{self, DeviceProfile, KernelOffer};
@@ -57,14 +57,19 @@ impl World {
         let keys: Keys = names.iter().copied().zip(0..).collect();
         let shared = Shared {
             engine: Engine::default(),
-            network: Network::new(experiment.network.clone(), peers, &streams),
+            network: Network::new(
+                &experiment.network,
+                net::places(&experiment.network.mix, peers, &streams),
+                &streams,
+            ),
             gossip: Box::new(Mesh::new(
-                MeshKnobs::default(),
+                experiment.gossip.clone(),
                 peers,
                 genesis.shards,
                 &streams,
             )),
-            boards: Boards::new(experiment.network.kademlia_ms, peers, &streams),
+            dht: Box::new(Kademlia::new(&experiment.kademlia, &streams)),
+            lookups: LookupTally::default(),
             observer: Observer::new(genesis.swarm_id(), peers, tracing),
             keys,
             names,

@@ -10,7 +10,8 @@ mod workload;
 pub use population::{DeviceKind, Population};
 pub use workload::{CLASS, Job, Source, kernel};
 
-use crate::network;
+use crate::gossip::MeshKnobs;
+use crate::{kademlia, net};
 use serde::{Deserialize, Serialize};
 use starling_protocol::{Genesis, Hash, Scope};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,13 @@ pub struct Experiment {
     pub swarm: Swarm,
     /// What lies between peers.
     #[serde(default)]
-    pub network: network::Knobs,
+    pub network: net::Knobs,
+    /// How adverts spread.
+    #[serde(default)]
+    pub gossip: MeshKnobs,
+    /// How boards are found.
+    #[serde(default)]
+    pub kademlia: kademlia::Knobs,
     /// Who misbehaves.
     #[serde(default)]
     pub adversaries: Vec<Adversaries>,
@@ -238,13 +245,17 @@ impl Experiment {
                 ],
             )?;
         }
-        match self.network.fault() {
-            Some((field, range)) => Err(ExperimentError::Range {
-                field: field.into(),
-                range: range.into(),
-            }),
-            None => Ok(()),
+        self.gossip.check()?;
+        let faults = [
+            ("network", self.network.fault()),
+            ("kademlia", self.kademlia.fault()),
+        ];
+        for (section, fault) in faults {
+            if let Some((field, range)) = fault {
+                return first_fault(section, &[(false, field, range)]);
+            }
         }
+        Ok(())
     }
 
     /// The same experiment as a file.
