@@ -1,0 +1,9 @@
+//! For every strategy: that it does its misdeed, and what honest peers then do.
+
+mod auditing;
+mod combined;
+mod files;
+mod hearing;
+mod talking;
+mod working;
+mod world;
