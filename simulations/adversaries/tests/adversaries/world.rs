@@ -1,5 +1,5 @@
-//! A few unmodified peers, some of them wrapped, in one thread: messages and computations take no time, only timers
-//! do. Signatures are forgeable hashes, as in the simulator. Peer 0 requests and lends nothing.
+//! A few unmodified peers, some of them wrapped, in one thread under virtual time: a message takes a millisecond, a
+//! computation twenty. Signatures are forgeable hashes, as in the simulator. Peer 0 requests and lends nothing.
 
 use starling_adversaries::{Backend, Means, Strategy, backend, wrap};
 use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
@@ -13,7 +13,7 @@ use starling_protocol::{
     BlobId, Core, Event, Genesis, Hash, Input, JobId, KernelId, Manifest, Message, Output, Peer,
     PeerKey, Reason, Receipt, Scope, Tier, Time,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub const SLICE: u32 = 64;
@@ -78,7 +78,8 @@ pub struct World {
     backends: Vec<Box<dyn Backend>>,
     pub means: Vec<Means>,
     pub now: u64,
-    queue: VecDeque<(usize, Input)>,
+    queue: BTreeMap<(u64, u64), (usize, Input)>,
+    queued: u64,
     pub genesis: Genesis,
     pub sent: Vec<(usize, usize, Vec<u8>)>,
     pub published: Vec<(usize, Vec<u8>)>,
@@ -117,7 +118,8 @@ impl World {
             backends: (0..peers).map(device).collect(),
             means,
             now: 1_000_000,
-            queue: VecDeque::new(),
+            queue: BTreeMap::new(),
+            queued: 0,
             genesis,
             sent: Vec::new(),
             published: Vec::new(),
@@ -181,13 +183,16 @@ impl World {
                 self.published.push((i, data.clone()));
                 for to in (0..self.cores.len()).filter(|to| *to != i) {
                     let data = data.clone();
-                    self.queue.push_back((
-                        to,
-                        Input::Gossip {
-                            id: GossipId(0),
-                            data,
-                        },
-                    ));
+                    self.later(
+                        1,
+                        (
+                            to,
+                            Input::Gossip {
+                                id: GossipId(0),
+                                data,
+                            },
+                        ),
+                    );
                 }
             }
             Output::Send { to, bytes, .. } => {
@@ -195,13 +200,16 @@ impl World {
                     return;
                 };
                 self.sent.push((i, to, bytes.clone()));
-                self.queue.push_back((
-                    to,
-                    Input::Message {
-                        from: key(i),
-                        bytes,
-                    },
-                ));
+                self.later(
+                    1,
+                    (
+                        to,
+                        Input::Message {
+                            from: key(i),
+                            bytes,
+                        },
+                    ),
+                );
             }
             Output::Prepare { job, record, .. } => {
                 let m = &record.manifest.body;
@@ -212,7 +220,7 @@ impl World {
                     tier: m.tier,
                 });
                 self.records.insert(job, record);
-                self.queue.push_back((i, Input::Prepared { job, shape }));
+                self.later(1, (i, Input::Prepared { job, shape }));
             }
             Output::Compute {
                 task,
@@ -222,7 +230,7 @@ impl World {
             } => self.compute(i, task, job, &tiles, purpose),
             Output::Fetch { task, blob, .. } => {
                 let result = self.blobs.get(&blob).cloned().ok_or(Reason::FetchFailed);
-                self.queue.push_back((i, Input::Fetched { task, result }));
+                self.later(1, (i, Input::Fetched { task, result }));
             }
             Output::Persist { record, .. } => {
                 if let Record::Receipted { receipt, .. } = *record
@@ -234,7 +242,7 @@ impl World {
             Output::Notify(event) => self.events.push((i, event)),
             Output::FindProviders { board } => {
                 let peers = vec![key(0)];
-                self.queue.push_back((i, Input::Providers { board, peers }));
+                self.later(1, (i, Input::Providers { board, peers }));
             }
             Output::Store { .. }
             | Output::Verdict { .. }
@@ -263,32 +271,42 @@ impl World {
             self.blobs.insert(blob, hashes);
             computed.blob = Some(blob);
         }
-        self.queue.push_back((
-            i,
-            Input::Computed {
-                task,
-                result: Ok(computed),
-            },
-        ));
+        self.later(
+            20,
+            (
+                i,
+                Input::Computed {
+                    task,
+                    result: Ok(computed),
+                },
+            ),
+        );
     }
 
-    /// One input, or the next timer before `end`.
+    fn later(&mut self, ms: u64, what: (usize, Input)) {
+        self.queued += 1;
+        self.queue
+            .insert((self.now + ms * 1_000, self.queued), what);
+    }
+
+    /// The next input or timer before `end`.
     fn step(&mut self, end: u64) -> bool {
-        if let Some((to, input)) = self.queue.pop_front() {
-            self.give(to, input);
-            return true;
-        }
         let due =
             |(i, core): (usize, &Box<dyn Core + Send>)| core.next_deadline().map(|d| (d.at.0, i));
-        let Some((at, i)) = self.cores.iter().enumerate().filter_map(due).min() else {
+        let timer = self.cores.iter().enumerate().filter_map(due).min();
+        let first = self.queue.first_key_value().map(|((at, _), _)| *at);
+        let at = timer.map(|t| t.0).into_iter().chain(first).min();
+        let Some(at) = at.filter(|at| *at < end) else {
             return false;
         };
-        if at >= end {
-            return false;
-        }
         self.now = self.now.max(at);
-        let unix_s = self.unix_s();
-        self.give(i, Input::Tick { unix_s });
+        if first == Some(at) {
+            let (_, (to, input)) = self.queue.pop_first().expect("just seen");
+            self.give(to, input);
+        } else if let Some((_, i)) = timer {
+            let unix_s = self.unix_s();
+            self.give(i, Input::Tick { unix_s });
+        }
         true
     }
 
