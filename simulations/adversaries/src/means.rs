@@ -194,8 +194,12 @@ impl Shared {
             }
             Message::AuditCall(call) => {
                 let lease = &call.lease.body;
+                // What it collects itself stays so, whatever somebody sends it.
                 let whose = (lease.worker, Judge::Auditor);
-                keep(&mut tables.judged, (lease.job, lease.slice), whose);
+                let place = (lease.job, lease.slice);
+                if !matches!(tables.judged.get(&place), Some((_, Judge::Collector))) {
+                    keep(&mut tables.judged, place, whose);
+                }
             }
             _ => {}
         }

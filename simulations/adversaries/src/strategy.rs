@@ -26,7 +26,9 @@ pub enum Strategy {
     /// Auditor: finds every tile of peers that are no friends wrong, and says so.
     AccuseFalsely(Accusation),
     /// One of a ring (its friends): fakes this share of the tiles as all of the ring do; as auditor or requester of
-    /// another member's work it finds just that. Honest to everybody else.
+    /// another member's work it finds just that, and never testifies against one. Honest to everybody else. Friends should all be of
+    /// the ring and equally far in [`Strategy::BehaveUntil`]: who is audited as a liar before it lies gets no seal that
+    /// fits.
     Ring {
         /// Share of faked tiles, 0 to 1.
         fake_share: f64,
@@ -179,9 +181,16 @@ impl Strategy {
         let none = Forfeits::default();
         match self {
             Self::FakeAll | Self::FakeShare(_) => Forfeits { work: true, ..none },
-            Self::Copy | Self::Ring { .. } => Forfeits {
+            Self::Copy => Forfeits {
                 work: true,
                 audits: true,
+                ..none
+            },
+            // As requester it takes its members' lies.
+            Self::Ring { .. } => Forfeits {
+                work: true,
+                audits: true,
+                own_jobs: true,
                 ..none
             },
             // A second root that comes first is one that cannot be opened.
@@ -198,7 +207,8 @@ impl Strategy {
                 audits: true,
                 ..none
             },
-            Self::StuffRoster | Self::CensorAuditors => Forfeits {
+            // A collector that repeats an old ending to its worker ends a lease that it still waits for.
+            Self::Replay { .. } | Self::StuffRoster | Self::CensorAuditors => Forfeits {
                 own_jobs: true,
                 ..none
             },
@@ -210,7 +220,6 @@ impl Strategy {
             Self::IdleOnLeases
             | Self::LieAboutCapacity(_)
             | Self::Flood { .. }
-            | Self::Replay { .. }
             | Self::SkewClock(_)
             | Self::Silent => none,
         }
@@ -230,7 +239,8 @@ pub struct Forfeits {
     pub audits: bool,
     /// It may be named as a false accuser.
     pub accuses: bool,
-    /// What it says about its own jobs counts for nothing: receipts of its collecting may rest on friends alone.
+    /// What it says about its own jobs counts for nothing: it may blame the innocent there, and its receipts may rest
+    /// on friends alone.
     pub own_jobs: bool,
 }
 
@@ -260,17 +270,11 @@ impl Forfeits {
     }
 }
 
-/// What a list forfeits together. A ring's requester also vouches for its members in its own jobs.
+/// What a list forfeits together.
 #[must_use]
 pub fn forfeits(strategies: &[Strategy]) -> Forfeits {
-    strategies.iter().fold(Forfeits::default(), |all, s| {
-        let own_jobs = matches!(s, Strategy::Ring { .. });
-        let own_jobs = Forfeits {
-            own_jobs,
-            ..Forfeits::default()
-        };
-        all.and(s.forfeits()).and(own_jobs)
-    })
+    let each = strategies.iter().map(Strategy::forfeits);
+    each.fold(Forfeits::default(), Forfeits::and)
 }
 
 /// Checks each, and that no two exclude each other.

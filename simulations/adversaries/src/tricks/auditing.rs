@@ -165,6 +165,29 @@ impl Trick for Accuse {
     }
 }
 
+/// One of a ring never testifies against another, whatever its device found: not all may have begun to lie.
+pub(super) struct Loyal(BTreeSet<PeerKey>);
+
+impl Loyal {
+    pub(super) fn new(means: &Means) -> Self {
+        Self(means.friends.clone())
+    }
+}
+
+impl Trick for Loyal {
+    fn on_output(&mut self, _: &mut Hand<'_>, output: Output) -> Option<Output> {
+        if let Output::Send { bytes, .. } = &output
+            && let Ok(Message::Attest {
+                proof: Some(proof), ..
+            }) = Message::from_bytes(bytes)
+            && self.0.contains(&proof.body.lease.body.worker)
+        {
+            return None;
+        }
+        Some(output)
+    }
+}
+
 /// A collector that lets only its friends audit.
 pub(super) struct Censor {
     identity: Identity,
@@ -208,6 +231,10 @@ impl Trick for Censor {
         };
         let lease = match Message::from_bytes(bytes) {
             Ok(Message::LeaseGrant(lease)) => {
+                // An inner layer may repeat grants of others.
+                if lease.body.steward != self.identity.me {
+                    return Some(output);
+                }
                 let id = lease.body.id(&self.identity.swarm);
                 self.granted.insert(id, lease.body.worker);
                 while self.granted.len() > KEPT {

@@ -17,10 +17,8 @@ use starling_protocol::{Message, codec, config};
 /// The layer of a strategy; `None` where the device alone misbehaves. `index` tells layers of one peer apart.
 pub(crate) fn of(strategy: &Strategy, means: &Means, index: usize) -> Option<Box<dyn Trick>> {
     Some(match strategy {
-        Strategy::FakeAll
-        | Strategy::FakeShare(_)
-        | Strategy::Ring { .. }
-        | Strategy::BehaveUntil { .. } => return None,
+        Strategy::FakeAll | Strategy::FakeShare(_) | Strategy::BehaveUntil { .. } => return None,
+        Strategy::Ring { .. } => Box::new(auditing::Loyal::new(means)),
         Strategy::Copy => Box::new(auditing::Shirk::copying(means)),
         Strategy::AuditLazily => Box::new(auditing::Shirk::lazily(means)),
         Strategy::AccuseFalsely(how) => Box::new(auditing::Accuse::new(*how, means)),

@@ -94,6 +94,20 @@ fn a_ring_vouches_for_its_own_and_is_caught_by_the_others() {
 }
 
 #[test]
+fn a_ring_keeps_silent_about_a_friend_that_does_not_lie_yet() {
+    let ring = || vec![Strategy::Ring { fake_share: 0.5 }];
+    let world = run(7, &[(4, vec![]), (5, ring()), (6, ring())], 16);
+    let friend = key(4);
+    for i in 5..7 {
+        assert!(world.said(i, "Attest").iter().all(|(_, m)| {
+            !matches!(m, Message::Attest { proof: Some(p), .. } if p.body.lease.body.worker == friend)
+        }));
+    }
+    assert!(world.accusers().is_empty() && world.caught().iter().all(|i| *i > 4));
+    assert!(world.verified().iter().any(|v| v.worker == friend));
+}
+
+#[test]
 fn a_ring_among_themselves_agrees() {
     // What the design says openly: a requester can make up its own roster.
     let ring = || vec![Strategy::Ring { fake_share: 1.0 }];

@@ -1,8 +1,12 @@
 //! Lists of strategies, and identities made to measure.
 
-use crate::world::{World, key};
-use starling_adversaries::{Accusation, Strategy, StrategyError, forfeits, grind, strategy};
-use starling_protocol::{Hash, PeerKey, board};
+use crate::world::{World, key, means, peer};
+use rand_chacha::ChaCha12Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use starling_adversaries::{
+    Accusation, Adversary, Strategy, StrategyError, forfeits, grind, strategy, wrap,
+};
+use starling_protocol::{Event, Genesis, Hash, PeerKey, Scope, board};
 
 fn each() -> Vec<Strategy> {
     vec![
@@ -54,6 +58,70 @@ fn any_two_strategies_go_together_and_no_honest_peer_is_blamed() {
             world.verified();
         }
     }
+}
+
+/// Peer 0 is honest; the last ones are not, in up to three ways each.
+fn population(rng: &mut ChaCha12Rng, peers: usize) -> Vec<(usize, Vec<Strategy>)> {
+    let pool = each();
+    let bad = 1 + rng.next_u32() as usize % (peers - 1);
+    let list = |i| {
+        let mut list: Vec<Strategy> = Vec::new();
+        for _ in 0..=rng.next_u32() % 3 {
+            list.push(pool[rng.next_u32() as usize % pool.len()].clone());
+            if strategy::check(&list).is_err() {
+                list.pop();
+            }
+        }
+        (i, list)
+    };
+    (peers - bad..peers).map(list).collect()
+}
+
+/// `SWEEP=1000 cargo test -p starling-adversaries any_population` tries that many.
+#[test]
+fn any_population_leaves_jobs_done_and_the_honest_unblamed() {
+    let tries = std::env::var("SWEEP").ok().and_then(|n| n.parse().ok());
+    for seed in 0..tries.unwrap_or(60) {
+        let mut rng = ChaCha12Rng::seed_from_u64(seed);
+        let peers = 3 + rng.next_u32() as usize % 6;
+        let bad = population(&mut rng, peers);
+        let mut world = World::new(peers, &bad);
+        world.submit(0, 1 + rng.next_u32() % 16);
+        // Somebody else has a job too, be it honest or not.
+        let other = rng.next_u32() as usize % peers;
+        world.submit(other, 3);
+        let refused = |(_, e): &(usize, Event)| matches!(e, Event::SubmitRefused { .. });
+        let jobs = 2 - world.events.iter().filter(|e| refused(e)).count();
+        assert!(world.run_jobs(jobs), "seed {seed}: {bad:?}");
+        world.verified();
+        let forfeited = |i: usize| {
+            let list = bad.iter().find(|(b, _)| *b == i);
+            list.map(|(_, list)| forfeits(list)).unwrap_or_default()
+        };
+        for (by, whom, accuser) in world.verdicts() {
+            let given = forfeited(whom);
+            let deserved = if accuser {
+                given.accuses
+            } else {
+                given.blamable()
+            };
+            let heard = !forfeited(by).own_jobs;
+            assert!(
+                deserved || !heard,
+                "seed {seed}: {by} blames {whom}: {bad:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_core_inside_can_be_looked_at() {
+    let genesis = Genesis::new("test", Scope::Local, Hash::default());
+    let list = [Strategy::Silent];
+    let wrapped = Adversary::new(peer(1, &genesis), &list, &means(1, &genesis, &[]));
+    assert_eq!(wrapped.expect("one strategy").inner().key(), key(1));
+    let wrong = [Strategy::FakeShare(2.0)];
+    assert!(wrap(peer(1, &genesis), &wrong, &means(1, &genesis, &[])).is_err());
 }
 
 #[test]

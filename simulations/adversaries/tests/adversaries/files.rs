@@ -131,7 +131,6 @@ fn faults_forfeit_nothing_and_lies_do() {
         Strategy::IdleOnLeases,
         Strategy::LieAboutCapacity(2.0),
         Strategy::Flood { messages_per_s: 1 },
-        Strategy::Replay { messages_per_s: 1 },
     ];
     assert_eq!(forfeits(&faults), Forfeits::default());
     assert!(!forfeits(&faults).dishonest());

@@ -4,6 +4,7 @@ mod auditing;
 mod combined;
 mod files;
 mod hearing;
+mod parts;
 mod talking;
 mod working;
 mod world;

@@ -1,7 +1,7 @@
 //! Strategies of workers.
 
-use crate::world::{World, key};
-use starling_adversaries::Strategy;
+use crate::world::{Truth, World, key, means};
+use starling_adversaries::{Backend as _, Strategy, backend};
 use starling_protocol::io::Purpose;
 use starling_protocol::{Event, Message, Reason};
 use std::collections::BTreeMap;
@@ -59,6 +59,25 @@ fn a_share_is_a_share_and_the_same_one_at_every_run() {
         fakes(&world),
         fakes(&run(vec![Strategy::FakeShare(0.5)], 8))
     );
+}
+
+#[test]
+fn what_is_made_up_costs_no_time() {
+    let world = run(vec![Strategy::FakeShare(0.5)], 8);
+    let manifest = &world.records.values().next().expect("a job").manifest.body;
+    let means = means(5, &world.genesis, &[]);
+    let device = backend(Truth, &[Strategy::FakeShare(0.5)], &means);
+    for tile in 0..64 {
+        for purpose in [
+            Purpose::Work,
+            Purpose::SelfCheck,
+            Purpose::Audit,
+            Purpose::Judge,
+        ] {
+            let right = device.tile(manifest, tile, purpose) == Truth.tile(manifest, tile, purpose);
+            assert_eq!(device.works(manifest, tile, purpose), right);
+        }
+    }
 }
 
 #[test]

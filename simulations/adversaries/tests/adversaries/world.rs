@@ -1,82 +1,25 @@
 //! A few unmodified peers, some of them wrapped, in one thread under virtual time: a message takes a millisecond, a
 //! computation twenty. Signatures are forgeable hashes, as in the simulator. Peer 0 requests and lends nothing.
 
-use starling_adversaries::{Backend, Means, Strategy, backend, wrap};
-use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
-use starling_protocol::crypto::{BoxedSigner, Signature, Signer, Verifier};
-use starling_protocol::io::{
-    Capacity, Computed, GossipId, Purpose, Record, Setup, Shape, Submission, TaskId,
-};
+use crate::parts::capacity;
+pub use crate::parts::{Cheap, Truth, key, means, peer};
+use starling_adversaries::{Backend, Strategy, backend, wrap};
+use starling_protocol::io::{Computed, GossipId, Purpose, Record, Shape, Submission, TaskId};
 use starling_protocol::manifest::JobRecord;
 use starling_protocol::receipt::Verified;
 use starling_protocol::{
-    BlobId, Core, Event, Genesis, Hash, Input, JobId, KernelId, Manifest, Message, Output, Peer,
-    PeerKey, Reason, Receipt, Scope, Tier, Time,
+    BlobId, Core, Event, Genesis, Hash, Input, JobId, KernelId, Message, Output, PeerKey, Reason,
+    Receipt, Scope, Tier, Time,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub const SLICE: u32 = 64;
 const START_S: u64 = 1_800_000_000;
 
-/// An identity whose signatures anybody can make, so that tests are fast.
-struct Cheap(Hash);
-
-fn signature(key: &PeerKey, digest: &Hash) -> Signature {
-    let half = Hash::derive(
-        "starling-adversaries test signature",
-        &[key.as_bytes(), &digest.0],
-    );
-    let mut bytes = [0; 64];
-    bytes[..32].copy_from_slice(&half.0);
-    Signature::from_bytes(&bytes)
-}
-
-impl Verifier for Cheap {
-    fn verify(&self, key: &PeerKey, digest: &Hash, given: &Signature) -> bool {
-        *given == signature(key, digest)
-    }
-}
-
-impl Signer for Cheap {
-    fn key(&self) -> PeerKey {
-        PeerKey(Hash::derive("starling-adversaries test key", &[&self.0.0]))
-    }
-    fn sign(&self, digest: &Hash) -> Signature {
-        signature(&self.key(), digest)
-    }
-    fn prf(&self, context: &'static str, input: &[u8]) -> Hash {
-        Hash::derive(context, &[&self.0.0, input])
-    }
-    fn verifier(&self) -> &dyn Verifier {
-        self
-    }
-}
-
-fn signer(i: usize) -> BoxedSigner {
-    Box::new(Cheap(Hash([i as u8 + 1; 32])))
-}
-
-pub fn key(i: usize) -> PeerKey {
-    signer(i).key()
-}
-
-/// The truth about a tile.
-pub struct Truth;
-
-impl Backend for Truth {
-    fn tile(&self, manifest: &Manifest, tile: u32, _: Purpose) -> Hash {
-        Hash::derive(
-            "starling-adversaries test tile",
-            &[&tile.to_le_bytes(), &manifest.params],
-        )
-    }
-}
-
 pub struct World {
     cores: Vec<Box<dyn Core + Send>>,
     backends: Vec<Box<dyn Backend>>,
-    pub means: Vec<Means>,
     pub now: u64,
     queue: BTreeMap<(u64, u64), (usize, Input)>,
     queued: u64,
@@ -97,26 +40,15 @@ impl World {
         let genesis = Genesis::new("test", Scope::Local, Hash::default());
         let friends: Vec<_> = strategies.iter().map(|(i, _)| key(*i)).collect();
         let of = |i: usize| strategies.iter().find(|(s, _)| *s == i);
-        let means: Vec<_> = (0..peers)
-            .map(|i| {
-                let seed = Hash([0x40 + i as u8; 32]);
-                Means::new(Arc::new(move || signer(i)), genesis.swarm_id(), seed)
-                    .among(friends.clone(), Hash([0xEE; 32]))
-            })
-            .collect();
+        let means: Vec<_> = (0..peers).map(|i| means(i, &genesis, &friends)).collect();
         let core = |i: usize| {
-            let setup = Setup {
-                genesis: genesis.clone(),
-                rng_seed: [i as u8; 32],
-            };
             let list = of(i).map_or(&[][..], |(_, s)| s);
-            wrap(Peer::new(setup, signer(i)), list, &means[i]).expect("strategies that make sense")
+            wrap(peer(i, &genesis), list, &means[i]).expect("strategies that make sense")
         };
         let device = |i: usize| backend(Truth, of(i).map_or(&[], |(_, s)| s), &means[i]);
         let mut world = Self {
             cores: (0..peers).map(core).collect(),
             backends: (0..peers).map(device).collect(),
-            means,
             now: 1_000_000,
             queue: BTreeMap::new(),
             queued: 0,
@@ -291,9 +223,8 @@ impl World {
 
     /// The next input or timer before `end`.
     fn step(&mut self, end: u64) -> bool {
-        let due =
-            |(i, core): (usize, &Box<dyn Core + Send>)| core.next_deadline().map(|d| (d.at.0, i));
-        let timer = self.cores.iter().enumerate().filter_map(due).min();
+        let due = |i: usize| self.cores[i].next_deadline().map(|d| (d.at.0, i));
+        let timer = (0..self.cores.len()).filter_map(due).min();
         let first = self.queue.first_key_value().map(|((at, _), _)| *at);
         let at = timer.map(|t| t.0).into_iter().chain(first).min();
         let Some(at) = at.filter(|at| *at < end) else {
@@ -316,9 +247,9 @@ impl World {
         self.now = end;
     }
 
-    /// Runs until `jobs` jobs are over, at most ten minutes; whether all are done.
+    /// Runs until `jobs` jobs are over, until past their deadline; whether all are done.
     pub fn run_jobs(&mut self, jobs: usize) -> bool {
-        let end = self.now + 600_000_000;
+        let end = self.now + 3_700_000_000;
         let count = |w: &Self, failed: bool| {
             w.events
                 .iter()
@@ -333,38 +264,36 @@ impl World {
         count(self, false) == jobs
     }
 
-    /// Workers blamed by peer 0, ascending.
-    pub fn caught(&self) -> Vec<usize> {
-        let mut caught: Vec<_> = self
-            .events
-            .iter()
-            .filter_map(|(by, e)| match e {
-                Event::CheatCaught { worker, .. } if *by == 0 => {
-                    (0..self.cores.len()).find(|i| key(*i) == *worker)
-                }
-                _ => None,
-            })
-            .collect();
-        caught.sort_unstable();
-        caught.dedup();
-        caught
+    fn index(&self, peer: &PeerKey) -> usize {
+        let all = 0..self.cores.len();
+        all.into_iter().find(|i| key(*i) == *peer).expect("a peer")
     }
 
-    /// Peers that accused wrongly, ascending.
+    /// Blame and accusations: by whom, against whom, and whether of lying about another.
+    pub fn verdicts(&self) -> Vec<(usize, usize, bool)> {
+        let verdict = |(by, event): &(usize, Event)| match event {
+            Event::CheatCaught { worker, .. } => Some((*by, self.index(worker), false)),
+            Event::FalseAccusation { accuser, .. } => Some((*by, self.index(accuser), true)),
+            _ => None,
+        };
+        self.events.iter().filter_map(verdict).collect()
+    }
+
+    fn named(&self, accuser: bool) -> Vec<usize> {
+        let all = self.verdicts().into_iter();
+        let by_us = all.filter(|(by, _, a)| (*by, *a) == (0, accuser));
+        let named: BTreeSet<_> = by_us.map(|(_, who, _)| who).collect();
+        named.into_iter().collect()
+    }
+
+    /// Workers blamed by peer 0, ascending.
+    pub fn caught(&self) -> Vec<usize> {
+        self.named(false)
+    }
+
+    /// Peers that accused wrongly before peer 0, ascending.
     pub fn accusers(&self) -> Vec<usize> {
-        let mut all: Vec<_> = self
-            .events
-            .iter()
-            .filter_map(|(_, e)| match e {
-                Event::FalseAccusation { accuser, .. } => {
-                    (0..self.cores.len()).find(|i| key(*i) == *accuser)
-                }
-                _ => None,
-            })
-            .collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+        self.named(true)
     }
 
     /// What peer `from` sent of one kind, with receivers.
@@ -397,24 +326,5 @@ impl World {
             .iter()
             .filter(|(p, u, ..)| (*p, *u) == (i, purpose));
         (of.clone().count(), of.filter(|(.., right)| !right).count())
-    }
-}
-
-fn capacity() -> Capacity {
-    Capacity {
-        devices: vec![DeviceProfile {
-            kind: DeviceKind::Cpu,
-            name: "test".into(),
-        }],
-        kernels: vec![KernelOffer {
-            kernel: KernelId::from([7; 32]),
-            class: "test".into(),
-            tier: Tier::Exact,
-            units_per_s: 1_000_000,
-            price: 0,
-        }],
-        slots: 1,
-        region: String::new(),
-        software: "test".into(),
     }
 }
