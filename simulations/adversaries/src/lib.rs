@@ -1,7 +1,7 @@
 //! Misbehaving peers for experiments, as wrappers around the unmodified protocol core and around what a device
 //! computes. No clock, no I/O: the same code runs in the simulator and around real peers.
 //!
-//! The core has no switch for misbehaviour. [`wrap`] changes what goes in and comes out of it, [`backend`] what its
+//! The core has no switch for misbehaviour. [`wrap()`] changes what goes in and comes out of it, [`backend()`] what its
 //! device finds; both get clones of one [`Means`], through which they tell each other what they need.
 //!
 //! A peer's list of [`Strategy`]s may combine anything, with these rules:
@@ -21,11 +21,11 @@
 //! Invariant: strategies, seed and inputs determine every output.
 #![forbid(unsafe_code)]
 
-pub mod backend;
-pub mod grind;
-pub mod means;
+mod backend;
+mod grind;
+mod means;
 pub mod strategy;
-pub mod wrap;
+mod wrap;
 
 mod tricks;
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One way to misbehave. A peer has a list of them; see [`crate::wrap`] for what goes with what.
+/// One way to misbehave. A peer has a list of them; see the crate for what goes with what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Strategy {

@@ -196,3 +196,21 @@ fn a_sleeper_behaves_until_it_has_earned_its_name() {
     assert!(earned(&world, 5) >= 3);
     assert_eq!(world.caught(), [5]);
 }
+
+/// How many of 256 slices have a receipt after 10 s, with peer 5 of six idle on its own leases and so a witness only.
+fn receipts_after_10_s(strategies: Vec<Strategy>) -> usize {
+    let mut world = World::new(6, &[(5, strategies)]);
+    world.submit(0, 256);
+    world.run_for(10_000);
+    assert!(world.caught().is_empty());
+    world.receipts.len()
+}
+
+#[test]
+#[ignore = "a witness that locks and never reveals is waited for 5 s at every slice: its lock clears its silence"]
+fn a_witness_whose_nonce_never_fits_is_soon_not_waited_for() {
+    let usual = receipts_after_10_s(vec![Strategy::IdleOnLeases]);
+    let slowed = receipts_after_10_s(vec![Strategy::IdleOnLeases, Strategy::Equivocate]);
+    assert!(usual > 200);
+    assert!(slowed > usual / 2, "{slowed} instead of {usual} receipts");
+}
