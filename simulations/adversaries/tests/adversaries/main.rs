@@ -1,0 +1,10 @@
+//! For every strategy: that it does its misdeed, and what honest peers then do.
+
+mod auditing;
+mod combined;
+mod files;
+mod hearing;
+mod parts;
+mod talking;
+mod working;
+mod world;
