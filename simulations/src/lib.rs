@@ -13,6 +13,7 @@ pub mod engine;
 pub mod host;
 pub mod network;
 pub mod observe;
+pub mod results;
 pub mod run;
 pub mod scenario;
 pub mod signer;
