@@ -10,10 +10,14 @@ mod error;
 pub mod export;
 pub mod folder;
 mod lines;
+mod page;
+mod plot;
+mod plots;
 mod provenance;
 pub mod row;
 pub mod stats;
 pub mod summary;
+mod svg;
 mod table;
 
 pub use compare::{Comparison, Verdict, compare};

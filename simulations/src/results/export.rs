@@ -11,7 +11,7 @@ use super::folder::{self, Folder};
 use super::row::{MetricInfo, Params, Row};
 use super::summary::{self, Summary};
 use super::table::{Figures, Table};
-use super::{ResultsError, atomic};
+use super::{ResultsError, atomic, page, plots};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -141,6 +141,14 @@ pub fn export(folder: &Folder) -> Result<Exported, ResultsError> {
         },
     )?;
 
+    files.clear_plots()?;
+    let plots = plots::all(folder.about(), &data);
+    for plot in &plots {
+        let name = format!("plots/{}.svg", plot.file);
+        files.put(&name, |_| Ok(plot.standalone().into_bytes()))?;
+    }
+    let page = page::page(folder, &data, &plots)?;
+    files.put("report.html", |_| Ok(page.into_bytes()))?;
     Ok(Exported {
         runs: data.rows.len(),
         cells: summary::by_cell(&data.rows).len(),

@@ -3,6 +3,9 @@
 mod comparing;
 mod exporting;
 mod folders;
+#[cfg(target_os = "linux")]
+mod full_disk;
+mod pages;
 mod statistics;
 
 use starling_sim::results::{Better, Folder, MetricInfo, Plan, Row, Samples, Value};
