@@ -36,7 +36,7 @@ pub fn page(folder: &Folder, data: &Data, plots: &[Plot]) -> Result<String, Resu
     stop_rule(&mut body, folder, data);
     cells(&mut body, data);
     if !plots.is_empty() {
-        body.push_str("<h2>Plots</h2>\n<p>Bars around points are 95 % intervals of the mean by Student's t.</p>\n");
+        body.push_str("<h2>Plots</h2>\n<p>Bars around points are 95 % intervals of the mean by Student's t; series stand a little apart so that these do not hide each other.</p>\n");
     }
     for plot in plots {
         let _ = write!(body, "<figure>\n{}</figure>\n", plot.inline());

@@ -13,6 +13,8 @@ const TOP: f64 = 44.0;
 const BOTTOM: f64 = 344.0;
 /// A line of the legend.
 const LEGEND: f64 = 20.0;
+/// From series to series at one x.
+const DODGE: f64 = 3.0;
 
 /// A mean with its uncertainty.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +61,8 @@ struct Scale {
     low: f64,
     high: f64,
     log: bool,
+    /// From tick to tick, where the ends were moved to ticks.
+    step: Option<f64>,
     from: f64,
     to: f64,
 }
@@ -82,6 +86,7 @@ impl Scale {
             low,
             high,
             log,
+            step: None,
             from,
             to,
         }
@@ -94,6 +99,7 @@ impl Scale {
             let step = second - first;
             self.low = libm::floor(self.low / step + 1e-9) * step;
             self.high = libm::ceil(self.high / step - 1e-9) * step;
+            self.step = Some(step);
         }
         self
     }
@@ -121,17 +127,19 @@ impl Scale {
             let fine = of(&[1.0, 2.0, 5.0]);
             return if fine.len() <= 10 { fine } else { of(&[1.0]) };
         }
-        let rough = (self.high - self.low) / 5.0;
-        let decade = libm::pow(10.0, libm::floor(libm::log10(rough)));
-        let step = [1.0, 2.0, 2.5, 5.0, 10.0]
-            .map(|s| s * decade)
-            .into_iter()
-            .find(|step| *step >= rough * 0.999)
-            .unwrap_or(rough);
+        let step = self.step.unwrap_or_else(|| self.round_step());
         let first = libm::ceil(self.low / step - 1e-9);
         let last = libm::floor(self.high / step + 1e-9);
         let count = (last - first).clamp(0.0, 20.0) as u32;
         (0..=count).map(|i| (first + f64::from(i)) * step).collect()
+    }
+
+    fn round_step(&self) -> f64 {
+        let rough = (self.high - self.low) / 5.0;
+        let decade = libm::pow(10.0, libm::floor(libm::log10(rough)));
+        let steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|s| s * decade);
+        let step = steps.into_iter().find(|step| *step >= rough * 0.999);
+        step.unwrap_or(rough)
     }
 }
 
@@ -160,13 +168,16 @@ impl Plot {
 
     fn lines(&self, series: &[(String, Vec<Point>)]) -> Svg {
         let points = || series.iter().flat_map(|(_, points)| points);
-        let x = Scale::new(points().map(|p| p.x), true, (LEFT + 14.0, RIGHT - 14.0));
+        let x = Scale::new(points().map(|p| p.x), true, (LEFT + 16.0, RIGHT - 16.0));
         let y = y_scale(points().flat_map(|p| ends(p, p.half)));
         let names: Vec<_> = series.iter().map(|(name, _)| name.as_str()).collect();
         let mut svg = self.frame(&y, &names, BOTTOM + 50.0);
         self.x_axis(&mut svg, &x);
         for (at, (_, points)) in series.iter().enumerate() {
-            let places: Vec<_> = points.iter().map(|p| (x.at(p.x), y.at(p.y))).collect();
+            // A few pixels aside, or the error bars of one x would hide each other.
+            let aside = DODGE * (at as f64 - 0.5 * (series.len() - 1) as f64);
+            let place = |p: &Point| (x.at(p.x) + aside, y.at(p.y));
+            let places: Vec<_> = points.iter().map(place).collect();
             if places.len() > 1 {
                 svg.path(at, &places);
             }
@@ -184,7 +195,7 @@ impl Plot {
         let figures = series
             .iter()
             .flat_map(|(_, steps)| steps.iter().map(|s| s.0));
-        let x = Scale::new(figures, true, (LEFT + 14.0, RIGHT - 14.0));
+        let x = Scale::new(figures, true, (LEFT + 16.0, RIGHT - 16.0));
         let y = Scale::new([0.0, 1.0].into_iter(), false, (BOTTOM, TOP));
         let names: Vec<_> = series.iter().map(|(name, _)| name.as_str()).collect();
         let mut svg = self.frame(&y, &names, BOTTOM + 50.0);
