@@ -1,6 +1,6 @@
 //! What an experiment leaves behind: a folder of rows, and the tables, plots and pages made from it.
 //!
-//! Start with [`row`] (what one run yields), [`folder`] (how it is kept) and [`export`] (what is made of it). Nothing
+//! Start with [`row`] (what one run yields), [`folder`] (how it is kept) and [`mod@export`] (what is made of it). Nothing
 //! in here knows what a swarm is: whoever runs cells hands in rows and describes the metrics. The same rows give the
 //! same bytes in every file, on every machine.
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Files appear whole or not at all, so whoever kills the program keeps every finished run and loses the others. The
-//! tables, plots and pages that [`super::export`] adds can be deleted and made again.
+//! tables, plots and pages that [`super::export()`] adds can be deleted and made again.
 
 use super::row::{Finished, MetricInfo, Row, Samples};
 use super::{ResultsError, atomic, lines, provenance};

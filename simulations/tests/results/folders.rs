@@ -156,6 +156,8 @@ fn another_format_is_refused() {
             "{text}"
         );
     }
+    drop(Folder::open_or_create(dir.path(), &plan(), true).expect("replaced by force"));
+    assert!(!dir.path().join("cells/00000-1.json").exists());
     fs::write(&run, "{").unwrap();
     let text = Folder::open(dir.path()).unwrap_err().to_string();
     assert!(

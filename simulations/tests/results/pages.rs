@@ -235,5 +235,7 @@ fn distributions_reach_one_and_leave_out_what_does_not_apply() {
         svg.contains("median 202") && svg.contains("median 402"),
         "{svg}"
     );
+    // Both lines end at the top.
+    assert_eq!(svg.matches(" 44\" fill=\"none\"").count(), 2, "{svg}");
     assert!(svg.contains("wall_ms (ms)") && svg.contains("share of samples"));
 }
