@@ -17,6 +17,7 @@ pub mod host;
 pub mod kademlia;
 pub mod net;
 pub mod observe;
+pub mod results;
 pub mod run;
 pub mod signer;
 pub mod trace;
