@@ -3,11 +3,13 @@
 //! The checkers see a [`History`]: what crossed the wire, went to disk or was shown to people. They share no state
 //! with the core and trust none of its conclusions; receipts go through the same verification as `proof verify`.
 
-use crate::adversary::{Backend, Honest};
+use crate::truth;
+use starling_adversaries::Forfeits;
 use starling_protocol::crypto::Verifier;
+use starling_protocol::draw;
 use starling_protocol::io::Purpose;
-use starling_protocol::manifest::JobRecord;
-use starling_protocol::receipt::ReceiptError;
+use starling_protocol::manifest::{JobRecord, Manifest};
+use starling_protocol::receipt::{Quorum, ReceiptError};
 use starling_protocol::{Hash, JobId, LeaseId, PeerKey, Reason, Receipt, SwarmId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,13 +35,25 @@ pub struct Done {
     pub output: Vec<Hash>,
 }
 
+/// Somebody called a peer dishonest.
+#[derive(Clone, Debug)]
+pub struct Blame {
+    /// Who said so: a requester.
+    pub by: PeerKey,
+    /// Of whom.
+    pub of: PeerKey,
+    /// Of what it is accused.
+    pub reason: Reason,
+}
+
 /// What happened, as far as the checkers care.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// The swarm.
     pub swarm: SwarmId,
-    /// Peers that the scenario made lie or keep silent.
-    pub dishonest: BTreeSet<PeerKey>,
+    /// Peers that the experiment made dishonest, and which guarantees each has given up. Those with mere faults, such
+    /// as silence or a wrong clock, are not among them.
+    pub dishonest: BTreeMap<PeerKey, Forfeits>,
     /// Jobs as submitted.
     pub records: BTreeMap<JobId, JobRecord>,
     /// Receipts as logged, by requesters and by workers.
@@ -48,10 +62,10 @@ pub struct History {
     pub done: Vec<Done>,
     /// Jobs that their requester calls done.
     pub complete: BTreeSet<JobId>,
-    /// Workers that were blamed, and for what.
-    pub blamed: Vec<(PeerKey, Reason)>,
-    /// Auditors that were found to accuse wrongly.
-    pub false_accusers: Vec<PeerKey>,
+    /// Workers that were blamed.
+    pub blamed: Vec<Blame>,
+    /// Auditors that were found to accuse wrongly, and by whom.
+    pub false_accusers: Vec<(PeerKey, PeerKey)>,
     /// Locks as witnesses sent them.
     pub locks: Vec<(PeerKey, LeaseId, Hash)>,
     /// Roots as workers sent them.
@@ -96,11 +110,13 @@ pub enum Violation {
         /// How often.
         times: usize,
     },
-    /// A requester ended up with wrong bytes.
-    #[error("slice {slice} of a job was done with a wrong output")]
+    /// A requester ended up with wrong bytes, and it was no bad luck of the draw.
+    #[error("slice {slice} of a job was done with a wrong output: {how}")]
     WrongOutput {
         /// Which.
         slice: u32,
+        /// What should have stopped it.
+        how: &'static str,
     },
     /// A witness signed two roots for one lease.
     #[error("the witness {0:?} signed two roots for one lease")]
@@ -124,16 +140,11 @@ pub fn check(history: &History, verifier: &dyn Verifier) -> Vec<Violation> {
     let mut found = receipts(history, verifier);
     found.extend(blame(history));
     found.extend(slices(history));
-    found.extend(
-        equivocators(&history.locks)
-            .into_iter()
-            .map(Violation::TwoLocks),
-    );
-    found.extend(
-        equivocators(&history.roots)
-            .into_iter()
-            .map(Violation::TwoRoots),
-    );
+    let kept_to_the_rules = |peer: &PeerKey| !history.dishonest.contains_key(peer);
+    let locks = equivocators(&history.locks).into_iter();
+    found.extend(locks.filter(kept_to_the_rules).map(Violation::TwoLocks));
+    let roots = equivocators(&history.roots).into_iter();
+    found.extend(roots.filter(kept_to_the_rules).map(Violation::TwoRoots));
     let unprepared = history.unprepared.iter();
     found.extend(unprepared.map(|(peer, purpose)| Violation::Unprepared {
         peer: *peer,
@@ -162,45 +173,126 @@ fn receipts(history: &History, verifier: &dyn Verifier) -> Vec<Violation> {
 }
 
 fn blame(history: &History) -> Vec<Violation> {
-    let honest = |peer: &PeerKey| !history.dishonest.contains(peer);
-    let blamed = history.blamed.iter().filter(|(worker, _)| honest(worker));
-    let blamed = blamed.map(|(worker, reason)| Violation::HonestBlamed {
-        worker: *worker,
-        reason: *reason,
+    // What a dishonest requester says of others is its own affair: nobody else believes it.
+    let counts = |by: &PeerKey| !history.forfeits(by).own_jobs;
+    let blamed = history.blamed.iter().filter(|b| counts(&b.by));
+    let innocent = blamed.filter(|b| !history.forfeits(&b.of).blamable());
+    let blamed = innocent.map(|b| Violation::HonestBlamed {
+        worker: b.of,
+        reason: b.reason,
     });
-    let accusers = history.false_accusers.iter().filter(|a| honest(a));
+    let accusers = history.false_accusers.iter().filter(|(by, _)| counts(by));
+    let innocent = accusers.filter(|(_, accuser)| !history.forfeits(accuser).accuses);
     blamed
-        .chain(accusers.map(|a| Violation::HonestAccuser(*a)))
+        .chain(innocent.map(|(_, accuser)| Violation::HonestAccuser(*accuser)))
         .collect()
 }
 
 fn slices(history: &History) -> Vec<Violation> {
     let mut found = Vec::new();
+    let mut done: BTreeMap<(JobId, u32), Vec<&Done>> = BTreeMap::new();
+    for slice in &history.done {
+        done.entry((slice.job, slice.slice)).or_default().push(slice);
+    }
+    let receipts = history.receipts_of_requesters();
     for (job, record) in &history.records {
         let manifest = &record.manifest.body;
+        if history.forfeits(&manifest.requester).own_jobs {
+            continue;
+        }
         for slice in 0..manifest.slices() {
-            let done: Vec<_> = history
-                .done
-                .iter()
-                .filter(|d| d.job == *job && d.slice == slice)
-                .collect();
-            if done.len() > 1 || (done.is_empty() && history.complete.contains(job)) {
-                found.push(Violation::Slice {
-                    slice,
-                    times: done.len(),
-                });
+            let times = done.get(&(*job, slice)).map_or(0, Vec::len);
+            if times > 1 || (times == 0 && history.complete.contains(job)) {
+                found.push(Violation::Slice { slice, times });
             }
-            let truth = || {
-                manifest
-                    .tiles_of(slice)
-                    .map(|t| Honest.tile(manifest, t, Purpose::Own))
-            };
-            if done.iter().any(|d| !truth().eq(d.output.iter().copied())) {
-                found.push(Violation::WrongOutput { slice });
+            for done in done.get(&(*job, slice)).into_iter().flatten() {
+                let wrong = wrong_tiles(manifest, done);
+                let receipt = receipts.get(&(*job, slice)).copied();
+                let how = (!wrong.is_empty()).then(|| excuse(history, record, receipt, &wrong));
+                if let Some(Err(how)) = how {
+                    found.push(Violation::WrongOutput { slice, how });
+                }
             }
         }
     }
     found
+}
+
+/// The tiles of a slice, counted within it, that are not what they should be; all of them if some are missing.
+fn wrong_tiles(manifest: &Manifest, done: &Done) -> BTreeSet<u32> {
+    let tiles = manifest.tiles_of(done.slice);
+    let complete = tiles.len() == done.output.len();
+    let told = done.output.iter().zip(tiles.clone()).zip(0..);
+    let wrong = told.filter(|((hash, tile), _)| **hash != truth::tile(manifest, *tile));
+    if complete {
+        wrong.map(|(_, at)| at).collect()
+    } else {
+        (0..tiles.len() as u32).collect()
+    }
+}
+
+/// Whether nobody who kept to the rules could have seen the `wrong` tiles; else who should have.
+fn excuse(
+    history: &History,
+    record: &JobRecord,
+    receipt: Option<&Receipt>,
+    wrong: &BTreeSet<u32>,
+) -> Result<(), &'static str> {
+    let Some(receipt) = receipt else {
+        return Err("its requester computed it");
+    };
+    let (lease, commitment) = (&receipt.lease.body, &receipt.commitment.body);
+    if !history.forfeits(&lease.worker).work {
+        return Err("its worker is honest");
+    }
+    let nonces: Vec<_> = receipt.nonces.iter().map(|n| n.map(|n| n.nonce)).collect();
+    let root = commitment.root;
+    let seed = draw::seed(&receipt.id(&history.swarm), &root, &nonces, &receipt.steward_nonce);
+    let n = commitment.tiles;
+    match &receipt.quorum {
+        Quorum::Auditors(agreed) => {
+            for auditor in agreed.iter().filter_map(|a| record.roster.peer(a.auditor)) {
+                let s = u32::from(lease.intensity.s);
+                let mut saw = draw::tiles(&seed, &auditor, s, n).into_iter();
+                if !history.forfeits(&auditor).audits && saw.any(|t| wrong.contains(&t)) {
+                    return Err("an honest auditor agreed to a wrong tile");
+                }
+            }
+        }
+        Quorum::SelfChecked { tiles, .. } => {
+            if u32::from(*tiles) == n {
+                return Err("its requester recomputed all of it");
+            }
+        }
+    }
+    Ok(())
+}
+
+impl History {
+    /// Which guarantees `peer` has given up; none if it is honest or only faulty.
+    #[must_use]
+    pub fn forfeits(&self, peer: &PeerKey) -> Forfeits {
+        self.dishonest.get(peer).copied().unwrap_or_default()
+    }
+
+    fn receipts_of_requesters(&self) -> BTreeMap<(JobId, u32), &Receipt> {
+        let requester = |job: &JobId| self.records.get(job).map(|r| r.manifest.body.requester);
+        self.receipts
+            .iter()
+            .filter(|held| requester(&held.job) == Some(held.by))
+            .map(|held| ((held.job, held.receipt.lease.body.slice), &held.receipt))
+            .collect()
+    }
+
+    /// Slices whose requester took a wrong output for right. That can happen: samples are samples.
+    #[must_use]
+    pub fn undetected(&self) -> usize {
+        let wrong = |done: &&Done| {
+            let record = self.records.get(&done.job);
+            record.is_some_and(|r| !wrong_tiles(&r.manifest.body, done).is_empty())
+        };
+        self.done.iter().filter(wrong).count()
+    }
 }
 
 /// Peers that signed two different hashes for one lease.

@@ -101,8 +101,8 @@ pub struct GossipTally {
 pub trait Gossip {
     /// `peer` subscribes to `topic`. Tells its new neighbours.
     fn join(&mut self, peer: u32, topic: u16) -> Vec<u32>;
-    /// `peer` is gone from its topic.
-    fn leave(&mut self, peer: u32);
+    /// `peer` is gone from its topic. Tells who its neighbours were.
+    fn leave(&mut self, peer: u32) -> Vec<u32>;
     /// `peer` publishes to its topic.
     fn publish(
         &mut self,
@@ -404,13 +404,14 @@ impl Gossip for Mesh {
         self.graft(peer)
     }
 
-    fn leave(&mut self, peer: u32) {
+    fn leave(&mut self, peer: u32) -> Vec<u32> {
         let member = &mut self.members[peer as usize];
         if !core::mem::take(&mut member.here) {
-            return;
+            return Vec::new();
         }
         let (topic, place) = (usize::from(member.topic), member.place);
-        for other in core::mem::take(&mut member.neighbours) {
+        let neighbours = core::mem::take(&mut member.neighbours);
+        for &other in &neighbours {
             self.unlink(peer, other);
         }
         let table = &mut self.topics[topic];
@@ -427,6 +428,7 @@ impl Gossip for Mesh {
                 flood.state[place as usize] = State::Unseen;
             }
         }
+        neighbours
     }
 
     fn publish(

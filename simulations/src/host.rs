@@ -4,7 +4,6 @@
 //! device computes audits before work, blobs take their time. It decides nothing. All that can happen to a peer is
 //! a [`What`]; peers reach each other only through events.
 
-use crate::adversary::Backend;
 use crate::device::Device;
 use crate::engine::Engine;
 use crate::experiment::Job;
@@ -13,8 +12,9 @@ use crate::kademlia::{Dht, Lookup};
 use crate::net::{Network, Packet, PacketKind};
 use crate::observe::Observer;
 use core::time::Duration;
+use starling_adversaries::Backend;
 use starling_protocol::io::{
-    Capacity, Computed, GossipId, Input, Output, PersistSeq, Purpose, Shape, TaskId, Verdict,
+    Capacity, Computed, GossipId, Input, Output, PersistSeq, Purpose, Record, Shape, TaskId, Verdict,
 };
 use starling_protocol::manifest::JobRecord;
 use starling_protocol::{BlobId, Core, Hash, JobId, PeerKey, Reason, Time};
@@ -24,8 +24,8 @@ use std::sync::Arc;
 /// The wall clock at virtual time zero, Unix seconds.
 pub const EPOCH_S: u64 = 1_800_000_000;
 
-/// How long it takes to notice that a blob's holder cannot be reached.
-const UNREACHABLE: Duration = Duration::from_secs(10);
+/// How long it takes to notice that a peer cannot be reached.
+pub(crate) const UNREACHABLE: Duration = Duration::from_secs(10);
 
 /// Something that happens.
 #[derive(Debug)]
@@ -51,6 +51,12 @@ pub const ANY_LIFE: u16 = 0;
 pub enum What {
     /// It starts, and offers its capacity.
     Start,
+    /// It is killed.
+    Kill,
+    /// A message could not be delivered.
+    Undelivered(u32),
+    /// A neighbour's connection is gone.
+    Lost(u32),
     /// Its person submits a job.
     Submit(Box<Job>),
     /// A neighbour is connected.
@@ -106,6 +112,9 @@ impl What {
             }
             Self::Durable(seq) => to(13, &seq.0.to_le_bytes()),
             Self::Wake => to(14, &[]),
+            Self::Kill => to(15, &[]),
+            Self::Undelivered(peer) => to(16, &peer.to_le_bytes()),
+            Self::Lost(peer) => to(17, &peer.to_le_bytes()),
         }
     }
 }
@@ -221,8 +230,21 @@ struct Task {
     purpose: Purpose,
 }
 
+/// What outlives a peer's crash.
+#[derive(Default)]
+pub struct Disk {
+    /// Records in the order in which they were logged. Those that were not yet durable are gone.
+    log: Vec<(PersistSeq, Record)>,
+    /// Outputs that it stores, as tile hashes.
+    blobs: BTreeMap<BlobId, Vec<Hash>>,
+}
+
 /// What a host is made of, each time that it starts.
 pub struct Parts {
+    /// What it finds on its disk.
+    pub disk: Disk,
+    /// Whether it will ever need its log again.
+    pub keeps_log: bool,
     /// The protocol's machines, or something wrapped around them.
     pub core: Box<dyn Core>,
     /// What its device says.
@@ -252,8 +274,8 @@ pub struct Host {
     topic: u16,
     tasks: BTreeMap<TaskId, Task>,
     prepared: BTreeMap<JobId, Arc<JobRecord>>,
-    /// Outputs that it stores, as tile hashes.
-    blobs: BTreeMap<BlobId, Vec<Hash>>,
+    disk: Disk,
+    keeps_log: bool,
     durable: PersistSeq,
     held: Vec<(PersistSeq, PeerKey, Vec<u8>)>,
     provides: BTreeSet<Hash>,
@@ -276,7 +298,8 @@ impl Host {
             topic: parts.topic,
             tasks: BTreeMap::new(),
             prepared: BTreeMap::new(),
-            blobs: BTreeMap::new(),
+            disk: parts.disk,
+            keeps_log: parts.keeps_log,
             durable: PersistSeq::default(),
             held: Vec::new(),
             provides: BTreeSet::new(),
@@ -290,12 +313,30 @@ impl Host {
         self.life
     }
 
+    /// The peer is killed: what its disk then holds.
+    #[must_use]
+    pub fn kill(mut self) -> Disk {
+        let durable = self.durable;
+        self.disk.log.retain(|(seq, _)| *seq <= durable);
+        self.disk
+    }
+
     /// Takes one event.
     pub fn on(&mut self, around: &mut Shared, what: What) {
         let now = around.engine.now();
         let unix_s = around.network.unix_s(self.index, now, EPOCH_S);
         match what {
             What::Start => self.start(around, unix_s),
+            // The world sees to that.
+            What::Kill => {}
+            What::Undelivered(to) => {
+                let to = around.names[to as usize];
+                self.tell(around, Input::Undelivered { to });
+            }
+            What::Lost(peer) => {
+                let peer = around.names[peer as usize];
+                self.tell(around, Input::PeerLost { peer });
+            }
             What::Submit(job) => {
                 let submission = job.submission();
                 self.tell(around, Input::Submit(Box::new(submission)));
@@ -370,7 +411,13 @@ impl Host {
         let now = around.engine.now();
         let position = around.names[self.index as usize].position();
         around.dht.join(now, self.index, &position);
-        let restored = Vec::new();
+        let log = core::mem::take(&mut self.disk.log);
+        let restored: Vec<_> = log.into_iter().map(|(_, record)| record).collect();
+        if self.keeps_log {
+            // Numbers begin anew with each life; what was durable stays so.
+            let kept = restored.iter().cloned().map(|r| (PersistSeq::default(), r));
+            self.disk.log = kept.collect();
+        }
         self.tell(around, Input::Started { unix_s, restored });
         self.tell(around, Input::Capacity(capacity));
         for neighbour in around.gossip.join(self.index, self.topic) {
@@ -392,7 +439,7 @@ impl Host {
     }
 
     fn serve(&mut self, around: &mut Shared, fetch: Fetch) {
-        let tiles = self.blobs.get(&fetch.blob).cloned();
+        let tiles = self.disk.blobs.get(&fetch.blob).cloned();
         let (now, by) = (around.engine.now(), fetch.by);
         let delay = around.network.transfer(now, self.index, by, fetch.len);
         let tiles = tiles.filter(|_| delay.is_some());
@@ -411,7 +458,7 @@ impl Host {
             .filter(|t| t.len() == fetch.tiles)
             .ok_or(Reason::FetchFailed);
         if let Ok(tiles) = &result {
-            self.blobs.insert(fetch.blob, tiles.clone());
+            self.disk.blobs.insert(fetch.blob, tiles.clone());
         }
         let task = fetch.task;
         self.tell(around, Input::Fetched { task, result });
@@ -536,7 +583,10 @@ impl Host {
             }
             // The modelled shell keeps every output of its workers, so none comes with its message.
             Output::Store { .. } => {}
-            Output::Persist { seq, .. } => {
+            Output::Persist { seq, record } => {
+                if self.keeps_log {
+                    self.disk.log.push((seq, *record));
+                }
                 let delay = around.network.disk_delay(self.index);
                 around.engine.after(delay, self.mine(What::Durable(seq)));
             }
@@ -544,12 +594,12 @@ impl Host {
                 self.prepared.remove(&job);
             }
             Output::Discard { blob } => {
-                self.blobs.remove(&blob);
+                self.disk.blobs.remove(&blob);
             }
             Output::Notify(event) => {
                 let key = around.names[self.index as usize];
                 // A person collects a slice as soon as it is done.
-                let blobs = &mut self.blobs;
+                let blobs = &mut self.disk.blobs;
                 around
                     .observer
                     .notified((self.index, key), &event, |blob| blobs.remove(blob));
@@ -633,6 +683,9 @@ impl Host {
             .body
             .units_per_tile
             .saturating_mul(tiles.len() as u64);
+        // Made up in no time.
+        let made_up = |t: &u32| !self.backend.works(&record.manifest.body, *t, purpose);
+        let units = if tiles.iter().all(made_up) { 0 } else { units };
         let device = match purpose {
             Purpose::Work | Purpose::Audit | Purpose::Own => &mut self.device,
             Purpose::SelfCheck | Purpose::Judge => &mut self.reference,
@@ -677,7 +730,7 @@ impl Host {
         let blob = matches!(purpose, Purpose::Work | Purpose::Own).then(|| {
             let bytes: Vec<u8> = hashes.iter().flat_map(|h| h.0).collect();
             let blob = BlobId(Hash::derive("starling-sim 2026-11 blob v1", &[&bytes]));
-            self.blobs.insert(blob, hashes.clone());
+            self.disk.blobs.insert(blob, hashes.clone());
             blob
         });
         self.tell(

@@ -6,7 +6,6 @@
 //! hash says so.
 #![forbid(unsafe_code)]
 
-pub mod adversary;
 pub mod check;
 pub mod churn;
 pub mod device;
@@ -18,9 +17,11 @@ pub mod kademlia;
 pub mod net;
 pub mod observe;
 pub mod results;
+pub mod roles;
 pub mod run;
 pub mod signer;
 pub mod trace;
+pub mod truth;
 pub mod validate;
 pub mod world;
 

@@ -2,7 +2,7 @@
 //!
 //! It watches the boundary of the cores from outside and changes nothing.
 
-use crate::check::{Done, Held, History};
+use crate::check::{Blame, Done, Held, History};
 use crate::trace::Trace;
 use serde::Serialize;
 use starling_protocol::io::{Output, Purpose, Record};
@@ -300,8 +300,12 @@ impl Observer {
                     stats.reopened += 1;
                 }
             }
-            Event::CheatCaught { worker, reason, .. } => history.blamed.push((*worker, *reason)),
-            Event::FalseAccusation { accuser, .. } => history.false_accusers.push(*accuser),
+            Event::CheatCaught { worker, reason, .. } => history.blamed.push(Blame {
+                by,
+                of: *worker,
+                reason: *reason,
+            }),
+            Event::FalseAccusation { accuser, .. } => history.false_accusers.push((by, *accuser)),
             Event::JobDone { job } => {
                 history.complete.insert(*job);
                 self.end(job, None);

@@ -2,14 +2,14 @@
 //! bytes.
 
 use crate::check;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, ExperimentError};
 use crate::gossip::GossipTally;
 use crate::host::LookupTally;
 use crate::net;
 use crate::observe::{JobStats, Tally};
 use crate::world::{Stuck, World};
 use serde::Serialize;
-use starling_protocol::Time;
+use starling_protocol::{PeerKey, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a run went.
@@ -47,6 +47,8 @@ pub struct Report {
     pub flags: Flags,
     /// Adversaries.
     pub adversaries: u32,
+    /// Slices that their requester took for right and that are not: missed by the samples.
+    pub slices_wrong: u32,
     /// Of these, blamed.
     pub adversaries_caught: u32,
     /// Honest workers blamed, and wrong accusations.
@@ -144,15 +146,26 @@ pub struct Run {
 /// Runs `experiment`, which must have passed its check, with `seed`.
 ///
 /// # Errors
-/// [`Stuck`] when virtual time stands still.
-pub fn run(experiment: &Experiment, seed: u64, tracing: bool) -> Result<Run, Stuck> {
-    let mut world = World::new(experiment, seed, tracing);
+/// [`RunError`].
+pub fn run(experiment: &Experiment, seed: u64, tracing: bool) -> Result<Run, RunError> {
+    let mut world = World::new(experiment, seed, tracing)?;
     world.run()?;
     let trace = world.shared.observer.trace.as_ref().map(|t| t.render());
     Ok(Run {
         report: report(experiment, seed, &world),
         trace,
     })
+}
+
+/// Why a run has no report.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Virtual time stands still.
+    #[error(transparent)]
+    Stuck(#[from] Stuck),
+    /// The experiment cannot be run after all.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
 }
 
 fn ms(from: Time, to: Time) -> f64 {
@@ -186,12 +199,10 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
     let slices = jobs.iter().map(|j| j.slices).sum::<u32>();
     let per_slice = |n: u64| n as f64 / f64::from(slices.max(1));
     let tiles = |purpose| counters.tiles.get(purpose).copied().unwrap_or_default();
-    let caught: BTreeSet<_> = history.blamed.iter().map(|(worker, _)| *worker).collect();
-    let blamed_honest = history
-        .blamed
-        .iter()
-        .filter(|(worker, _)| !history.dishonest.contains(worker))
-        .count();
+    let caught: BTreeSet<_> = history.blamed.iter().map(|b| b.of).collect();
+    let honest = |peer: &PeerKey| !history.dishonest.contains_key(peer);
+    let innocent = history.blamed.iter().filter(|b| honest(&b.by) && !history.forfeits(&b.of).blamable());
+    let accusers = history.false_accusers.iter().filter(|(by, of)| honest(by) && honest(of));
     let mut jobs_failed = counters.refused.clone();
     for (_, reason) in jobs.iter().filter_map(|j| j.ended) {
         if let Some(reason) = reason {
@@ -233,8 +244,9 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
         earned: earned.len() as u32,
         flags,
         adversaries: history.dishonest.len() as u32,
-        adversaries_caught: caught.intersection(&history.dishonest).count() as u32,
-        false_accusations: (blamed_honest + history.false_accusers.len()) as u32,
+        slices_wrong: history.undetected() as u32,
+        adversaries_caught: caught.iter().filter(|p| !honest(p)).count() as u32,
+        false_accusations: (innocent.count() + accusers.count()) as u32,
         re_leases: counters.reopened.clone(),
         audit_share: tiles("audit") as f64 / tiles("work").max(1) as f64,
         tiles: counters.tiles.clone(),

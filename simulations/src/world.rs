@@ -1,17 +1,20 @@
 //! A run's loop: all peers of an experiment, the events between them, and the hash over every event in order.
 
-use crate::adversary::{Backend, Honest, Lying, Silent};
+use crate::churn::FOR_EVER;
 use crate::engine::{Engine, Purpose, Stream, Streams};
-use crate::experiment::{CLASS, Experiment, Source, kernel};
+use crate::experiment::{CLASS, Experiment, ExperimentError, Source, kernel};
 use crate::gossip::{HEARTBEAT, Mesh};
-use crate::host::{ANY_LIFE, Event, Host, Keys, LookupTally, Parts, Shared, What};
+use crate::host::{ANY_LIFE, Disk, Event, Host, Keys, LookupTally, Parts, Shared, UNREACHABLE, What};
+use crate::roles::Roles;
+use crate::truth::Truth;
 use crate::kademlia::Kademlia;
 use crate::net::{self, Network};
 use crate::observe::Observer;
 use core::time::Duration;
+use std::collections::BTreeMap;
 use starling_protocol::advert::{self, DeviceProfile, KernelOffer};
 use starling_protocol::io::{Capacity, Setup};
-use starling_protocol::{Core, Genesis, Hash, Peer, Tier, Time, board};
+use starling_protocol::{Genesis, Hash, Peer, Tier, Time, board};
 use twox_hash::XxHash3_64;
 
 /// After the last job has ended the run goes on for so long: last receipts and farewells travel.
@@ -33,8 +36,10 @@ pub struct World {
     experiment: Experiment,
     genesis: Genesis,
     streams: Streams,
-    /// Which group of adversaries a peer belongs to.
-    roles: Vec<Option<u8>>,
+    /// Who misbehaves, and how.
+    roles: Roles,
+    /// What peers that are down have left on their disks.
+    disks: BTreeMap<u32, Disk>,
     submissions: u32,
     trace: u64,
     events: u64,
@@ -43,17 +48,17 @@ pub struct World {
 impl World {
     /// All peers of `experiment`, about to start. `tracing` keeps every message for people.
     #[must_use]
-    pub fn new(experiment: &Experiment, seed: u64, tracing: bool) -> Self {
+    ///
+    /// # Errors
+    /// [`ExperimentError::Trace`] when the churn's trace cannot be used any more.
+    pub fn new(experiment: &Experiment, seed: u64, tracing: bool) -> Result<Self, ExperimentError> {
         let streams = Streams::new(seed);
         let salt = Hash(streams.bytes(Purpose::Identity, u32::MAX, 0));
         let genesis = experiment.swarm.genesis(salt);
         let population = &experiment.population;
         let peers = population.peers;
-        let signer = |peer| {
-            let secret = streams.bytes(Purpose::Identity, peer, 0);
-            population.signatures.signer(&secret)
-        };
-        let names: Vec<_> = (0..peers).map(|peer| signer(peer).key()).collect();
+        let roles = Roles::draw(experiment, &genesis, &streams);
+        let names: Vec<_> = (0..peers).map(|peer| roles.signer(peer)().key()).collect();
         let keys: Keys = names.iter().copied().zip(0..).collect();
         let shared = Shared {
             engine: Engine::default(),
@@ -79,7 +84,8 @@ impl World {
             shared,
             hosts: (0..peers).map(|_| None).collect(),
             lives: vec![ANY_LIFE; peers as usize],
-            roles: roles(experiment, &streams),
+            roles,
+            disks: BTreeMap::new(),
             experiment: experiment.clone(),
             genesis,
             streams,
@@ -87,20 +93,35 @@ impl World {
             trace: seed,
             events: 0,
         };
-        world.schedule();
-        world
+        world.schedule()?;
+        Ok(world)
     }
 
-    fn schedule(&mut self) {
+    fn schedule(&mut self) -> Result<(), ExperimentError> {
         let population = &self.experiment.population;
-        for peer in 0..population.peers {
-            if self.roles[peer as usize].is_some() {
+        let horizon = Time::default().after(Duration::from_secs_f64(self.experiment.run.horizon_s));
+        let dir = std::path::Path::new("");
+        let sessions = self.experiment.churn.sessions(population.peers, horizon, dir, &self.streams)?;
+        for (peer, sessions) in (0..).zip(sessions) {
+            if let Some(forfeits) = self.roles.forfeits(peer) {
                 let key = self.shared.names[peer as usize];
-                self.shared.observer.history.dishonest.insert(key);
+                self.shared.observer.history.dishonest.insert(key, forfeits);
+            }
+            if self.roles.denies_records(peer) {
+                self.shared.dht.deny(peer);
             }
             let mut stream = self.streams.stream(Purpose::Start, peer);
-            let at = Duration::from_secs_f64(stream.unit() * population.start_s);
-            self.shared.reach(at, peer, What::Start);
+            let start = Time((stream.unit() * population.start_s * 1e6) as u64);
+            // Clients do not come and go: somebody must be there to collect.
+            let stays = [crate::churn::Session { up: start, down: FOR_EVER }];
+            let sessions = if peer < population.clients { &stays[..] } else { &sessions[..] };
+            for session in sessions {
+                let event = |what| Event::Peer { peer, life: ANY_LIFE, what };
+                self.shared.engine.at(session.up.max(start), event(What::Start));
+                if session.down < horizon {
+                    self.shared.engine.at(session.down.max(start), event(What::Kill));
+                }
+            }
         }
         for topic in 0..self.genesis.shards {
             // Not all topics at one instant.
@@ -119,6 +140,7 @@ impl World {
                 }
             }
         }
+        Ok(())
     }
 
     /// Arrivals of a Poisson process of the whole population, each from a random peer.
@@ -145,24 +167,13 @@ impl World {
 
     fn host(&mut self, peer: u32) -> Host {
         let population = &self.experiment.population;
-        let secret = self.streams.bytes(Purpose::Identity, peer, 0);
+        let life = self.lives[peer as usize];
         let setup = Setup {
             genesis: self.genesis.clone(),
-            rng_seed: self
-                .streams
-                .bytes(Purpose::Core, peer, u32::from(self.lives[peer as usize])),
+            rng_seed: self.streams.bytes(Purpose::Core, peer, u32::from(life)),
         };
-        let mut core: Box<dyn Core> =
-            Box::new(Peer::new(setup, population.signatures.signer(&secret)));
-        let mut backend: Box<dyn Backend> = Box::new(Honest);
-        if let Some(group) = self.roles[peer as usize] {
-            for strategy in &self.experiment.adversaries[usize::from(group)].strategies {
-                match strategy.as_str() {
-                    "silent" => core = Box::new(Silent::new(core)),
-                    _ => backend = Box::new(Lying(Honest)),
-                }
-            }
-        }
+        let honest = Peer::new(setup, self.roles.signer(peer)());
+        let (core, backend) = self.roles.wrap(peer, honest, Truth, &self.shared.names);
         let drawn = population.device(peer, &self.streams);
         let kind = &population.devices[drawn.kind];
         let slots = if peer < population.clients {
@@ -187,6 +198,8 @@ impl World {
             software: concat!("starling-sim ", env!("CARGO_PKG_VERSION")).into(),
         };
         let parts = Parts {
+            disk: self.disks.remove(&peer).unwrap_or_default(),
+            keeps_log: self.experiment.churn != crate::churn::Churn::None,
             core,
             backend,
             capacity,
@@ -250,10 +263,29 @@ impl World {
             self.lives[at] += 1;
             self.hosts[at] = Some(self.host(peer));
         }
+        if matches!(what, What::Kill) {
+            return self.kill(peer);
+        }
+        if let What::Message(from, _) = what
+            && self.hosts[at].is_none()
+        {
+            return self.shared.reach(UNREACHABLE, from, What::Undelivered(peer));
+        }
         // Nobody is at home, or not the one who asked for this.
         let host = self.hosts[at].as_mut();
         if let Some(host) = host.filter(|h| life == ANY_LIFE || life == h.life()) {
             host.on(&mut self.shared, what);
+        }
+    }
+
+    fn kill(&mut self, peer: u32) {
+        let Some(host) = self.hosts[peer as usize].take() else {
+            return;
+        };
+        self.disks.insert(peer, host.kill());
+        self.shared.dht.leave(self.shared.engine.now(), peer);
+        for neighbour in self.shared.gossip.leave(peer) {
+            self.shared.reach(UNREACHABLE, neighbour, What::Lost(peer));
         }
     }
 
@@ -284,23 +316,4 @@ impl World {
     pub fn events(&self) -> u64 {
         self.events
     }
-}
-
-/// Who misbehaves: groups draw their members from all peers but the clients.
-fn roles(experiment: &Experiment, streams: &Streams) -> Vec<Option<u8>> {
-    let population = &experiment.population;
-    let mut roles = vec![None; population.peers as usize];
-    let mut free: Vec<u32> = (population.clients..population.peers).collect();
-    let mut stream = streams.stream(Purpose::Adversary, 0);
-    for (group, adversaries) in experiment.adversaries.iter().enumerate() {
-        let of_share = (adversaries.share * f64::from(population.peers)) as u32;
-        for _ in 0..adversaries.count.max(of_share) {
-            if free.is_empty() {
-                break;
-            }
-            let member = free.swap_remove(stream.below(free.len() as u32) as usize);
-            roles[member as usize] = Some(group as u8);
-        }
-    }
-    roles
 }

@@ -10,9 +10,11 @@ mod workload;
 pub use population::{DeviceKind, Population};
 pub use workload::{CLASS, Job, Source, kernel};
 
+use crate::churn::{Churn, Trace, TraceError};
 use crate::gossip::MeshKnobs;
 use crate::{kademlia, net};
 use serde::{Deserialize, Serialize};
+use starling_adversaries::Strategy;
 use starling_protocol::{Genesis, Hash, Scope};
 use std::path::{Path, PathBuf};
 
@@ -42,6 +44,9 @@ pub struct Experiment {
     /// How boards are found.
     #[serde(default)]
     pub kademlia: kademlia::Knobs,
+    /// How peers come and go.
+    #[serde(default)]
+    pub churn: Churn,
     /// Who misbehaves.
     #[serde(default)]
     pub adversaries: Vec<Adversaries>,
@@ -100,18 +105,24 @@ impl Swarm {
     }
 }
 
-/// Peers that misbehave alike.
+/// Peers that misbehave alike, and know each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Adversaries {
     /// So many of them.
     #[serde(default)]
     pub count: u32,
-    /// ... or this share of the population; drawn by the seed.
+    /// ... or this share of the population. Who, the seed draws from all peers but the clients.
     #[serde(default)]
     pub share: f64,
-    /// What they do, all of it together.
-    pub strategies: Vec<String>,
+    /// Peer 0, the first client, is one of them too.
+    #[serde(default)]
+    pub requester: bool,
+    /// They stand around the board of shard 0 and deny its records: each identity is the nearest of so many tries.
+    #[serde(default)]
+    pub eclipse_tries: u32,
+    /// What they do, all of it together; the first is closest to the core.
+    pub strategies: Vec<Strategy>,
 }
 
 /// Why an experiment cannot be run.
@@ -141,6 +152,17 @@ pub enum ExperimentError {
         /// What it should be.
         range: String,
     },
+    /// A strategy that means nothing, or that does not go with another.
+    #[error("`{section}.strategies`: {error}")]
+    Strategy {
+        /// Of which group.
+        section: String,
+        /// Why.
+        error: starling_adversaries::StrategyError,
+    },
+    /// The churn's trace cannot be used.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
 }
 
 /// One thing to check: whether it holds, the field, what it should be.
@@ -172,8 +194,14 @@ impl Experiment {
             path: path.to_owned(),
             source: Box::new(source),
         };
-        let experiment: Self = toml::from_str(&text).map_err(parse)?;
+        let mut experiment: Self = toml::from_str(&text).map_err(parse)?;
         experiment.check()?;
+        if let Churn::Trace { file } = &mut experiment.churn {
+            // Named beside the experiment, and known by its full name from now on.
+            let beside = path.parent().unwrap_or(Path::new("")).join(&*file);
+            *file = std::path::absolute(&beside).unwrap_or(beside);
+            Trace::read(file)?.of(experiment.population.peers, file)?;
+        }
         Ok(experiment)
     }
 
@@ -216,37 +244,30 @@ impl Experiment {
             source.check(&format!("workload.{i}"), self)?;
         }
         let mut bad = 0.0;
+        let most = 1.0 - f64::from(self.population.clients) / f64::from(self.population.peers);
         for (i, group) in self.adversaries.iter().enumerate() {
             let share = group.share + f64::from(group.count) / f64::from(self.population.peers);
             bad += share;
-            first_fault(
-                &format!("adversaries.{i}"),
-                &[
-                    (
-                        (0.0..=1.0).contains(&group.share),
-                        "share",
-                        "a share from 0 to 1",
-                    ),
-                    (
-                        group.count == 0 || group.share == 0.0,
-                        "count",
-                        "left out where there is a share",
-                    ),
-                    (
-                        share > 0.0 || group.count == 0,
-                        "share",
-                        "more than 0, or left out for a count",
-                    ),
-                    (
-                        bad <= 1.0,
-                        "share",
-                        "with the others at most the whole population",
-                    ),
-                ],
-            )?;
+            let section = format!("adversaries.{i}");
+            let rules = [
+                ((0.0..=1.0).contains(&group.share), "share", "a share from 0 to 1"),
+                (
+                    group.count == 0 || group.share == 0.0,
+                    "count",
+                    "left out where there is a share",
+                ),
+                (bad <= most, "share", "with the others at most all peers but the clients"),
+                (group.eclipse_tries <= 1_000_000, "eclipse_tries", "0 to 1000000"),
+                (self.adversaries.len() <= 64, "share", "one of at most 64 groups"),
+            ];
+            first_fault(&section, &rules)?;
+            if let Err(error) = starling_adversaries::strategy::check(&group.strategies) {
+                return Err(ExperimentError::Strategy { section, error });
+            }
         }
         self.gossip.check()?;
         let faults = [
+            ("churn", self.churn.fault()),
             ("network", self.network.fault()),
             ("kademlia", self.kademlia.fault()),
         ];
