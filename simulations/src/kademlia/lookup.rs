@@ -6,7 +6,7 @@
 //! Tables are read as they stand when the lookup begins: it lasts a second, a refresh minutes.
 
 use super::records::Records;
-use super::table::{Entry, MOST, Table};
+use super::table::{Few, MOST, Table};
 use super::{Knobs, Lookup, Rtt, s};
 use core::time::Duration;
 use starling_protocol::{Hash, Time};
@@ -44,6 +44,12 @@ struct Flight {
     answers: bool,
 }
 
+/// Where a peer stands among candidates, or would.
+fn search(candidates: &[Candidate], distance: u64, peer: u32) -> Result<usize, usize> {
+    let key = |c: &Candidate| (c.distance, c.peer);
+    candidates.binary_search_by_key(&(distance, peer), key)
+}
+
 /// What is looked up.
 pub(super) struct Query<'a> {
     pub now: Time,
@@ -57,6 +63,7 @@ pub(super) struct Query<'a> {
 pub(super) struct Walk {
     candidates: Vec<Candidate>,
     flights: Vec<Flight>,
+    answer: Few,
 }
 
 impl Walk {
@@ -78,13 +85,9 @@ impl Walk {
             return found;
         }
         // One's own table, and one's own records, cost nothing.
-        let own = table.closest(
-            query.peer,
-            query.target,
-            knobs.bucket_size as usize,
-            query.now,
-        );
-        self.learn(own.as_slice(), query, 1, kept, results);
+        let own = knobs.bucket_size as usize;
+        table.closest(query.peer, query.target, own, query.now, &mut self.answer);
+        self.learn(query, 1, kept, results);
         if let Some(board) = board {
             found
                 .providers
@@ -130,7 +133,7 @@ impl Walk {
                 break;
             }
             at = flight.over;
-            let Ok(i) = self.search(flight.distance, flight.peer) else {
+            let Ok(i) = search(&self.candidates, flight.distance, flight.peer) else {
                 continue;
             };
             if !flight.answers {
@@ -148,9 +151,15 @@ impl Walk {
                     }
                 }
             }
-            let answer = table.closest(flight.peer, query.target, k_response, query.now);
-            found.bytes += PEER_BYTES * answer.as_slice().len() as u64;
-            let progress = self.learn(answer.as_slice(), query, depth + 1, kept, results);
+            table.closest(
+                flight.peer,
+                query.target,
+                k_response,
+                query.now,
+                &mut self.answer,
+            );
+            found.bytes += PEER_BYTES * self.answer.as_slice().len() as u64;
+            let progress = self.learn(query, depth + 1, kept, results);
             no_progress = match (progress, stalled) {
                 (true, _) => 0,
                 (false, true) => no_progress,
@@ -168,43 +177,27 @@ impl Walk {
         found
     }
 
-    fn search(&self, distance: u64, peer: u32) -> Result<usize, usize> {
-        let key = |c: &Candidate| (c.distance, c.peer);
-        self.candidates.binary_search_by_key(&(distance, peer), key)
-    }
-
-    /// Takes in whom an answer names; whether that brings the lookup on, by libp2p's rule: it had fewer than `results`
+    /// Takes in whom the answer names; whether that brings the lookup on, by libp2p's rule: it had fewer than `results`
     /// candidates, or one of the new ones is closer than the last of those.
-    fn learn(
-        &mut self,
-        named: &[Entry],
-        query: &Query<'_>,
-        depth: u32,
-        kept: usize,
-        results: usize,
-    ) -> bool {
-        let last = self.candidates.get(results - 1).map(|c| c.distance);
+    fn learn(&mut self, query: &Query<'_>, depth: u32, kept: usize, results: usize) -> bool {
+        let (candidates, answer) = (&mut self.candidates, &self.answer);
+        let last = candidates.get(results - 1).map(|c| c.distance);
         let mut progress = last.is_none();
-        for entry in named.iter().filter(|e| e.peer != query.peer) {
+        for entry in answer.as_slice().iter().filter(|e| e.peer != query.peer) {
             let distance = entry.id ^ query.target;
-            let full = self.candidates.len() >= kept;
-            if full
-                && self
-                    .candidates
-                    .last()
-                    .is_some_and(|c| c.distance <= distance)
-            {
+            let full = candidates.len() >= kept;
+            if full && candidates.last().is_some_and(|c| c.distance <= distance) {
                 continue;
             }
-            let Err(at) = self.search(distance, entry.peer) else {
+            let Err(at) = search(candidates, distance, entry.peer) else {
                 continue;
             };
             progress |= last.is_some_and(|last| distance < last);
             // One that is waited for stays in the flights; its answer is then of no more use.
             if full {
-                self.candidates.pop();
+                candidates.pop();
             }
-            self.candidates.insert(
+            candidates.insert(
                 at,
                 Candidate {
                     distance,

@@ -47,14 +47,13 @@ pub(super) struct Table {
 pub(super) const MOST: usize = 64;
 
 /// Up to `MOST` entries, each at most once.
-#[derive(Clone, Copy)]
 pub(super) struct Few {
     len: usize,
     entries: [Entry; MOST],
 }
 
-impl Few {
-    pub fn new() -> Self {
+impl Default for Few {
+    fn default() -> Self {
         let none = Entry {
             id: 0,
             peer: 0,
@@ -65,7 +64,9 @@ impl Few {
             entries: [none; MOST],
         }
     }
+}
 
+impl Few {
     pub fn as_slice(&self) -> &[Entry] {
         &self.entries[..self.len]
     }
@@ -174,12 +175,28 @@ impl Table {
         }
     }
 
+    /// Where ids from `low` on begin. Ids are uniform, so that the guess is off by `sqrt(n) / 2` on average.
+    fn start(&self, low: u64) -> usize {
+        let n = self.entries.len();
+        let guess = ((u128::from(low) * n as u128) >> 64) as usize;
+        let mut off = 8;
+        while off < n {
+            let (from, to) = (guess.saturating_sub(off), (guess + off).min(n));
+            let fits = (from == 0 || self.entries[from - 1].id < low)
+                && (to == n || self.entries[to].id >= low);
+            if fits {
+                return from + self.entries[from..to].partition_point(|e| e.id < low);
+            }
+            off *= 4;
+        }
+        self.entries.partition_point(|e| e.id < low)
+    }
+
     /// The range of ids that share their first `bits` bits with `id`.
     fn range(&self, id: u64, bits: u32) -> &[Entry] {
         let rest = u64::MAX.checked_shr(bits).unwrap_or(0);
         let (low, high) = (id & !rest, id | rest);
-        let start = self.entries.partition_point(|e| e.id < low);
-        let after = &self.entries[start..];
+        let after = &self.entries[self.start(low)..];
         // Uniform ids: the range is about so long, which makes a good first guess.
         let mut span = (self.entries.len() >> bits.min(63)).max(8) * 2;
         while span < after.len() && after[span].id <= high {
@@ -238,24 +255,24 @@ impl Table {
         }
     }
 
-    /// The `most` peers closest to `target` that `owner` knows, in no order, as a FIND_NODE is answered.
-    pub fn closest(&self, owner: u32, target: u64, most: usize, now: Time) -> Few {
+    /// Puts the `most` peers closest to `target` that `owner` knows into `few`, in no order: the answer to a FIND_NODE.
+    pub fn closest(&self, owner: u32, target: u64, most: usize, now: Time, few: &mut Few) {
         let (id, now_ms) = (self.id(owner), ms(now));
-        let mut few = Few::new();
+        few.len = 0;
         let shared = (id ^ target).leading_zeros();
         // First the bucket that the target falls into: all of it is closer than the rest.
         if shared < 64 {
             let range = self.range(target, shared + 1);
-            self.bucket(owner, shared, range, now_ms, &mut few);
+            self.bucket(owner, shared, range, now_ms, few);
         }
         // Then those nearer to the owner itself, which share exactly as many bits with the target as the owner does.
         if few.len < most && shared < 63 {
             let near = self.range(id, shared + 1);
             if near.len() <= self.k {
                 // Every bucket in it is whole.
-                self.bucket(owner, shared + 1, near, now_ms, &mut few);
+                self.bucket(owner, shared + 1, near, now_ms, few);
             } else {
-                self.deeper(owner, shared + 1, now_ms, &mut few);
+                self.deeper(owner, shared + 1, now_ms, few);
             }
         }
         few.keep_closest(target, most);
@@ -265,10 +282,9 @@ impl Table {
                 break;
             }
             let range = self.range(id ^ (1 << (63 - bit)), bit + 1);
-            self.bucket(owner, bit, range, now_ms, &mut few);
+            self.bucket(owner, bit, range, now_ms, few);
             few.keep_closest(target, most);
         }
-        few
     }
 
     /// All of `owner`'s buckets from number `from` on, deepest last.
