@@ -17,7 +17,7 @@ pub(super) const REQUEST_BYTES: u64 = 100;
 pub(super) const PEER_BYTES: u64 = 90;
 
 /// Candidates kept: those beyond are too far away to matter unless most of the closest are gone.
-const KEPT: usize = 3 * MOST;
+const KEPT: usize = 2 * MOST;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -33,21 +33,26 @@ struct Candidate {
     peer: u32,
     depth: u32,
     state: State,
+    there: bool,
 }
 
 /// A request in flight: when it is over, to whom, and whether an answer comes.
 #[derive(Clone, Copy)]
 struct Flight {
-    over: Duration,
+    /// ns since the lookup began.
+    over: u64,
     peer: u32,
     distance: u64,
     answers: bool,
 }
 
-/// Where a peer stands among candidates, or would.
-fn search(candidates: &[Candidate], distance: u64, peer: u32) -> Result<usize, usize> {
-    let key = |c: &Candidate| (c.distance, c.peer);
-    candidates.binary_search_by_key(&(distance, peer), key)
+/// Where the peer at `distance` stands among candidates, or would: no two share their first 64 bits.
+fn search(candidates: &[Candidate], distance: u64) -> Result<usize, usize> {
+    candidates.binary_search_by_key(&distance, |c| c.distance)
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What is looked up.
@@ -78,7 +83,7 @@ impl Walk {
         let mut found = Lookup::default();
         let board = query.providers_of.map(|key| records.board(key));
         let (k_response, results) = (knobs.k_response as usize, knobs.results as usize);
-        let kept = (3 * results).min(KEPT);
+        let kept = (2 * results).min(KEPT);
         let (timeout, deadline) = (s(knobs.timeout_s), s(knobs.query_timeout_s));
         if table.since(query.peer).is_none() {
             found.failed = true;
@@ -86,7 +91,13 @@ impl Walk {
         }
         // One's own table, and one's own records, cost nothing.
         let own = knobs.bucket_size as usize;
-        table.closest(query.peer, query.target, own, query.now, &mut self.answer);
+        table.closest(
+            (query.peer, table.id(query.peer)),
+            query.target,
+            own,
+            query.now,
+            &mut self.answer,
+        );
         self.learn(query, 1, kept, results);
         if let Some(board) = board {
             found
@@ -109,12 +120,12 @@ impl Walk {
                     let (peer, distance) = (candidate.peer, candidate.distance);
                     found.rpcs += 1;
                     found.bytes += REQUEST_BYTES;
-                    let there = table.since(peer).is_some();
+                    let there = candidate.there;
                     let rtt = net
                         .rtt(query.peer, peer)
                         .filter(|rtt| there && *rtt < timeout);
                     self.flights.push(Flight {
-                        over: at + rtt.unwrap_or(timeout),
+                        over: nanos(at + rtt.unwrap_or(timeout)),
                         peer,
                         distance,
                         answers: rtt.is_some(),
@@ -128,12 +139,12 @@ impl Walk {
                 Next::Wait => {}
             }
             let Some(flight) = self.land() else { break };
-            if flight.over > deadline {
+            at = Duration::from_nanos(flight.over);
+            if at > deadline {
                 at = deadline;
                 break;
             }
-            at = flight.over;
-            let Ok(i) = search(&self.candidates, flight.distance, flight.peer) else {
+            let Ok(i) = search(&self.candidates, flight.distance) else {
                 continue;
             };
             if !flight.answers {
@@ -152,7 +163,7 @@ impl Walk {
                 }
             }
             table.closest(
-                flight.peer,
+                (flight.peer, flight.distance ^ query.target),
                 query.target,
                 k_response,
                 query.now,
@@ -189,7 +200,7 @@ impl Walk {
             if full && candidates.last().is_some_and(|c| c.distance <= distance) {
                 continue;
             }
-            let Err(at) = search(candidates, distance, entry.peer) else {
+            let Err(at) = search(candidates, distance) else {
                 continue;
             };
             progress |= last.is_some_and(|last| distance < last);
@@ -204,6 +215,7 @@ impl Walk {
                     peer: entry.peer,
                     depth,
                     state: State::New,
+                    there: entry.is_there(),
                 },
             );
         }

@@ -19,6 +19,13 @@ pub(super) struct Entry {
     left_ms: u32,
 }
 
+impl Entry {
+    /// Whether it is still there.
+    pub fn is_there(&self) -> bool {
+        self.left_ms == LIVE
+    }
+}
+
 const LIVE: u32 = u32::MAX;
 
 fn ms(time: Time) -> u32 {
@@ -80,7 +87,8 @@ impl Few {
 
     fn keep_closest(&mut self, target: u64, most: usize) {
         if self.len > most {
-            self.entries[..self.len].sort_unstable_by_key(|e| (e.id ^ target, e.peer));
+            let key = |e: &Entry| (e.id ^ target, e.peer);
+            self.entries[..self.len].select_nth_unstable_by_key(most, key);
             self.len = most;
         }
     }
@@ -207,7 +215,7 @@ impl Table {
     }
 
     fn knows(&self, owner: u32, entry: &Entry, now_ms: u32) -> bool {
-        if entry.left_ms == LIVE {
+        if entry.is_there() {
             return true;
         }
         let pair = (u64::from(owner) << 32) | u64::from(entry.peer);
@@ -255,9 +263,17 @@ impl Table {
         }
     }
 
-    /// Puts the `most` peers closest to `target` that `owner` knows into `few`, in no order: the answer to a FIND_NODE.
-    pub fn closest(&self, owner: u32, target: u64, most: usize, now: Time, few: &mut Few) {
-        let (id, now_ms) = (self.id(owner), ms(now));
+    /// Puts the `most` peers closest to `target` that `owner`, whose id is `id`, knows into `few`, in no order: the
+    /// answer to a FIND_NODE.
+    pub fn closest(
+        &self,
+        (owner, id): (u32, u64),
+        target: u64,
+        most: usize,
+        now: Time,
+        few: &mut Few,
+    ) {
+        let now_ms = ms(now);
         few.len = 0;
         let shared = (id ^ target).leading_zeros();
         // First the bucket that the target falls into: all of it is closer than the rest.
@@ -272,7 +288,7 @@ impl Table {
                 // Every bucket in it is whole.
                 self.bucket(owner, shared + 1, near, now_ms, few);
             } else {
-                self.deeper(owner, shared + 1, now_ms, few);
+                self.deeper((owner, id), shared + 1, now_ms, few);
             }
         }
         few.keep_closest(target, most);
@@ -288,8 +304,7 @@ impl Table {
     }
 
     /// All of `owner`'s buckets from number `from` on, deepest last.
-    fn deeper(&self, owner: u32, from: u32, now_ms: u32, into: &mut Few) {
-        let id = self.id(owner);
+    fn deeper(&self, (owner, id): (u32, u64), from: u32, now_ms: u32, into: &mut Few) {
         for bit in from..64 {
             if self.range(id, bit).len() <= 1 || into.len == MOST {
                 return;
