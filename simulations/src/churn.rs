@@ -2,7 +2,7 @@
 //!
 //! Sessions in deployed swarms fit Weibull distributions with shapes 0.34 to 0.59 (Stutzbach and Rejaie, "Understanding
 //! Churn in Peer-to-Peer Networks", IMC 2006). The defaults come from IPFS, where half of all sessions last under 2 h
-//! and four fifths under 8 h: those two give shape 0.608 and scale 13,162 s, just above that span. Invariant: a peer's
+//! and four fifths under 8 h: those two give shape 0.608 and scale 13,161 s, just above that span. Invariant: a peer's
 //! sessions ascend, do not overlap and depend on nobody else.
 
 use crate::engine::{Purpose, Streams};

@@ -6,7 +6,7 @@
 //! Tables are read as they stand when the lookup begins: it lasts a second, a refresh minutes.
 
 use super::records::Records;
-use super::table::{Entry, MOST, Table};
+use super::table::{Few, MOST, Table};
 use super::{Knobs, Lookup, Rtt, s};
 use core::time::Duration;
 use starling_protocol::{Hash, Time};
@@ -17,7 +17,7 @@ pub(super) const REQUEST_BYTES: u64 = 100;
 pub(super) const PEER_BYTES: u64 = 90;
 
 /// Candidates kept: those beyond are too far away to matter unless most of the closest are gone.
-const KEPT: usize = 3 * MOST;
+const KEPT: usize = 2 * MOST;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -33,15 +33,26 @@ struct Candidate {
     peer: u32,
     depth: u32,
     state: State,
+    there: bool,
 }
 
 /// A request in flight: when it is over, to whom, and whether an answer comes.
 #[derive(Clone, Copy)]
 struct Flight {
-    over: Duration,
+    /// ns since the lookup began.
+    over: u64,
     peer: u32,
     distance: u64,
     answers: bool,
+}
+
+/// Where the peer at `distance` stands among candidates, or would: no two share their first 64 bits.
+fn search(candidates: &[Candidate], distance: u64) -> Result<usize, usize> {
+    candidates.binary_search_by_key(&distance, |c| c.distance)
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What is looked up.
@@ -57,6 +68,7 @@ pub(super) struct Query<'a> {
 pub(super) struct Walk {
     candidates: Vec<Candidate>,
     flights: Vec<Flight>,
+    answer: Few,
 }
 
 impl Walk {
@@ -71,20 +83,22 @@ impl Walk {
         let mut found = Lookup::default();
         let board = query.providers_of.map(|key| records.board(key));
         let (k_response, results) = (knobs.k_response as usize, knobs.results as usize);
-        let kept = (3 * results).min(KEPT);
+        let kept = (2 * results).min(KEPT);
         let (timeout, deadline) = (s(knobs.timeout_s), s(knobs.query_timeout_s));
         if table.since(query.peer).is_none() {
             found.failed = true;
             return found;
         }
         // One's own table, and one's own records, cost nothing.
-        let own = table.closest(
-            query.peer,
+        let own = knobs.bucket_size as usize;
+        table.closest(
+            (query.peer, table.id(query.peer)),
             query.target,
-            knobs.bucket_size as usize,
+            own,
             query.now,
+            &mut self.answer,
         );
-        self.learn(own.as_slice(), query, 1, kept, results);
+        self.learn(query, 1, kept, results);
         if let Some(board) = board {
             found
                 .providers
@@ -106,12 +120,12 @@ impl Walk {
                     let (peer, distance) = (candidate.peer, candidate.distance);
                     found.rpcs += 1;
                     found.bytes += REQUEST_BYTES;
-                    let there = table.since(peer).is_some();
+                    let there = candidate.there;
                     let rtt = net
                         .rtt(query.peer, peer)
                         .filter(|rtt| there && *rtt < timeout);
                     self.flights.push(Flight {
-                        over: at + rtt.unwrap_or(timeout),
+                        over: nanos(at + rtt.unwrap_or(timeout)),
                         peer,
                         distance,
                         answers: rtt.is_some(),
@@ -125,12 +139,12 @@ impl Walk {
                 Next::Wait => {}
             }
             let Some(flight) = self.land() else { break };
-            if flight.over > deadline {
+            at = Duration::from_nanos(flight.over);
+            if at > deadline {
                 at = deadline;
                 break;
             }
-            at = flight.over;
-            let Ok(i) = self.search(flight.distance, flight.peer) else {
+            let Ok(i) = search(&self.candidates, flight.distance) else {
                 continue;
             };
             if !flight.answers {
@@ -148,9 +162,15 @@ impl Walk {
                     }
                 }
             }
-            let answer = table.closest(flight.peer, query.target, k_response, query.now);
-            found.bytes += PEER_BYTES * answer.as_slice().len() as u64;
-            let progress = self.learn(answer.as_slice(), query, depth + 1, kept, results);
+            table.closest(
+                (flight.peer, flight.distance ^ query.target),
+                query.target,
+                k_response,
+                query.now,
+                &mut self.answer,
+            );
+            found.bytes += PEER_BYTES * self.answer.as_slice().len() as u64;
+            let progress = self.learn(query, depth + 1, kept, results);
             no_progress = match (progress, stalled) {
                 (true, _) => 0,
                 (false, true) => no_progress,
@@ -168,49 +188,34 @@ impl Walk {
         found
     }
 
-    fn search(&self, distance: u64, peer: u32) -> Result<usize, usize> {
-        let key = |c: &Candidate| (c.distance, c.peer);
-        self.candidates.binary_search_by_key(&(distance, peer), key)
-    }
-
-    /// Takes in whom an answer names; whether that brings the lookup on, by libp2p's rule: it had fewer than `results`
+    /// Takes in whom the answer names; whether that brings the lookup on, by libp2p's rule: it had fewer than `results`
     /// candidates, or one of the new ones is closer than the last of those.
-    fn learn(
-        &mut self,
-        named: &[Entry],
-        query: &Query<'_>,
-        depth: u32,
-        kept: usize,
-        results: usize,
-    ) -> bool {
-        let last = self.candidates.get(results - 1).map(|c| c.distance);
+    fn learn(&mut self, query: &Query<'_>, depth: u32, kept: usize, results: usize) -> bool {
+        let (candidates, answer) = (&mut self.candidates, &self.answer);
+        let last = candidates.get(results - 1).map(|c| c.distance);
         let mut progress = last.is_none();
-        for entry in named.iter().filter(|e| e.peer != query.peer) {
+        for entry in answer.as_slice().iter().filter(|e| e.peer != query.peer) {
             let distance = entry.id ^ query.target;
-            let full = self.candidates.len() >= kept;
-            if full
-                && self
-                    .candidates
-                    .last()
-                    .is_some_and(|c| c.distance <= distance)
-            {
+            let full = candidates.len() >= kept;
+            if full && candidates.last().is_some_and(|c| c.distance <= distance) {
                 continue;
             }
-            let Err(at) = self.search(distance, entry.peer) else {
+            let Err(at) = search(candidates, distance) else {
                 continue;
             };
             progress |= last.is_some_and(|last| distance < last);
             // One that is waited for stays in the flights; its answer is then of no more use.
             if full {
-                self.candidates.pop();
+                candidates.pop();
             }
-            self.candidates.insert(
+            candidates.insert(
                 at,
                 Candidate {
                     distance,
                     peer: entry.peer,
                     depth,
                     state: State::New,
+                    there: entry.is_there(),
                 },
             );
         }

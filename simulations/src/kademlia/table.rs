@@ -19,6 +19,13 @@ pub(super) struct Entry {
     left_ms: u32,
 }
 
+impl Entry {
+    /// Whether it is still there.
+    pub fn is_there(&self) -> bool {
+        self.left_ms == LIVE
+    }
+}
+
 const LIVE: u32 = u32::MAX;
 
 fn ms(time: Time) -> u32 {
@@ -47,14 +54,13 @@ pub(super) struct Table {
 pub(super) const MOST: usize = 64;
 
 /// Up to `MOST` entries, each at most once.
-#[derive(Clone, Copy)]
 pub(super) struct Few {
     len: usize,
     entries: [Entry; MOST],
 }
 
-impl Few {
-    pub fn new() -> Self {
+impl Default for Few {
+    fn default() -> Self {
         let none = Entry {
             id: 0,
             peer: 0,
@@ -65,7 +71,9 @@ impl Few {
             entries: [none; MOST],
         }
     }
+}
 
+impl Few {
     pub fn as_slice(&self) -> &[Entry] {
         &self.entries[..self.len]
     }
@@ -79,7 +87,8 @@ impl Few {
 
     fn keep_closest(&mut self, target: u64, most: usize) {
         if self.len > most {
-            self.entries[..self.len].sort_unstable_by_key(|e| (e.id ^ target, e.peer));
+            let key = |e: &Entry| (e.id ^ target, e.peer);
+            self.entries[..self.len].select_nth_unstable_by_key(most, key);
             self.len = most;
         }
     }
@@ -174,12 +183,28 @@ impl Table {
         }
     }
 
+    /// Where ids from `low` on begin. Ids are uniform, so that the guess is off by `sqrt(n) / 2` on average.
+    fn start(&self, low: u64) -> usize {
+        let n = self.entries.len();
+        let guess = ((u128::from(low) * n as u128) >> 64) as usize;
+        let mut off = 8;
+        while off < n {
+            let (from, to) = (guess.saturating_sub(off), (guess + off).min(n));
+            let fits = (from == 0 || self.entries[from - 1].id < low)
+                && (to == n || self.entries[to].id >= low);
+            if fits {
+                return from + self.entries[from..to].partition_point(|e| e.id < low);
+            }
+            off *= 4;
+        }
+        self.entries.partition_point(|e| e.id < low)
+    }
+
     /// The range of ids that share their first `bits` bits with `id`.
     fn range(&self, id: u64, bits: u32) -> &[Entry] {
         let rest = u64::MAX.checked_shr(bits).unwrap_or(0);
         let (low, high) = (id & !rest, id | rest);
-        let start = self.entries.partition_point(|e| e.id < low);
-        let after = &self.entries[start..];
+        let after = &self.entries[self.start(low)..];
         // Uniform ids: the range is about so long, which makes a good first guess.
         let mut span = (self.entries.len() >> bits.min(63)).max(8) * 2;
         while span < after.len() && after[span].id <= high {
@@ -190,7 +215,7 @@ impl Table {
     }
 
     fn knows(&self, owner: u32, entry: &Entry, now_ms: u32) -> bool {
-        if entry.left_ms == LIVE {
+        if entry.is_there() {
             return true;
         }
         let pair = (u64::from(owner) << 32) | u64::from(entry.peer);
@@ -238,24 +263,32 @@ impl Table {
         }
     }
 
-    /// The `most` peers closest to `target` that `owner` knows, in no order, as a FIND_NODE is answered.
-    pub fn closest(&self, owner: u32, target: u64, most: usize, now: Time) -> Few {
-        let (id, now_ms) = (self.id(owner), ms(now));
-        let mut few = Few::new();
+    /// Puts the `most` peers closest to `target` that `owner`, whose id is `id`, knows into `few`, in no order: the
+    /// answer to a FIND_NODE.
+    pub fn closest(
+        &self,
+        (owner, id): (u32, u64),
+        target: u64,
+        most: usize,
+        now: Time,
+        few: &mut Few,
+    ) {
+        let now_ms = ms(now);
+        few.len = 0;
         let shared = (id ^ target).leading_zeros();
         // First the bucket that the target falls into: all of it is closer than the rest.
         if shared < 64 {
             let range = self.range(target, shared + 1);
-            self.bucket(owner, shared, range, now_ms, &mut few);
+            self.bucket(owner, shared, range, now_ms, few);
         }
         // Then those nearer to the owner itself, which share exactly as many bits with the target as the owner does.
         if few.len < most && shared < 63 {
             let near = self.range(id, shared + 1);
             if near.len() <= self.k {
                 // Every bucket in it is whole.
-                self.bucket(owner, shared + 1, near, now_ms, &mut few);
+                self.bucket(owner, shared + 1, near, now_ms, few);
             } else {
-                self.deeper(owner, shared + 1, now_ms, &mut few);
+                self.deeper((owner, id), shared + 1, now_ms, few);
             }
         }
         few.keep_closest(target, most);
@@ -265,15 +298,13 @@ impl Table {
                 break;
             }
             let range = self.range(id ^ (1 << (63 - bit)), bit + 1);
-            self.bucket(owner, bit, range, now_ms, &mut few);
+            self.bucket(owner, bit, range, now_ms, few);
             few.keep_closest(target, most);
         }
-        few
     }
 
     /// All of `owner`'s buckets from number `from` on, deepest last.
-    fn deeper(&self, owner: u32, from: u32, now_ms: u32, into: &mut Few) {
-        let id = self.id(owner);
+    fn deeper(&self, (owner, id): (u32, u64), from: u32, now_ms: u32, into: &mut Few) {
         for bit in from..64 {
             if self.range(id, bit).len() <= 1 || into.len == MOST {
                 return;

@@ -36,12 +36,42 @@ fn ns(time: Time) -> u64 {
 }
 
 fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+    let subsec = u64::from(span.subsec_nanos());
+    span.as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(subsec)
 }
 
-#[derive(Clone, Copy)]
+/// All that a link needs of a peer's tier: one byte a peer, and a small table.
+struct Rates {
+    of_peer: Vec<Tier>,
+    ps_per_byte: [(u64, u64); 5],
+}
+
+impl Rates {
+    fn new(knobs: &Knobs, places: &[Place]) -> Self {
+        let tiers = [Tier::Home, Tier::Low, Tier::Medium, Tier::High, Tier::Ultra];
+        let both = |tier| {
+            let (down, up) = rates_mbps(tier, knobs);
+            (ps_per_byte(down), ps_per_byte(up))
+        };
+        Self {
+            of_peer: places.iter().map(|place| place.tier).collect(),
+            ps_per_byte: tiers.map(both),
+        }
+    }
+
+    fn down(&self, peer: u32) -> u64 {
+        self.ps_per_byte[self.of_peer[peer as usize] as usize].0
+    }
+
+    fn up(&self, peer: u32) -> u64 {
+        self.ps_per_byte[self.of_peer[peer as usize] as usize].1
+    }
+}
+
+#[derive(Clone, Copy, Default)]
 struct Up {
-    ps_per_byte: u64,
     /// When the last byte of all small packets is out, ns.
     small_free: u64,
     /// The same for blobs.
@@ -49,26 +79,27 @@ struct Up {
 }
 
 /// Senders' ends.
-pub struct Uplink(Vec<Up>);
+pub struct Uplink {
+    links: Vec<Up>,
+    rates: Rates,
+}
 
 impl Uplink {
     /// Idle links.
     #[must_use]
     pub fn new(knobs: &Knobs, places: &[Place]) -> Self {
-        let up = |place: &Place| Up {
-            ps_per_byte: ps_per_byte(rates_mbps(place.tier, knobs).1),
-            small_free: 0,
-            blob_free: 0,
-        };
-        Self(places.iter().map(up).collect())
+        Self {
+            links: vec![Up::default(); places.len()],
+            rates: Rates::new(knobs, places),
+        }
     }
 }
 
 impl Hop for Uplink {
     fn pass(&mut self, now: Time, packet: &Packet, _: Draw, so_far: Duration) -> Option<Duration> {
-        let link = &mut self.0[packet.from as usize];
-        let now = ns(now);
-        let takes = takes_ns(packet.bytes, link.ps_per_byte);
+        let takes = takes_ns(packet.bytes, self.rates.up(packet.from));
+        let link = &mut self.links[packet.from as usize];
+        let now = ns(now).saturating_add(nanos(so_far));
         let ready = now.max(link.small_free);
         let out = if packet.kind == PacketKind::Blob {
             link.blob_free = ready.max(link.blob_free).saturating_add(takes);
@@ -100,9 +131,8 @@ impl Backlog {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Down {
-    ps_per_byte: u64,
     small: Backlog,
     all: Backlog,
 }
@@ -110,36 +140,27 @@ struct Down {
 /// Receivers' ends.
 pub struct Downlink {
     links: Vec<Down>,
-    up_ps_per_byte: Vec<u32>,
+    rates: Rates,
 }
 
 impl Downlink {
     /// Idle links.
     #[must_use]
     pub fn new(knobs: &Knobs, places: &[Place]) -> Self {
-        let down = |place: &Place| Down {
-            ps_per_byte: ps_per_byte(rates_mbps(place.tier, knobs).0),
-            small: Backlog::default(),
-            all: Backlog::default(),
-        };
-        let up = |place: &Place| {
-            let ps = ps_per_byte(rates_mbps(place.tier, knobs).1);
-            u32::try_from(ps).unwrap_or(u32::MAX)
-        };
         Self {
-            links: places.iter().map(down).collect(),
-            up_ps_per_byte: places.iter().map(up).collect(),
+            links: vec![Down::default(); places.len()],
+            rates: Rates::new(knobs, places),
         }
     }
 }
 
 impl Hop for Downlink {
     fn pass(&mut self, now: Time, packet: &Packet, _: Draw, so_far: Duration) -> Option<Duration> {
+        let takes = takes_ns(packet.bytes, self.rates.down(packet.to));
+        let leaves = takes_ns(packet.bytes, self.rates.up(packet.from));
         let link = &mut self.links[packet.to as usize];
-        let takes = takes_ns(packet.bytes, link.ps_per_byte);
-        let up = u64::from(self.up_ps_per_byte[packet.from as usize]);
         let last = ns(now).saturating_add(nanos(so_far));
-        let first = last.saturating_sub(takes_ns(packet.bytes, up));
+        let first = last.saturating_sub(leaves);
         let (small, all) = (link.small.at(first), link.all.at(first));
         let waits = if packet.kind == PacketKind::Blob {
             all

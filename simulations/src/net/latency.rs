@@ -93,8 +93,31 @@ impl Shifted {
     }
 }
 
+/// `-ln(1 - u)` from a table: linear between 1,024 points, which is exact to 1e-3 up to the 99th percentile, and exact
+/// beyond the last but one. Several times faster than the function, and drawn for every packet.
+struct Exponential(Vec<f64>);
+
+const CELLS: usize = 1024;
+
+impl Exponential {
+    fn new() -> Self {
+        let point = |i: usize| -libm::log(1.0 - i as f64 / CELLS as f64);
+        Self((0..CELLS).map(point).collect())
+    }
+
+    fn at(&self, u: f64) -> f64 {
+        let scaled = u * CELLS as f64;
+        let cell = scaled as usize;
+        match self.0.get(cell..cell + 2) {
+            Some(&[low, high]) => low + (high - low) * (scaled - cell as f64),
+            _ => -libm::log(1.0 - u),
+        }
+    }
+}
+
 /// The model.
 pub struct Latency {
+    tail: Exponential,
     regions: usize,
     of_peer: Vec<u8>,
     pairs: Vec<Shifted>,
@@ -114,6 +137,7 @@ impl Latency {
             None => Shifted::one_way(*quantiles),
         });
         Self {
+            tail: Exponential::new(),
             regions: table.regions.len(),
             of_peer: places.iter().map(|place| place.region).collect(),
             pairs: pairs.collect(),
@@ -137,9 +161,7 @@ impl Hop for Latency {
     fn pass(&mut self, _: Time, packet: &Packet, draw: Draw, so_far: Duration) -> Option<Duration> {
         let region = |peer: u32| self.of_peer[peer as usize];
         let pair = self.pair(region(packet.from), region(packet.to));
-        // In (0, 1]: the logarithm is finite.
-        let tail = -libm::log(1.0 - draw.unit(self.salt));
-        let takes = pair.shift_ns + pair.scale_ns * tail;
+        let takes = pair.shift_ns + pair.scale_ns * self.tail.at(draw.unit(self.salt));
         Some(so_far + Duration::from_nanos(takes as u64))
     }
 }

@@ -1,13 +1,26 @@
 //! Loss of packets: independent, and in bursts (Gilbert 1960, Elliott 1963).
 //!
-//! Blobs are spared: their transport sends again what is lost, see [`super::Network::transfer`]. A burst belongs to a
-//! peer's link and strikes what it sends and what it receives. When bursts come depends on the peer and the time
-//! alone, not on traffic.
+//! Control messages and gossip are gone. Kademlia's requests are sent again after a probe timeout, and blobs at the cost
+//! of bandwidth, see [`super::Network::transfer`]. A burst belongs to a peer's link and strikes what it sends and what it
+//! receives; when bursts come depends on the peer and the time alone, not on traffic.
 
 use super::{Draw, Hop, Knobs, Packet, PacketKind, mix, salt};
 use crate::engine::{Purpose, Streams};
 use core::time::Duration;
 use starling_protocol::Time;
+
+/// QUIC's first probe timeout, three times its initial round trip of 333 ms (RFC 9002, 6.2.2): a lookup mostly talks to
+/// peers that it has no connection to.
+const PROBE: Duration = Duration::from_millis(999);
+
+/// What becomes of a packet that the link drops.
+fn dropped(kind: PacketKind, so_far: Duration) -> Option<Duration> {
+    match kind {
+        PacketKind::Control | PacketKind::Gossip => None,
+        PacketKind::Rpc => Some(so_far + PROBE),
+        PacketKind::Blob => Some(so_far),
+    }
+}
 
 /// Independent loss.
 pub struct Loss {
@@ -28,8 +41,10 @@ impl Loss {
 
 impl Hop for Loss {
     fn pass(&mut self, _: Time, packet: &Packet, draw: Draw, so_far: Duration) -> Option<Duration> {
-        let lost = packet.kind != PacketKind::Blob && draw.unit(self.salt) < self.share;
-        (!lost).then_some(so_far)
+        if draw.unit(self.salt) < self.share {
+            return dropped(packet.kind, so_far);
+        }
+        Some(so_far)
     }
 }
 
@@ -89,7 +104,9 @@ impl Hop for Bursts {
         so_far: Duration,
     ) -> Option<Duration> {
         let bad = self.bad(now, packet.from) | self.bad(now, packet.to);
-        let lost = packet.kind != PacketKind::Blob && bad && draw.unit(self.salt) < self.share;
-        (!lost).then_some(so_far)
+        if bad && draw.unit(self.salt) < self.share {
+            return dropped(packet.kind, so_far);
+        }
+        Some(so_far)
     }
 }

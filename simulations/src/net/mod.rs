@@ -32,7 +32,7 @@ pub enum PacketKind {
     Control,
     /// One hop of a gossiped message.
     Gossip,
-    /// A Kademlia request or reply.
+    /// A Kademlia request or reply: its transport sends it again when it is lost.
     Rpc,
     /// Part of a blob: reliable, and behind everything else in the queues of its link.
     Blob,
@@ -141,6 +141,8 @@ impl Draw {
 }
 
 /// One model on a packet's way.
+///
+/// Models that hold queues count them from `now + so_far`.
 pub trait Hop {
     /// `so_far` plus what this model adds to the time since `now`, when `packet` was sent; `None` when it goes no further.
     fn pass(
@@ -233,38 +235,44 @@ impl Network {
 
     /// How long `packet`, sent now, is on its way; `None` when it never arrives.
     pub fn send(&mut self, now: Time, packet: &Packet) -> Option<Duration> {
+        self.path(now, packet, true)
+    }
+
+    fn path(&mut self, now: Time, packet: &Packet, queued: bool) -> Option<Duration> {
         let draw = self.draw(packet.from);
         self.counters.sent += 1;
-        let mut so_far = Duration::ZERO;
+        let so_far = Duration::ZERO;
         if self.partition.pass(now, packet, draw, so_far).is_none() {
             self.counters.partitioned += 1;
             return None;
         }
-        let survives = self.loss.pass(now, packet, draw, so_far).is_some();
-        let burst = match &mut self.bursts {
-            Some(bursts) => bursts.pass(now, packet, draw, so_far).is_none(),
-            None => false,
-        };
-        // What gets lost on the way has left its uplink all the same.
-        if let Some(uplink) = &mut self.uplink {
-            so_far = uplink.pass(now, packet, draw, so_far)?;
+        let mut left = self.loss.pass(now, packet, draw, so_far);
+        if let (Some(bursts), Some(so_far)) = (&mut self.bursts, left) {
+            left = bursts.pass(now, packet, draw, so_far);
         }
-        if !survives || burst {
+        // What gets lost on the way has left its uplink all the same.
+        if let Some(uplink) = self.uplink.as_mut().filter(|_| queued) {
+            let out = uplink.pass(now, packet, draw, left.unwrap_or_default());
+            left = left.and(out);
+        }
+        let Some(mut so_far) = left else {
             self.counters.lost += 1;
             return None;
-        }
+        };
         so_far = self.latency.pass(now, packet, draw, so_far)?;
         so_far = self.access.pass(now, packet, draw, so_far)?;
         match self.nat.reach(packet.from, packet.to) {
             Reach::Direct | Reach::Punched => {}
-            Reach::Relayed => self.counters.relayed += 1,
+            Reach::Relayed => {
+                self.counters.relayed += 1;
+                so_far += self.nat.detour(packet.from, packet.to);
+            }
             Reach::No => {
                 self.counters.unreachable += 1;
                 return None;
             }
         }
-        so_far = self.nat.pass(now, packet, draw, so_far)?;
-        match &mut self.downlink {
+        match self.downlink.as_mut().filter(|_| queued) {
             Some(downlink) => downlink.pass(now, packet, draw, so_far),
             None => Some(so_far),
         }
@@ -299,17 +307,14 @@ impl Network {
 
     /// How long a small request and its answer take, outside all queues; `None` when one of them is lost or stopped.
     pub fn rtt(&mut self, now: Time, from: u32, to: u32) -> Option<Duration> {
-        let (up, down) = (self.uplink.take(), self.downlink.take());
         let small = |from, to| Packet {
             from,
             to,
             bytes: 0,
             kind: PacketKind::Rpc,
         };
-        let there = self.send(now, &small(from, to));
-        let back = there.and_then(|_| self.send(now, &small(to, from)));
-        (self.uplink, self.downlink) = (up, down);
-        Some(there? + back?)
+        let there = self.path(now, &small(from, to), false)?;
+        Some(there + self.path(now, &small(to, from), false)?)
     }
 
     /// Round trips as they are at `now`, for [`crate::kademlia::Dht`].

@@ -84,22 +84,28 @@ impl Nats {
     fn median(&self, from: u8, to: u8) -> u64 {
         u64::from(self.medians_ns[usize::from(from) * self.across + usize::from(to)])
     }
+
+    /// How much longer the way over the pair's relay is. Asked only of a pair that is relayed.
+    #[must_use]
+    pub fn detour(&self, from: u32, to: u32) -> Duration {
+        let chosen = mix(self.pair(from, to)) % (self.relays.len() as u64).max(1);
+        let Some(&via) = self.relays.get(chosen as usize) else {
+            return Duration::ZERO;
+        };
+        let region = |peer: u32| self.regions[peer as usize];
+        let (from, to) = (region(from), region(to));
+        let detour = self.median(from, via) + self.median(via, to);
+        // Where the table has a detour faster than the direct way, the relay's own work makes up for it.
+        Duration::from_nanos(detour.saturating_sub(self.median(from, to)))
+    }
 }
 
 impl Hop for Nats {
     fn pass(&mut self, _: Time, packet: &Packet, _: Draw, so_far: Duration) -> Option<Duration> {
-        match self.reach(packet.from, packet.to) {
+        let (from, to) = (packet.from, packet.to);
+        match self.reach(from, to) {
             Reach::Direct | Reach::Punched => Some(so_far),
-            Reach::Relayed => {
-                let chosen = mix(self.pair(packet.from, packet.to)) % self.relays.len() as u64;
-                let via = self.relays[chosen as usize];
-                let region = |peer: u32| self.regions[peer as usize];
-                let (from, to) = (region(packet.from), region(packet.to));
-                let detour = self.median(from, via) + self.median(via, to);
-                // Where the table has a detour faster than the direct way, the relay's own work makes up for it.
-                let extra = detour.saturating_sub(self.median(from, to));
-                Some(so_far + Duration::from_nanos(extra))
-            }
+            Reach::Relayed => Some(so_far + self.detour(from, to)),
             Reach::No => None,
         }
     }

@@ -28,6 +28,14 @@ fn the_default_meets_both_measured_quantiles_of_ipfs() {
     let at = |share: f64| lengths[(share * lengths.len() as f64) as usize];
     assert!((at(0.5) / 7_200.0 - 1.0).abs() < 0.03, "{}", at(0.5));
     assert!((at(0.8) / 28_800.0 - 1.0).abs() < 0.03, "{}", at(0.8));
+    // What is left of a session under way has the median 20,964 s: its density is the share of sessions that are longer,
+    // over their mean.
+    let first = all.iter().filter_map(|peer| peer.first());
+    let left = first.filter(|s| s.up == Time(0));
+    let mut left: Vec<_> = left.map(|s| s.down.0 as f64 / 1e6).collect();
+    left.sort_by(f64::total_cmp);
+    let median = left[left.len() / 2];
+    assert!((median / 20_964.0 - 1.0).abs() < 0.05, "{median}");
     // Half are there, at the start as well as later.
     for instant in [1, 100_000] {
         let there = |s: &Session| s.up <= secs(instant) && secs(instant) < s.down;

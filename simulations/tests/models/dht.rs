@@ -30,9 +30,9 @@ fn a_lookup_finds_exactly_the_closest_peers_within_few_hops() {
         assert_eq!(found.closest, truth[..20]);
         assert!(!found.failed && (1..=6).contains(&found.hops), "{found:?}");
         assert!((20..=80).contains(&found.rpcs), "{}", found.rpcs);
-        // Whole rounds of 40 ms, at least one, and less than one after another.
-        let rounds = found.delay.as_millis() / 40;
-        assert!(rounds >= u128::from(found.hops) && rounds <= u128::from(found.rpcs));
+        // Whole rounds of 40 ms. Three requests at a time would take more of them: towards the end, twenty are under way.
+        let rounds = found.delay.as_millis() as u32 / 40;
+        assert!(rounds >= found.hops && rounds * 6 < found.rpcs, "{found:?}");
     }
 }
 
