@@ -192,7 +192,9 @@ fn slices(history: &History) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut done: BTreeMap<(JobId, u32), Vec<&Done>> = BTreeMap::new();
     for slice in &history.done {
-        done.entry((slice.job, slice.slice)).or_default().push(slice);
+        done.entry((slice.job, slice.slice))
+            .or_default()
+            .push(slice);
     }
     let receipts = history.receipts_of_requesters();
     for (job, record) in &history.records {
@@ -247,7 +249,12 @@ fn excuse(
     }
     let nonces: Vec<_> = receipt.nonces.iter().map(|n| n.map(|n| n.nonce)).collect();
     let root = commitment.root;
-    let seed = draw::seed(&receipt.id(&history.swarm), &root, &nonces, &receipt.steward_nonce);
+    let seed = draw::seed(
+        &receipt.id(&history.swarm),
+        &root,
+        &nonces,
+        &receipt.steward_nonce,
+    );
     let n = commitment.tiles;
     match &receipt.quorum {
         Quorum::Auditors(agreed) => {

@@ -282,7 +282,7 @@ impl Trace {
     }
 
     /// The sessions of its first `peers` peers.
-    fn of(self, peers: u32, file: &Path) -> Result<Vec<Vec<Session>>, TraceError> {
+    pub(crate) fn of(self, peers: u32, file: &Path) -> Result<Vec<Vec<Session>>, TraceError> {
         let known = self.peers.len();
         if known != peers as usize {
             let file = file.to_owned();

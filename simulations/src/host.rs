@@ -14,7 +14,8 @@ use crate::observe::Observer;
 use core::time::Duration;
 use starling_adversaries::Backend;
 use starling_protocol::io::{
-    Capacity, Computed, GossipId, Input, Output, PersistSeq, Purpose, Record, Shape, TaskId, Verdict,
+    Capacity, Computed, GossipId, Input, Output, PersistSeq, Purpose, Record, Shape, TaskId,
+    Verdict,
 };
 use starling_protocol::manifest::JobRecord;
 use starling_protocol::{BlobId, Core, Hash, JobId, PeerKey, Reason, Time};

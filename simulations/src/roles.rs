@@ -4,7 +4,9 @@
 use crate::engine::{Purpose, Streams};
 use crate::experiment::{Adversaries, CLASS, Experiment};
 use crate::signer::Scheme;
-use starling_adversaries::{Backend, Forfeits, Means, SignerFactory, backend, forfeits, grind, wrap};
+use starling_adversaries::{
+    Backend, Forfeits, Means, SignerFactory, backend, forfeits, grind, wrap,
+};
 use starling_protocol::{Core, Genesis, Hash, Peer, PeerKey, SwarmId, board};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,7 +63,8 @@ impl Roles {
     }
 
     fn identity(&self, peer: u32, number: u32) -> starling_protocol::crypto::BoxedSigner {
-        self.scheme.signer(&self.streams.bytes(Purpose::Identity, peer, number))
+        self.scheme
+            .signer(&self.streams.bytes(Purpose::Identity, peer, number))
     }
 
     fn group(&self, peer: u32) -> Option<(usize, &Adversaries)> {

@@ -201,8 +201,14 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
     let tiles = |purpose| counters.tiles.get(purpose).copied().unwrap_or_default();
     let caught: BTreeSet<_> = history.blamed.iter().map(|b| b.of).collect();
     let honest = |peer: &PeerKey| !history.dishonest.contains_key(peer);
-    let innocent = history.blamed.iter().filter(|b| honest(&b.by) && !history.forfeits(&b.of).blamable());
-    let accusers = history.false_accusers.iter().filter(|(by, of)| honest(by) && honest(of));
+    let innocent = history
+        .blamed
+        .iter()
+        .filter(|b| honest(&b.by) && !history.forfeits(&b.of).blamable());
+    let accusers = history
+        .false_accusers
+        .iter()
+        .filter(|(by, of)| honest(by) && honest(of));
     let mut jobs_failed = counters.refused.clone();
     for (_, reason) in jobs.iter().filter_map(|j| j.ended) {
         if let Some(reason) = reason {

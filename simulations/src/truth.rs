@@ -19,6 +19,10 @@ impl Backend for Truth {
 pub fn tile(manifest: &Manifest, tile: u32) -> Hash {
     Hash::derive(
         "starling-sim 2026-11 tile v1",
-        &[manifest.kernel.as_bytes(), &tile.to_le_bytes(), &manifest.salt.0],
+        &[
+            manifest.kernel.as_bytes(),
+            &tile.to_le_bytes(),
+            &manifest.salt.0,
+        ],
     )
 }

@@ -4,17 +4,19 @@ use crate::churn::FOR_EVER;
 use crate::engine::{Engine, Purpose, Stream, Streams};
 use crate::experiment::{CLASS, Experiment, ExperimentError, Source, kernel};
 use crate::gossip::{HEARTBEAT, Mesh};
-use crate::host::{ANY_LIFE, Disk, Event, Host, Keys, LookupTally, Parts, Shared, UNREACHABLE, What};
-use crate::roles::Roles;
-use crate::truth::Truth;
+use crate::host::{
+    ANY_LIFE, Disk, Event, Host, Keys, LookupTally, Parts, Shared, UNREACHABLE, What,
+};
 use crate::kademlia::Kademlia;
 use crate::net::{self, Network};
 use crate::observe::Observer;
+use crate::roles::Roles;
+use crate::truth::Truth;
 use core::time::Duration;
-use std::collections::BTreeMap;
 use starling_protocol::advert::{self, DeviceProfile, KernelOffer};
 use starling_protocol::io::{Capacity, Setup};
 use starling_protocol::{Genesis, Hash, Peer, Tier, Time, board};
+use std::collections::BTreeMap;
 use twox_hash::XxHash3_64;
 
 /// After the last job has ended the run goes on for so long: last receipts and farewells travel.
@@ -101,7 +103,10 @@ impl World {
         let population = &self.experiment.population;
         let horizon = Time::default().after(Duration::from_secs_f64(self.experiment.run.horizon_s));
         let dir = std::path::Path::new("");
-        let sessions = self.experiment.churn.sessions(population.peers, horizon, dir, &self.streams)?;
+        let sessions =
+            self.experiment
+                .churn
+                .sessions(population.peers, horizon, dir, &self.streams)?;
         for (peer, sessions) in (0..).zip(sessions) {
             if let Some(forfeits) = self.roles.forfeits(peer) {
                 let key = self.shared.names[peer as usize];
@@ -113,13 +118,28 @@ impl World {
             let mut stream = self.streams.stream(Purpose::Start, peer);
             let start = Time((stream.unit() * population.start_s * 1e6) as u64);
             // Clients do not come and go: somebody must be there to collect.
-            let stays = [crate::churn::Session { up: start, down: FOR_EVER }];
-            let sessions = if peer < population.clients { &stays[..] } else { &sessions[..] };
+            let stays = [crate::churn::Session {
+                up: start,
+                down: FOR_EVER,
+            }];
+            let sessions = if peer < population.clients {
+                &stays[..]
+            } else {
+                &sessions[..]
+            };
             for session in sessions {
-                let event = |what| Event::Peer { peer, life: ANY_LIFE, what };
-                self.shared.engine.at(session.up.max(start), event(What::Start));
+                let event = |what| Event::Peer {
+                    peer,
+                    life: ANY_LIFE,
+                    what,
+                };
+                self.shared
+                    .engine
+                    .at(session.up.max(start), event(What::Start));
                 if session.down < horizon {
-                    self.shared.engine.at(session.down.max(start), event(What::Kill));
+                    self.shared
+                        .engine
+                        .at(session.down.max(start), event(What::Kill));
                 }
             }
         }
@@ -269,7 +289,9 @@ impl World {
         if let What::Message(from, _) = what
             && self.hosts[at].is_none()
         {
-            return self.shared.reach(UNREACHABLE, from, What::Undelivered(peer));
+            return self
+                .shared
+                .reach(UNREACHABLE, from, What::Undelivered(peer));
         }
         // Nobody is at home, or not the one who asked for this.
         let host = self.hosts[at].as_mut();

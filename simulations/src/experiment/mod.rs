@@ -250,15 +250,31 @@ impl Experiment {
             bad += share;
             let section = format!("adversaries.{i}");
             let rules = [
-                ((0.0..=1.0).contains(&group.share), "share", "a share from 0 to 1"),
+                (
+                    (0.0..=1.0).contains(&group.share),
+                    "share",
+                    "a share from 0 to 1",
+                ),
                 (
                     group.count == 0 || group.share == 0.0,
                     "count",
                     "left out where there is a share",
                 ),
-                (bad <= most, "share", "with the others at most all peers but the clients"),
-                (group.eclipse_tries <= 1_000_000, "eclipse_tries", "0 to 1000000"),
-                (self.adversaries.len() <= 64, "share", "one of at most 64 groups"),
+                (
+                    bad <= most,
+                    "share",
+                    "with the others at most all peers but the clients",
+                ),
+                (
+                    group.eclipse_tries <= 1_000_000,
+                    "eclipse_tries",
+                    "0 to 1000000",
+                ),
+                (
+                    self.adversaries.len() <= 64,
+                    "share",
+                    "one of at most 64 groups",
+                ),
             ];
             first_fault(&section, &rules)?;
             if let Err(error) = starling_adversaries::strategy::check(&group.strategies) {

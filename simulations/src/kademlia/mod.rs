@@ -135,6 +135,8 @@ pub trait Dht {
     fn join(&mut self, now: Time, peer: u32, id: &Hash);
     /// `peer` is gone, and with it the records that it held.
     fn leave(&mut self, now: Time, peer: u32);
+    /// From now on `peer` answers lookups, and denies the records that it was given.
+    fn deny(&mut self, peer: u32);
     /// `peer` provides `key`: holders know it once the lookup ends, and forget it unless told again.
     fn provide(&mut self, now: Time, peer: u32, key: &Hash, net: &mut dyn Rtt) -> Lookup;
     /// `peer` provides `key` no more. As in libp2p nobody is told: holders forget it when its records expire.
@@ -204,6 +206,10 @@ impl Dht for Kademlia {
 
     fn leave(&mut self, now: Time, peer: u32) {
         self.table.leave(now, peer);
+    }
+
+    fn deny(&mut self, peer: u32) {
+        self.records.deny(peer);
     }
 
     fn provide(&mut self, now: Time, peer: u32, key: &Hash, net: &mut dyn Rtt) -> Lookup {

@@ -7,7 +7,7 @@ use super::table::Table;
 use super::{Knobs, s};
 use core::time::Duration;
 use starling_protocol::{Hash, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Copy)]
 struct Record {
@@ -25,6 +25,8 @@ pub(super) struct Records {
     boards: BTreeMap<Hash, Vec<Holder>>,
     ttl: Duration,
     most: usize,
+    /// Holders that acknowledge records and never name them.
+    denying: BTreeSet<u32>,
 }
 
 impl Holder {
@@ -57,7 +59,12 @@ impl Records {
             boards: BTreeMap::new(),
             ttl: s(knobs.record_ttl_s),
             most: knobs.providers_per_key as usize,
+            denying: BTreeSet::new(),
         }
+    }
+
+    pub fn deny(&mut self, holder: u32) {
+        self.denying.insert(holder);
     }
 
     pub fn board(&self, key: &Hash) -> Board<'_> {
@@ -66,6 +73,9 @@ impl Records {
 
     /// `holder` learns at `at` that `provider` provides `key`; a full holder ignores a newcomer.
     pub fn put(&mut self, table: &Table, holder: u32, key: &Hash, provider: u32, at: Time) {
+        if self.denying.contains(&holder) {
+            return;
+        }
         let holders = self.boards.entry(*key).or_default();
         // A key's holders change with churn: those whose records have all expired make room.
         if holders.len() >= 2 * super::table::MOST {
