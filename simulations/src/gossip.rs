@@ -287,7 +287,8 @@ impl Mesh {
             bytes,
             kind: PacketKind::Gossip,
         };
-        let Some(delay) = network.send(now.after(wait), &packet) else {
+        // Queued as if it left now: a queue that is told of the future makes the present wait for it.
+        let Some(delay) = network.send(now, &packet) else {
             return;
         };
         let delay = delay + wait;

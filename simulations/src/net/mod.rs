@@ -287,8 +287,11 @@ impl Network {
             bytes,
             kind: PacketKind::Blob,
         };
-        let request = self.send(now, &part(to, from, 0))?;
-        let asked = now.after(request);
+        let ask = Packet {
+            kind: PacketKind::Rpc,
+            ..part(to, from, 0)
+        };
+        let request = self.send(now, &ask)?;
         let mut left = (bytes as f64 / (1.0 - self.loss_share).max(0.01)) as u64;
         let mut takes = Duration::ZERO;
         if self.nat.reach(from, to) == Reach::Relayed {
@@ -296,7 +299,8 @@ impl Network {
         }
         loop {
             let bytes = u32::try_from(left).unwrap_or(PART).min(PART);
-            takes = takes.max(self.send(asked, &part(from, to, bytes))?);
+            // Queued as if it left now: a queue that is told of the future makes the present wait for it.
+            takes = takes.max(self.send(now, &part(from, to, bytes))?);
             left -= u64::from(bytes);
             if left == 0 {
                 break;
