@@ -44,6 +44,29 @@ pub enum Event {
     Heartbeat(u16),
 }
 
+impl Event {
+    /// What kind of event, for profiles.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        let Self::Peer { what, .. } = self else {
+            return "heartbeat";
+        };
+        match what {
+            What::Start => "start",
+            What::Kill => "kill",
+            What::Submit(_) => "submit",
+            What::Connected(_) | What::Lost(_) => "connection",
+            What::Message(..) | What::Undelivered(_) => "message",
+            What::Gossip(_) => "gossip",
+            What::Republish(_) | What::Providers(_) => "boards",
+            What::Prepared(_) | What::Failed(_) | What::Device => "device",
+            What::FetchRequest(_) | What::Fetched(_) => "blob",
+            What::Durable(_) => "disk",
+            What::Wake => "timer",
+        }
+    }
+}
+
 /// What comes from outside reaches a peer whatever has become of it since.
 pub const ANY_LIFE: u16 = 0;
 

@@ -6,6 +6,7 @@
 //! hash says so.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod check;
 pub mod churn;
 pub mod device;
@@ -14,12 +15,14 @@ pub mod experiment;
 pub mod gossip;
 pub mod host;
 pub mod kademlia;
+pub mod metrics;
 pub mod net;
 pub mod observe;
 pub mod results;
 pub mod roles;
 pub mod run;
 pub mod signer;
+pub mod study;
 pub mod trace;
 pub mod truth;
 pub mod validate;
