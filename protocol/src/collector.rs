@@ -245,30 +245,30 @@ impl Collector {
         let Some(case) = self.cases.get_mut(&id) else {
             return;
         };
+        let learnt = case.round.close(&mut self.silences, ctx.now);
         match case.step.clone() {
             Step::Computing => self.end(ctx, id, Reason::LeaseExpired, false, None),
-            Step::Locking => {
-                case.round.close(&mut self.silences);
-                self.ask_witnesses(ctx, adverts, id);
-            }
-            Step::Revealing => {
-                case.round.close(&mut self.silences);
-                self.finish_revealing(ctx, adverts, id);
-            }
-            Step::Sealing => {
-                case.round.close(&mut self.silences);
-                self.ask_auditors(ctx, adverts, id);
-            }
+            Step::Locking => self.ask_witnesses(ctx, adverts, id),
+            Step::Revealing => self.finish_revealing(ctx, adverts, id),
+            Step::Sealing => self.ask_auditors(ctx, adverts, id),
             Step::Opening { tries } => self.retry_opening(ctx, id, tries),
-            Step::Attesting => {
-                case.round.close(&mut self.silences);
-                self.decide(ctx, id);
-            }
+            Step::Attesting => self.decide(ctx, id),
             // The shell always answers a computation.
             Step::Judging { .. } => {}
             Step::Delivering { tries } | Step::Fetching { tries, .. } => {
                 self.retry_delivery(ctx, id, tries)
             }
+        }
+        if learnt {
+            self.hurry(ctx);
+        }
+    }
+
+    /// Somebody is not worth a full wait any more: nor is it where it is waited for already.
+    fn hurry(&self, ctx: &mut Context) {
+        for (id, case) in self.cases.iter().filter(|(_, c)| !c.round.is_over()) {
+            let at = case.round.deadline(&self.silences).max(ctx.now);
+            ctx.timers.set_by(Timer::Case(*id), at);
         }
     }
 

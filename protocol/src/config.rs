@@ -112,6 +112,8 @@ pub const DELIVERY_TRIES: u32 = 8;
 pub const CONCLUDED_MAX: usize = 256;
 /// Peers that were silent twice in a row are waited for only this long: their rank is still asked.
 pub const SILENT_WAIT: Duration = Duration::from_millis(500);
+/// ... and for so long after the last time that they were waited for in full, if they answer other questions.
+pub const SILENT_KEPT: Duration = Duration::from_secs(300);
 /// Waits between the tries of an unacknowledged message.
 pub const RETRY: [Duration; 3] = [
     Duration::from_secs(1),

@@ -12,7 +12,7 @@ use crate::merkle;
 use crate::message::Message;
 use crate::reason::Reason;
 use crate::receipt::{Agreement, Quorum, Receipt, Storer};
-use crate::round::Round;
+use crate::round::{Owed, Round};
 use crate::signed::{Fact, Signed};
 use crate::timers::Timer;
 use alloc::boxed::Box;
@@ -56,7 +56,7 @@ impl Collector {
         let message = Message::Opening(Box::new(opening.clone()));
         listed.iter().for_each(|a| ctx.send(*a, &message));
         case.opening = Some(opening);
-        case.round = Round::new(ctx.now, listed, config::OPENING_WAIT);
+        case.round = Round::new(ctx.now, Owed::Verdict, listed, config::OPENING_WAIT);
         case.step = Step::Attesting;
         if case.round.is_over() {
             self.decide(ctx, id);
@@ -106,7 +106,7 @@ impl Collector {
             return;
         }
         case.round.answered(&from);
-        self.silences.heard(&from);
+        self.silences.heard(&from, Owed::Verdict);
         let drawn = draw::tiles(
             &case.seed,
             &from,

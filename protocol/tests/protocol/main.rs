@@ -16,4 +16,5 @@ mod prices;
 mod real;
 mod receipt;
 mod samples;
+mod silence;
 mod world;

@@ -207,7 +207,6 @@ fn receipts_after_10_s(strategies: Vec<Strategy>) -> usize {
 }
 
 #[test]
-#[ignore = "a witness that locks and never reveals is waited for 5 s at every slice: its lock clears its silence"]
 fn a_witness_whose_nonce_never_fits_is_soon_not_waited_for() {
     let usual = receipts_after_10_s(vec![Strategy::IdleOnLeases]);
     let slowed = receipts_after_10_s(vec![Strategy::IdleOnLeases, Strategy::Equivocate]);
