@@ -12,6 +12,8 @@
 //! | Delivering | output and salt secret | fetches | eight tries; then a receipt that says "not stored" |
 //! | Fetching | the bytes | rebuilds the root, signs Stored, receipt | as Delivering |
 //!
+//! A second root that the worker signed for the lease ends any step with blame.
+//!
 //! Invariants: one lock set and one seal list per lease; the seed is known to nobody before every lock is in.
 //! What a lease's end means for its slice is decided in `steward`.
 
@@ -222,9 +224,12 @@ impl Collector {
             return None;
         };
         if let Some(first) = &case.commitment {
-            // The first root stands. Its repetition means that the acknowledgement got lost.
+            // The first root stands. Its repetition means that the acknowledgement got lost; another one that is signed
+            // is proof enough, for the log keeps whoever is honest from a second one over any crash.
             if first.body == commitment.body {
                 ctx.send(from, &Message::CommitAck { lease: id });
+            } else if first.body.root != commitment.body.root && ctx.verify(&commitment, &from) {
+                self.end(ctx, id, Reason::TwoRoots, true, None);
             }
             return None;
         }
