@@ -8,7 +8,7 @@
 //! | Sealing | k seals | signs the seal list | next ranks, up to min(2k, e); then fewer seals |
 //! | Opening | the worker's opening | forwards it | three tries, then by way of the auditors; then Failed |
 //! | Attesting | all listed verdicts | quorum, or own recomputation | the silent ones do not count |
-//! | Judging | the own CPU reference | refuted, or the accuser was wrong | - |
+//! | Judging | the own CPU reference | refuted, or the accuser was wrong: its dissent counts as silence from now on | - |
 //! | Delivering | output and salt secret | fetches | eight tries; then a receipt that says "not stored" |
 //! | Fetching | the bytes | rebuilds the root, signs Stored, receipt | as Delivering |
 //!
@@ -153,6 +153,8 @@ pub(crate) struct Collector {
     cases: BTreeMap<LeaseId, Case>,
     silences: Silences,
     outcomes: Vec<(LeaseId, Outcome)>,
+    /// Who accused falsely in which job, the oldest first: recomputing for it again would be its gain.
+    discredited: VecDeque<(JobId, PeerKey)>,
     /// Receipts made lately, the oldest first: their messages may have been lost.
     concluded: VecDeque<(LeaseId, PersistSeq, Box<Receipt>)>,
 }
@@ -334,6 +336,7 @@ impl Collector {
             self.end(ctx, id, reason, false, None);
         }
         self.outcomes.retain(|(id, _)| !of_job.contains(id));
+        self.discredited.retain(|(of, _)| of != job);
     }
 
     /// Ends a lease without a receipt and tells those who wait.

@@ -87,6 +87,8 @@ pub const OWN_JOBS_MAX: usize = 64;
 /// A worker leaves a job after so many leases that its device could not fulfil, and a steward stops leasing to one
 /// that let so many in a row lapse.
 pub const FAILURES_MAX: u32 = 3;
+/// False accusers that a collector remembers, one for each job that it heard them in; the oldest go first.
+pub const DISCREDITED_MAX: usize = 256;
 /// Jobs that a worker considers at once.
 pub const WORKER_JOBS_MAX: usize = 32;
 

@@ -69,24 +69,30 @@ impl Silences {
 
     /// It could not be reached.
     pub(crate) fn missed(&mut self, peer: PeerKey) {
-        let silence = self.0.entry(peer).or_default();
+        let silence = self.entry(peer);
         silence.any = silence.any.saturating_add(1);
-        // Rosters bound the map: only peers that were asked enter it.
-        while self.0.len() > config::ADVERTS_MAX {
-            self.0.pop_first();
-        }
+    }
+
+    /// It answered with what counts as silence.
+    pub(crate) fn void(&mut self, peer: PeerKey, step: Owed, now: Time) {
+        self.silent(peer, step, true, now);
     }
 
     /// It did not answer, `in_full` the time that it has.
     fn silent(&mut self, peer: PeerKey, step: Owed, in_full: bool, now: Time) {
-        self.missed(peer);
-        if let Some(silence) = self.0.get_mut(&peer) {
-            let step = &mut silence.of[step as usize];
-            step.score = (step.score + SILENCE).min(MOST);
-            if in_full {
-                step.at = Some(now);
-            }
+        let step = &mut self.entry(peer).of[step as usize];
+        step.score = (step.score + SILENCE).min(MOST);
+        if in_full {
+            step.at = Some(now);
         }
+    }
+
+    /// Rosters bound the map: only peers that were asked enter it.
+    fn entry(&mut self, peer: PeerKey) -> &mut Silence {
+        while self.0.len() >= config::ADVERTS_MAX && !self.0.contains_key(&peer) {
+            self.0.pop_first();
+        }
+        self.0.entry(peer).or_default()
     }
 
     fn often(&self, peer: &PeerKey, now: Time) -> bool {
@@ -152,6 +158,7 @@ impl Round {
         let mut learnt = false;
         for peer in core::mem::take(&mut self.waiting) {
             let before = silences.often(&peer, now);
+            silences.missed(peer);
             silences.silent(peer, self.step, in_full, now);
             learnt |= !before && silences.often(&peer, now);
         }
