@@ -49,7 +49,7 @@ pub const INPUTS_MAX: usize = 16;
 pub const INPUT_LEN_MAX: u64 = 2 << 30;
 /// Stewards of a job.
 pub const STEWARDS_MAX: usize = 8;
-/// Jobs of others that a peer remembers.
+/// Jobs whose records a peer keeps, and ids of ended ones beside them.
 pub const BOOK_JOBS_MAX: usize = 256;
 /// Bytes of messages kept until the record of their job has come, per job: some 200 calls to audit.
 pub const PARKED_BYTES_PER_JOB: usize = 256 * 1024;
@@ -138,7 +138,7 @@ pub const STARVED_WAIT: Duration = Duration::from_secs(10);
 pub const RESUME_WAIT: Duration = Duration::from_secs(2);
 /// After this many failures to find a worker the requester computes a slice itself.
 pub const STARVED_MAX: u32 = 3;
-/// Audits, witness states and finished work are forgotten after this.
+/// Audits, finished work and the records of ended jobs are forgotten after this.
 pub const LINGER: Duration = Duration::from_secs(300);
 /// An idle worker looks the boards up this often.
 pub const BOARD_LOOKUP: Duration = Duration::from_secs(15);
