@@ -2,7 +2,7 @@
 
 use crate::world::Nature::Honest;
 use crate::world::World;
-use starling_protocol::config::LINGER;
+use starling_protocol::config::{LINGER, OWN_JOBS_MAX};
 use starling_protocol::{Input, JobId, Message, Output};
 
 /// A swarm whose job is over, and its id.
@@ -67,4 +67,20 @@ fn an_ended_jobs_record_goes_after_a_while_and_is_not_taken_up_again() {
         assert!(outputs.is_empty(), "{outputs:?}");
     }
     assert_eq!(known(&world), 0);
+}
+
+#[test]
+fn jobs_that_ended_in_a_former_life_make_room_too() {
+    let mut world = World::new(&[Honest]);
+    for _ in 0..OWN_JOBS_MAX {
+        world.events.clear();
+        world.submit();
+        world.run_job(60_000);
+    }
+    world.restart(0);
+    world.events.clear();
+    world.run_for(30_000);
+    world.submit();
+    world.run_job(60_000);
+    assert!(world.is_done(), "{:?}", world.events);
 }
