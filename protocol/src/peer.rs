@@ -162,7 +162,8 @@ impl Peer {
                 Timer::Advert => self.adverts.publish(&mut self.ctx),
                 Timer::Sweep => {
                     self.adverts.sweep(&mut self.ctx);
-                    self.book.sweep(&mut self.ctx);
+                    let worker = &self.worker;
+                    self.book.sweep(&mut self.ctx, &|job| worker.serves(job));
                     self.parked.sweep(self.ctx.now);
                     self.release_ended();
                     self.witness.sweep(self.ctx.unix_s());
@@ -336,7 +337,10 @@ impl Peer {
         message: &dyn Fn() -> Message,
     ) -> Option<Arc<JobRecord>> {
         let record = self.book.get(&job).cloned();
-        if record.is_none() && self.parked.park(self.ctx.now, job, from, message()) {
+        if record.is_none()
+            && !self.book.is_ended(&job)
+            && self.parked.park(self.ctx.now, job, from, message())
+        {
             self.ctx.send(from, &Message::RecordRequest { job });
         }
         record
@@ -439,7 +443,7 @@ impl Peer {
             Message::JobEnded { job, reason: _ } => {
                 if self.book.get(&job).is_some_and(|r| r.is_steward(&from)) {
                     self.worker.end_job(ctx, &job);
-                    self.book.end(&job);
+                    self.book.end(ctx, &job);
                     self.release_ended();
                 }
             }
