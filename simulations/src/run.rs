@@ -4,11 +4,11 @@
 use crate::check;
 use crate::experiment::{Experiment, ExperimentError};
 use crate::gossip::GossipTally;
-use crate::host::LookupTally;
 use crate::metrics;
 use crate::net;
 use crate::observe::{JobStats, Tally};
 use crate::results::Samples;
+use crate::shared::LookupTally;
 use crate::world::{Stuck, World};
 use serde::Serialize;
 use starling_protocol::{PeerKey, Reason, Time};

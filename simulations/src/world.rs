@@ -2,15 +2,15 @@
 
 use crate::churn::FOR_EVER;
 use crate::engine::{Engine, Purpose, Stream, Streams};
+use crate::event::{ANY_LIFE, Event, What};
 use crate::experiment::{CLASS, Experiment, ExperimentError, Source, kernel};
 use crate::gossip::{HEARTBEAT, Mesh};
-use crate::host::{
-    ANY_LIFE, Disk, Event, Host, Keys, LookupTally, Parts, Shared, UNREACHABLE, What,
-};
+use crate::host::{Disk, Host, Parts, UNREACHABLE};
 use crate::kademlia::Kademlia;
 use crate::net::{self, Network};
 use crate::observe::Observer;
 use crate::roles::Roles;
+use crate::shared::{Keys, LookupTally, Shared};
 use crate::truth::Truth;
 use core::time::Duration;
 use starling_protocol::advert::{self, DeviceProfile, KernelOffer};
@@ -300,18 +300,23 @@ impl World {
     fn dispatch(&mut self, event: Event) {
         self.events += 1;
         let now = self.shared.engine.now();
-        let mut write = |tag: u8, bytes: &[u8]| {
-            let seed = self.trace.rotate_left(5) ^ u64::from(tag);
-            self.trace = XxHash3_64::oneshot_with_seed(seed, bytes);
+        let (peer, tag) = match &event {
+            Event::Heartbeat(topic) => (u32::from(*topic), u8::MAX),
+            Event::Peer { peer, what, .. } => (*peer, what.tag()),
         };
-        write(0xff, &now.0.to_le_bytes());
+        let mut head = [0; 13];
+        head[..8].copy_from_slice(&now.0.to_le_bytes());
+        head[8..12].copy_from_slice(&peer.to_le_bytes());
+        head[12] = tag;
+        let mut write = |bytes: &[u8]| {
+            self.trace = XxHash3_64::oneshot_with_seed(self.trace, bytes);
+        };
+        write(&head);
         match event {
             Event::Heartbeat(topic) => {
-                write(0xfe, &topic.to_le_bytes());
                 self.heartbeat(now, topic);
             }
             Event::Peer { peer, life, what } => {
-                write(0xfd, &peer.to_le_bytes());
                 what.write(&mut write);
                 self.happen(peer, life, what);
             }

@@ -187,20 +187,28 @@ fn find_trace(experiment: &mut Experiment, path: &Path) -> Result<(), Experiment
     Ok(())
 }
 
-/// Where a dotted key leads, making tables and the last key on the way.
+/// Where a dotted key leads, making tables and the last key on the way. A number names a place in a list that is there.
 fn place<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut toml::Value> {
-    let (first, rest) = key.split_once('.').unwrap_or((key, ""));
-    let mut at = table
-        .entry(first.to_owned())
-        .or_insert_with(|| toml::Value::Table(Table::new()));
-    for part in rest.split('.').filter(|p| !p.is_empty()) {
+    let (first, mut rest) = key.split_once('.').unwrap_or((key, ""));
+    let is_number = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    if !table.contains_key(first) && is_number(rest) {
+        return None;
+    }
+    let new = || toml::Value::Table(Table::new());
+    let mut at = table.entry(first.to_owned()).or_insert_with(new);
+    while !rest.is_empty() {
+        let (part, further) = rest.split_once('.').unwrap_or((rest, ""));
         at = match at {
             toml::Value::Array(items) => items.get_mut(part.parse::<usize>().ok()?)?,
-            toml::Value::Table(table) => table
-                .entry(part.to_owned())
-                .or_insert_with(|| toml::Value::Table(Table::new())),
+            toml::Value::Table(table) => {
+                if !table.contains_key(part) && is_number(further) {
+                    return None;
+                }
+                table.entry(part.to_owned()).or_insert_with(new)
+            }
             _ => return None,
         };
+        rest = further;
     }
     Some(at)
 }
