@@ -142,6 +142,9 @@ pub const STARVED_MAX: u32 = 3;
 pub const LINGER: Duration = Duration::from_secs(300);
 /// An idle worker looks the boards up this often.
 pub const BOARD_LOOKUP: Duration = Duration::from_secs(15);
+/// ... and after twice as long each time that it has learnt of no job since, so many times over: a look takes some
+/// fifty requests in a swarm of a hundred thousand.
+pub const BOARD_LOOKUP_DOUBLINGS: u32 = 2;
 /// Adverts are republished no faster than this, whatever happens.
 pub const ADVERT_SPACING: Duration = Duration::from_millis(1_000);
 /// Absolute times may be off by this much, seconds.

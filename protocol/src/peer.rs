@@ -45,6 +45,8 @@ pub struct Peer {
     worker: Worker,
     witness: Witness,
     auditor: Auditor,
+    /// Looks at the boards since one last led to a job, at most [`config::BOARD_LOOKUP_DOUBLINGS`].
+    in_vain: u32,
 }
 
 impl Core for Peer {
@@ -74,6 +76,7 @@ impl Peer {
             worker: Worker::default(),
             witness: Witness::default(),
             auditor: Auditor::default(),
+            in_vain: 0,
         }
     }
 
@@ -191,9 +194,12 @@ impl Peer {
 
     /// An idle worker looks for jobs that nobody offered it.
     fn look_boards_up(&mut self) {
-        self.ctx
-            .timers
-            .set(Timer::Boards, self.ctx.now.after(config::BOARD_LOOKUP));
+        self.ctx.timers.set(
+            Timer::Boards,
+            self.ctx
+                .now
+                .after(config::BOARD_LOOKUP * (1 << self.in_vain)),
+        );
         let Some(capacity) = self
             .adverts
             .capacity()
@@ -201,6 +207,7 @@ impl Peer {
         else {
             return;
         };
+        self.in_vain = (self.in_vain + 1).min(config::BOARD_LOOKUP_DOUBLINGS);
         for kernel in &capacity.kernels {
             let board = self.ctx.board(&kernel.class);
             self.ctx.out.push(Output::FindProviders { board });
@@ -306,6 +313,12 @@ impl Peer {
     fn on_record(&mut self, from: PeerKey, record: JobRecord) {
         let job = record.id(&self.ctx.swarm);
         let fresh = self.book.learn(&self.ctx, record).is_some();
+        if fresh {
+            // Where there is one job there may be others.
+            self.in_vain = 0;
+            let soon = self.ctx.now.after(config::BOARD_LOOKUP);
+            self.ctx.timers.set_by(Timer::Boards, soon);
+        }
         let Some(record) = self
             .book
             .get(&job)
