@@ -12,11 +12,9 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-/// What the measured swarms do; sizes differ by peers and shards alone.
+/// What the measured swarms do; they differ by size alone.
 pub const WORKLOAD: &str = include_str!("../scenarios/scale.toml");
 
-/// Peers in a shard, on average.
-const PER_SHARD: u32 = 100;
 const PENDING: usize = 100_000;
 const EVENTS: usize = 20_000_000;
 
@@ -124,7 +122,6 @@ fn workload(peers: u32) -> Result<Experiment, BenchError> {
     let mut study = study.map_err(crate::run::RunError::from)?;
     let mut experiment = study.cells.remove(0).experiment;
     experiment.population.peers = peers;
-    experiment.swarm.shards = (peers / PER_SHARD).clamp(1, 4096) as u16;
     Ok(experiment)
 }
 

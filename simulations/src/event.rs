@@ -23,6 +23,15 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whom it happens to; of a heartbeat the topic.
+    #[must_use]
+    pub fn peer(&self) -> u32 {
+        match self {
+            Self::Peer { peer, .. } => *peer,
+            Self::Heartbeat(topic) => u32::from(*topic),
+        }
+    }
+
     /// What kind of event, for profiles.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -81,6 +81,7 @@ pub struct Host {
     held: Vec<(PersistSeq, PeerKey, Vec<u8>)>,
     provides: BTreeSet<Hash>,
     wake: Option<Time>,
+    look: Option<Time>,
 }
 
 impl Host {
@@ -105,6 +106,7 @@ impl Host {
             held: Vec::new(),
             provides: BTreeSet::new(),
             wake: None,
+            look: None,
         }
     }
 
@@ -176,7 +178,10 @@ impl Host {
                     result: Err(Reason::UnknownJob),
                 },
             ),
+            // A look that is no longer wanted finds `look` changed.
+            What::Device if self.look != Some(now) => {}
             What::Device => {
+                self.look = None;
                 while let Some(task) = self
                     .device
                     .finish(now)
@@ -503,13 +508,15 @@ impl Host {
         self.await_devices(around);
     }
 
-    /// Schedules a look at the devices for when the first of them finishes. Looks that come too early find nothing.
-    fn await_devices(&self, around: &mut Shared) {
-        for due in [self.device.due(), self.reference.due()]
-            .into_iter()
-            .flatten()
-        {
-            around.engine.at(due, self.mine(What::Device));
+    /// Schedules a look at the devices for when the first of them finishes, and only one at a time.
+    fn await_devices(&mut self, around: &mut Shared) {
+        let due = [self.device.due(), self.reference.due()];
+        let due = due.into_iter().flatten().min();
+        if self.look != due {
+            self.look = due;
+            if let Some(due) = due {
+                around.engine.at(due, self.mine(What::Device));
+            }
         }
     }
 

@@ -170,6 +170,27 @@ const METRICS: &[Metric] = &[
         |r| some(r.earning_share),
     ),
     (
+        "earning_share_slowest",
+        "",
+        Higher,
+        "the same of the slowest third",
+        |r| some(r.earning_share_slowest),
+    ),
+    (
+        "utilisation",
+        "",
+        Higher,
+        "share of all lent capacity that receipts were earned with",
+        |r| some(r.utilisation),
+    ),
+    (
+        "utilisation_slowest",
+        "",
+        Higher,
+        "the same of the slowest third",
+        |r| some(r.utilisation_slowest),
+    ),
+    (
         "events_per_virtual_s",
         "1/s",
         Neither,

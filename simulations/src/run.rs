@@ -6,7 +6,7 @@ use crate::experiment::{Experiment, ExperimentError};
 use crate::gossip::GossipTally;
 use crate::metrics;
 use crate::net;
-use crate::observe::{JobStats, Tally};
+use crate::observe::{JobStats, PeerStats, Tally};
 use crate::results::Samples;
 use crate::shared::LookupTally;
 use crate::world::{Stuck, World};
@@ -64,6 +64,12 @@ pub struct Report {
     pub wasted_share: f64,
     /// Of the peers that lend, those that earned at least one receipt.
     pub earning_share: f64,
+    /// The same of the slowest third of them.
+    pub earning_share_slowest: f64,
+    /// Share of the swarm's capacity that was earned for.
+    pub utilisation: f64,
+    /// The same of the slowest third.
+    pub utilisation_slowest: f64,
     /// Leases that ended without a receipt, by reason.
     pub re_leases: BTreeMap<&'static str, u32>,
     /// Tiles computed, by purpose.
@@ -281,11 +287,19 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
         .unwrap_or(0);
     let worked = tiles("work") + tiles("own");
     let done_tiles: usize = history.done.iter().map(|d| d.output.len()).sum();
-    let lending = counters
-        .peers
-        .iter()
-        .skip(experiment.population.clients as usize);
-    let earning = lending.filter(|p| p.earned > 0).count();
+    let lends = experiment.population.clients as usize;
+    let mut lending: Vec<&PeerStats> = counters.peers.iter().skip(lends).collect();
+    // A peer that never came up has no speed.
+    lending.retain(|p| p.units_per_s > 0.0);
+    lending.sort_by(|a, b| a.units_per_s.total_cmp(&b.units_per_s));
+    let slowest = &lending[..lending.len() / 3];
+    let earning = |peers: &[&PeerStats]| {
+        peers.iter().filter(|p| p.earned > 0).count() as f64 / peers.len().max(1) as f64
+    };
+    let utilisation = |peers: &[&PeerStats]| {
+        let capacity = peers.iter().map(|p| p.units_per_s).sum::<f64>() * virtual_s;
+        peers.iter().map(|p| p.earned_units as f64).sum::<f64>() / capacity.max(1.0)
+    };
     let bytes = control_bytes + gossip.bytes + gossip.control_bytes + lookups.bytes;
     Report {
         seed,
@@ -308,7 +322,10 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
         cheat_slices_refuted: refuted,
         cheat_slices_passed: slices_wrong,
         wasted_share: 1.0 - (done_tiles as f64 / worked.max(1) as f64).min(1.0),
-        earning_share: earning as f64 / f64::from((peers - experiment.population.clients).max(1)),
+        earning_share: earning(&lending),
+        earning_share_slowest: earning(slowest),
+        utilisation: utilisation(&lending),
+        utilisation_slowest: utilisation(slowest),
         adversaries_caught: caught.iter().filter(|p| !honest(p)).count() as u32,
         false_accusations: (innocent.count() + accusers.count()) as u32,
         re_leases: counters.reopened.clone(),

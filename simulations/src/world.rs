@@ -23,12 +23,19 @@ use twox_hash::XxHash3_64;
 /// After the last job has ended the run goes on for so long: last receipts and farewells travel.
 const AFTERMATH: Duration = Duration::from_secs(5);
 /// More events than this without the clock moving is a core that never settles.
-const SAME_INSTANT_MAX: u64 = 5_000_000;
+const SAME_INSTANT_MAX: u64 = 2_000_000;
 
 /// A core asks to be woken again and again at one instant, or peers answer each other without delay for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("virtual time stands still at {0:?}: a peer never settles")]
-pub struct Stuck(pub Time);
+#[error("virtual time stands still at {at:?}: peer {peer} never settles ({kind})")]
+pub struct Stuck {
+    /// Where time stands.
+    pub at: Time,
+    /// Whom the last event was for.
+    pub peer: u32,
+    /// What kind of event it was.
+    pub kind: &'static str,
+}
 
 /// Where a run's time goes, by kind of event: every 61st event is timed.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +85,7 @@ impl World {
     pub fn new(experiment: &Experiment, seed: u64, tracing: bool) -> Result<Self, ExperimentError> {
         let streams = Streams::new(seed);
         let salt = Hash(streams.bytes(Purpose::Identity, u32::MAX, 0));
-        let genesis = experiment.swarm.genesis(salt);
+        let genesis = experiment.swarm.genesis(experiment.population.peers, salt);
         let population = &experiment.population;
         let peers = population.peers;
         let roles = Roles::draw(experiment, &genesis, &streams);
@@ -274,7 +281,8 @@ impl World {
             at_instant = if now == instant { at_instant + 1 } else { 0 };
             instant = now;
             if at_instant > SAME_INSTANT_MAX {
-                return Err(Stuck(now));
+                let (peer, kind) = (event.peer(), event.kind());
+                return Err(Stuck { at: now, peer, kind });
             }
             if self.profile.is_some() && self.events.is_multiple_of(PROFILED) {
                 let kind = event.kind();

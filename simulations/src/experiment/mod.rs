@@ -89,6 +89,8 @@ pub struct Swarm {
     pub slice_s: f64,
     /// Shards of adverts and boards.
     pub shards: u16,
+    /// ... or as many as make shards of about so many peers; 0 leaves it to `shards`.
+    pub peers_per_shard: u32,
 }
 
 impl Default for Swarm {
@@ -97,18 +99,20 @@ impl Default for Swarm {
             advert_s: 10.0,
             slice_s: 20.0,
             shards: 1,
+            peers_per_shard: 0,
         }
     }
 }
 
 impl Swarm {
-    /// The genesis with these parameters.
+    /// The genesis of a swarm of so many peers with these parameters.
     #[must_use]
-    pub fn genesis(&self, salt: Hash) -> Genesis {
+    pub fn genesis(&self, peers: u32, salt: Hash) -> Genesis {
         let mut genesis = Genesis::new("simulation", Scope::Public, salt);
         genesis.advert_ms = (self.advert_s * 1000.0) as u32;
         genesis.slice_ms = (self.slice_s * 1000.0) as u32;
-        genesis.shards = self.shards;
+        let by_size = peers.checked_div(self.peers_per_shard);
+        genesis.shards = by_size.map_or(self.shards, |n| n.clamp(1, 4096) as u16);
         genesis
     }
 }
@@ -252,6 +256,11 @@ impl Experiment {
                     "0.1 to 600",
                 ),
                 ((1..=4096).contains(&swarm.shards), "shards", "1 to 4096"),
+                (
+                    swarm.peers_per_shard == 0 || swarm.shards == 1,
+                    "shards",
+                    "left out where there is peers_per_shard",
+                ),
             ],
         )?;
         if self.workload.is_empty() {
