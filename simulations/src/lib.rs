@@ -14,6 +14,7 @@ pub mod experiment;
 pub mod gossip;
 pub mod host;
 pub mod kademlia;
+pub mod light;
 pub mod net;
 pub mod observe;
 pub mod results;
