@@ -137,14 +137,14 @@ impl Adverts {
         if !advert.well_formed() {
             return Verdict::Reject;
         }
-        if !ctx.is_near(&advert.peer) {
-            return Verdict::Reject;
-        }
         if advert.peer == ctx.me || !advert.timely(ctx.unix_s()) {
             return Verdict::Ignore;
         }
         let full = self.table.len() >= config::ADVERTS_MAX;
         let known = self.table.get_mut(&advert.peer);
+        if known.is_none() && !ctx.is_near(&advert.peer) {
+            return Verdict::Reject;
+        }
         if known.is_none() && full {
             return Verdict::Ignore;
         }

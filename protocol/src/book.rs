@@ -1,5 +1,14 @@
 //! The job records that this peer knows.
 //!
+//! | state of a job | input | next |
+//! |---|---|---|
+//! | unknown | a record that holds | running |
+//! | running | its steward says that it is over | ended |
+//! | running | the deadline passes | unknown |
+//! | ended | its record again | ended |
+//! | ended | a while, or room is needed | forgotten, but for its id |
+//! | forgotten | its record again | forgotten, while the id is among the latest |
+//!
 //! Only records that name this peer in their roster, or that it signed itself, are kept: a stranger fills nothing
 //! else.
 
@@ -9,7 +18,8 @@ use crate::hash::{JobId, PeerKey};
 use crate::io::{Output, Shape};
 use crate::manifest::JobRecord;
 use crate::reason::Reason;
-use alloc::collections::BTreeMap;
+use crate::time::Time;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -25,13 +35,15 @@ pub(crate) enum Prepared {
 struct Entry {
     record: Arc<JobRecord>,
     prepared: Prepared,
-    /// Its steward said so, or its requester is this peer: it may make room for others.
-    ended: bool,
+    /// Since when its steward says so, or its requester is this peer: it may make room for others.
+    ended: Option<Time>,
 }
 
 #[derive(Default)]
 pub(crate) struct Book {
     jobs: BTreeMap<JobId, Entry>,
+    /// Ended jobs whose records are gone, the oldest first: whoever repeats such a record would have it prepared again.
+    forgotten: VecDeque<JobId>,
 }
 
 impl Book {
@@ -49,6 +61,7 @@ impl Book {
             || !ctx.genesis.limits.admit(manifest, &record.roster, ahead_s)
             || record.appointment.body.until_s <= ctx.unix_s()
             || self.jobs.contains_key(&job)
+            || self.forgotten.contains(&job)
             || !self.has_room(&manifest.requester)
             || record.check(&ctx.swarm, ctx.verifier()).is_err()
         {
@@ -60,7 +73,7 @@ impl Book {
             Entry {
                 record: Arc::new(record),
                 prepared: Prepared::No,
-                ended: false,
+                ended: None,
             },
         );
         Some(job)
@@ -68,7 +81,7 @@ impl Book {
 
     /// Whether a job of `requester` fits, if need be in the place of one that has ended.
     fn has_room(&self, requester: &PeerKey) -> bool {
-        let running = self.jobs.values().filter(|e| !e.ended);
+        let running = self.jobs.values().filter(|e| e.ended.is_none());
         let of_requester = running
             .clone()
             .filter(|e| e.record.manifest.body.requester == *requester);
@@ -81,7 +94,7 @@ impl Book {
         while self.jobs.len() >= config::BOOK_JOBS_MAX
             || self.jobs.values().filter(of_requester).count() >= config::OWN_JOBS_MAX
         {
-            let ended = || self.jobs.iter().filter(|(_, e)| e.ended);
+            let ended = || self.jobs.iter().filter(|(_, e)| e.ended.is_some());
             let oldest = |entry: &(&JobId, &Entry)| entry.1.record.manifest.body.deadline_s;
             let own = ended().filter(|(_, e)| of_requester(e)).min_by_key(oldest);
             let Some(job) = own
@@ -90,8 +103,16 @@ impl Book {
             else {
                 return;
             };
-            self.jobs.remove(&job);
+            self.forget(job);
         }
+    }
+
+    fn forget(&mut self, job: JobId) {
+        self.jobs.remove(&job);
+        if self.forgotten.len() >= config::BOOK_JOBS_MAX {
+            self.forgotten.pop_front();
+        }
+        self.forgotten.push_back(job);
     }
 
     /// Makes the shell fetch the inputs and look at the job, once. Tells how far that is.
@@ -147,22 +168,23 @@ impl Book {
         }
     }
 
-    /// The job is over. The record stays for those who still ask, until the deadline or until room is needed.
-    pub(crate) fn end(&mut self, job: &JobId) {
+    /// The job is over. The record stays a while for those who still ask.
+    pub(crate) fn end(&mut self, ctx: &Context, job: &JobId) {
         if let Some(entry) = self.jobs.get_mut(job) {
-            entry.ended = true;
+            entry.ended.get_or_insert(ctx.now);
         }
     }
 
     pub(crate) fn is_ended(&self, job: &JobId) -> bool {
-        self.jobs.get(job).is_some_and(|e| e.ended)
+        let known = self.jobs.get(job);
+        known.is_some_and(|e| e.ended.is_some()) || self.forgotten.contains(job)
     }
 
     /// Jobs that are over and that the shell still holds in memory.
     pub(crate) fn ended(&self) -> Vec<JobId> {
         self.jobs
             .iter()
-            .filter(|(_, e)| e.ended && e.prepared != Prepared::No)
+            .filter(|(_, e)| e.ended.is_some() && e.prepared != Prepared::No)
             .map(|(job, _)| *job)
             .collect()
     }
@@ -179,7 +201,19 @@ impl Book {
         }
     }
 
-    pub(crate) fn sweep(&mut self, ctx: &mut Context) {
+    /// `in_use` tells of work for a job that goes on, whatever its steward says.
+    pub(crate) fn sweep(&mut self, ctx: &mut Context, in_use: &dyn Fn(&JobId) -> bool) {
+        let waits = |ended: Time| ctx.now < ended.after(config::LINGER);
+        let dead: Vec<_> = self
+            .jobs
+            .iter()
+            .filter(|(job, e)| e.ended.is_some_and(|at| !waits(at)) && !in_use(job))
+            .map(|(job, _)| *job)
+            .collect();
+        for job in dead {
+            self.release(ctx, &job);
+            self.forget(job);
+        }
         let now_s = ctx.unix_s();
         let over: Vec<_> = self
             .jobs

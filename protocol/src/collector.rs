@@ -8,9 +8,11 @@
 //! | Sealing | k seals | signs the seal list | next ranks, up to min(2k, e); then fewer seals |
 //! | Opening | the worker's opening | forwards it | three tries, then by way of the auditors; then Failed |
 //! | Attesting | all listed verdicts | quorum, or own recomputation | the silent ones do not count |
-//! | Judging | the own CPU reference | refuted, or the accuser was wrong | - |
+//! | Judging | the own CPU reference | refuted, or the accuser was wrong: its dissent counts as silence from now on | - |
 //! | Delivering | output and salt secret | fetches | eight tries; then a receipt that says "not stored" |
 //! | Fetching | the bytes | rebuilds the root, signs Stored, receipt | as Delivering |
+//!
+//! A second root that the worker signed for the lease ends any step with blame.
 //!
 //! Invariants: one lock set and one seal list per lease; the seed is known to nobody before every lock is in.
 //! What a lease's end means for its slice is decided in `steward`.
@@ -151,6 +153,8 @@ pub(crate) struct Collector {
     cases: BTreeMap<LeaseId, Case>,
     silences: Silences,
     outcomes: Vec<(LeaseId, Outcome)>,
+    /// Who accused falsely in which job, the oldest first: recomputing for it again would be its gain.
+    discredited: VecDeque<(JobId, PeerKey)>,
     /// Receipts made lately, the oldest first: their messages may have been lost.
     concluded: VecDeque<(LeaseId, PersistSeq, Box<Receipt>)>,
 }
@@ -222,9 +226,12 @@ impl Collector {
             return None;
         };
         if let Some(first) = &case.commitment {
-            // The first root stands. Its repetition means that the acknowledgement got lost.
+            // The first root stands. Its repetition means that the acknowledgement got lost; another one that is signed
+            // is proof enough, for the log keeps whoever is honest from a second one over any crash.
             if first.body == commitment.body {
                 ctx.send(from, &Message::CommitAck { lease: id });
+            } else if first.body.root != commitment.body.root && ctx.verify(&commitment, &from) {
+                self.end(ctx, id, Reason::TwoRoots, true, None);
             }
             return None;
         }
@@ -245,30 +252,30 @@ impl Collector {
         let Some(case) = self.cases.get_mut(&id) else {
             return;
         };
+        let learnt = case.round.close(&mut self.silences, ctx.now);
         match case.step.clone() {
             Step::Computing => self.end(ctx, id, Reason::LeaseExpired, false, None),
-            Step::Locking => {
-                case.round.close(&mut self.silences);
-                self.ask_witnesses(ctx, adverts, id);
-            }
-            Step::Revealing => {
-                case.round.close(&mut self.silences);
-                self.finish_revealing(ctx, adverts, id);
-            }
-            Step::Sealing => {
-                case.round.close(&mut self.silences);
-                self.ask_auditors(ctx, adverts, id);
-            }
+            Step::Locking => self.ask_witnesses(ctx, adverts, id),
+            Step::Revealing => self.finish_revealing(ctx, adverts, id),
+            Step::Sealing => self.ask_auditors(ctx, adverts, id),
             Step::Opening { tries } => self.retry_opening(ctx, id, tries),
-            Step::Attesting => {
-                case.round.close(&mut self.silences);
-                self.decide(ctx, id);
-            }
+            Step::Attesting => self.decide(ctx, id),
             // The shell always answers a computation.
             Step::Judging { .. } => {}
             Step::Delivering { tries } | Step::Fetching { tries, .. } => {
                 self.retry_delivery(ctx, id, tries)
             }
+        }
+        if learnt {
+            self.hurry(ctx);
+        }
+    }
+
+    /// Somebody is not worth a full wait any more: nor is it where it is waited for already.
+    fn hurry(&self, ctx: &mut Context) {
+        for (id, case) in self.cases.iter().filter(|(_, c)| !c.round.is_over()) {
+            let at = case.round.deadline(&self.silences).max(ctx.now);
+            ctx.timers.set_by(Timer::Case(*id), at);
         }
     }
 
@@ -329,6 +336,7 @@ impl Collector {
             self.end(ctx, id, reason, false, None);
         }
         self.outcomes.retain(|(id, _)| !of_job.contains(id));
+        self.discredited.retain(|(of, _)| of != job);
     }
 
     /// Ends a lease without a receipt and tells those who wait.

@@ -49,7 +49,7 @@ pub const INPUTS_MAX: usize = 16;
 pub const INPUT_LEN_MAX: u64 = 2 << 30;
 /// Stewards of a job.
 pub const STEWARDS_MAX: usize = 8;
-/// Jobs of others that a peer remembers.
+/// Jobs whose records a peer keeps, and ids of ended ones beside them.
 pub const BOOK_JOBS_MAX: usize = 256;
 /// Bytes of messages kept until the record of their job has come, per job: some 200 calls to audit.
 pub const PARKED_BYTES_PER_JOB: usize = 256 * 1024;
@@ -87,6 +87,8 @@ pub const OWN_JOBS_MAX: usize = 64;
 /// A worker leaves a job after so many leases that its device could not fulfil, and a steward stops leasing to one
 /// that let so many in a row lapse.
 pub const FAILURES_MAX: u32 = 3;
+/// False accusers that a collector remembers, one for each job that it heard them in; the oldest go first.
+pub const DISCREDITED_MAX: usize = 256;
 /// Jobs that a worker considers at once.
 pub const WORKER_JOBS_MAX: usize = 32;
 
@@ -112,6 +114,8 @@ pub const DELIVERY_TRIES: u32 = 8;
 pub const CONCLUDED_MAX: usize = 256;
 /// Peers that were silent twice in a row are waited for only this long: their rank is still asked.
 pub const SILENT_WAIT: Duration = Duration::from_millis(500);
+/// ... and for so long after the last time that they were waited for in full, if they answer other questions.
+pub const SILENT_KEPT: Duration = Duration::from_secs(300);
 /// Waits between the tries of an unacknowledged message.
 pub const RETRY: [Duration; 3] = [
     Duration::from_secs(1),
@@ -134,10 +138,13 @@ pub const STARVED_WAIT: Duration = Duration::from_secs(10);
 pub const RESUME_WAIT: Duration = Duration::from_secs(2);
 /// After this many failures to find a worker the requester computes a slice itself.
 pub const STARVED_MAX: u32 = 3;
-/// Audits, witness states and finished work are forgotten after this.
+/// Audits, finished work and the records of ended jobs are forgotten after this.
 pub const LINGER: Duration = Duration::from_secs(300);
 /// An idle worker looks the boards up this often.
 pub const BOARD_LOOKUP: Duration = Duration::from_secs(15);
+/// ... and after twice as long each time that it has learnt of no job since, so many times over: a look takes some
+/// fifty requests in a swarm of a hundred thousand.
+pub const BOARD_LOOKUP_DOUBLINGS: u32 = 2;
 /// Adverts are republished no faster than this, whatever happens.
 pub const ADVERT_SPACING: Duration = Duration::from_millis(1_000);
 /// Absolute times may be off by this much, seconds.

@@ -45,6 +45,8 @@ pub struct Peer {
     worker: Worker,
     witness: Witness,
     auditor: Auditor,
+    /// Looks at the boards since one last led to a job, at most [`config::BOARD_LOOKUP_DOUBLINGS`].
+    in_vain: u32,
 }
 
 impl Core for Peer {
@@ -74,6 +76,7 @@ impl Peer {
             worker: Worker::default(),
             witness: Witness::default(),
             auditor: Auditor::default(),
+            in_vain: 0,
         }
     }
 
@@ -162,7 +165,8 @@ impl Peer {
                 Timer::Advert => self.adverts.publish(&mut self.ctx),
                 Timer::Sweep => {
                     self.adverts.sweep(&mut self.ctx);
-                    self.book.sweep(&mut self.ctx);
+                    let worker = &self.worker;
+                    self.book.sweep(&mut self.ctx, &|job| worker.serves(job));
                     self.parked.sweep(self.ctx.now);
                     self.release_ended();
                     self.witness.sweep(self.ctx.unix_s());
@@ -190,9 +194,12 @@ impl Peer {
 
     /// An idle worker looks for jobs that nobody offered it.
     fn look_boards_up(&mut self) {
-        self.ctx
-            .timers
-            .set(Timer::Boards, self.ctx.now.after(config::BOARD_LOOKUP));
+        self.ctx.timers.set(
+            Timer::Boards,
+            self.ctx
+                .now
+                .after(config::BOARD_LOOKUP * (1 << self.in_vain)),
+        );
         let Some(capacity) = self
             .adverts
             .capacity()
@@ -200,6 +207,7 @@ impl Peer {
         else {
             return;
         };
+        self.in_vain = (self.in_vain + 1).min(config::BOARD_LOOKUP_DOUBLINGS);
         for kernel in &capacity.kernels {
             let board = self.ctx.board(&kernel.class);
             self.ctx.out.push(Output::FindProviders { board });
@@ -305,6 +313,12 @@ impl Peer {
     fn on_record(&mut self, from: PeerKey, record: JobRecord) {
         let job = record.id(&self.ctx.swarm);
         let fresh = self.book.learn(&self.ctx, record).is_some();
+        if fresh {
+            // Where there is one job there may be others.
+            self.in_vain = 0;
+            let soon = self.ctx.now.after(config::BOARD_LOOKUP);
+            self.ctx.timers.set_by(Timer::Boards, soon);
+        }
         let Some(record) = self
             .book
             .get(&job)
@@ -336,7 +350,10 @@ impl Peer {
         message: &dyn Fn() -> Message,
     ) -> Option<Arc<JobRecord>> {
         let record = self.book.get(&job).cloned();
-        if record.is_none() && self.parked.park(self.ctx.now, job, from, message()) {
+        if record.is_none()
+            && !self.book.is_ended(&job)
+            && self.parked.park(self.ctx.now, job, from, message())
+        {
             self.ctx.send(from, &Message::RecordRequest { job });
         }
         record
@@ -439,7 +456,7 @@ impl Peer {
             Message::JobEnded { job, reason: _ } => {
                 if self.book.get(&job).is_some_and(|r| r.is_steward(&from)) {
                     self.worker.end_job(ctx, &job);
-                    self.book.end(&job);
+                    self.book.end(ctx, &job);
                     self.release_ended();
                 }
             }

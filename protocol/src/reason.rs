@@ -53,11 +53,13 @@ pub enum Reason {
     StorageFull,
     /// The worker left the swarm.
     WorkerLeft,
+    /// The worker signed two roots for one lease.
+    TwoRoots,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::NoEligiblePeer,
         Self::UnknownJob,
         Self::NotInRoster,
@@ -81,6 +83,7 @@ impl Reason {
         Self::FetchFailed,
         Self::StorageFull,
         Self::WorkerLeft,
+        Self::TwoRoots,
     ];
 
     /// Stable snake-case code for programs.
@@ -110,6 +113,7 @@ impl Reason {
             Self::FetchFailed => "fetch_failed",
             Self::StorageFull => "storage_full",
             Self::WorkerLeft => "worker_left",
+            Self::TwoRoots => "two_roots",
         }
     }
 
@@ -138,6 +142,7 @@ impl Reason {
                 "nothing to do: the slice is leased again"
             }
             Self::FetchFailed => "check the connection to the peers that hold the data",
+            Self::TwoRoots => "run one peer only under this identity",
             Self::StorageFull => "free disk space, or raise `limits.blobs_gib` in config.toml",
         }
     }
@@ -169,6 +174,7 @@ impl fmt::Display for Reason {
             Self::FetchFailed => "a blob could not be fetched",
             Self::StorageFull => "an output could not be stored",
             Self::WorkerLeft => "the worker left the swarm",
+            Self::TwoRoots => "the worker signed two results for one lease",
         })
     }
 }

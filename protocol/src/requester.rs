@@ -520,7 +520,7 @@ impl Requester {
                 board: ctx.board(class),
             });
         }
-        book.end(&job);
+        book.end(ctx, &job);
         book.release(ctx, &job);
         ctx.persist(Record::Ended { job, reason });
         ctx.notify(if reason == Reason::JobDone {

@@ -7,7 +7,7 @@
 //! | Leased | commitment | Committed |
 //! | Leased | lease lapsed or given back | Open, without blame; the third time in a row the worker gets no more |
 //! | Committed | receipt and bytes | Done |
-//! | Committed | refuted, no opening, wrong output | Open; the worker is excluded from the job |
+//! | Committed | refuted, no opening, wrong output, two roots | Open; the worker is excluded from the job |
 //! | Committed | witnesses silent, bytes never came | Open; this worker does not get this slice again |
 //! | Own | computed | Done |
 //!

@@ -175,6 +175,8 @@ struct Flood {
     topic: u16,
     /// When the first copy comes to each place; `NEVER` if none is on its way.
     first: Vec<u64>,
+    /// From whom it comes.
+    source: Vec<u32>,
     /// What became of it at each place.
     state: Vec<State>,
     on_their_way: u32,
@@ -258,8 +260,12 @@ impl Mesh {
         from: u32,
         copies: &mut Vec<Copy>,
     ) {
+        let place = self.members[from as usize].place;
+        let held = self.floods[flood as usize].as_ref();
+        let source = held.and_then(|f| f.source.get(place as usize).copied());
         let neighbours = core::mem::take(&mut self.members[from as usize].neighbours);
-        for &to in &neighbours {
+        // Nobody sends a message back to where it came from.
+        for &to in neighbours.iter().filter(|n| Some(**n) != source) {
             self.send(network, now, flood, (from, to), Duration::ZERO, copies);
         }
         self.members[from as usize].neighbours = neighbours;
@@ -281,6 +287,10 @@ impl Mesh {
         let bytes = flood.data.len() as u32;
         self.tally.copies += 1;
         self.tally.bytes += u64::from(bytes);
+        // Who has it cannot hear of it first: this copy is counted, and bothers no queue.
+        if flood.first.get(place).is_some_and(|at| *at <= now.0) {
+            return;
+        }
         let packet = Packet {
             from,
             to,
@@ -294,12 +304,14 @@ impl Mesh {
         let delay = delay + wait;
         if flood.first.len() <= place {
             flood.first.resize(place + 1, NEVER);
+            flood.source.resize(place + 1, NOBODY);
             flood.state.resize(place + 1, State::Unseen);
         }
         let at = now.after(delay).0;
         // A copy that comes later than another is a duplicate: counted above, and nobody need see it.
         if at < flood.first[place] {
             flood.first[place] = at;
+            flood.source[place] = from;
             flood.on_their_way += 1;
             copies.push(Copy {
                 flood: index,
@@ -451,6 +463,7 @@ impl Gossip for Mesh {
             data: data.into(),
             topic,
             first: vec![NEVER; places],
+            source: vec![NOBODY; places],
             state: vec![State::Unseen; places],
             on_their_way: 0,
             heartbeats: 0,

@@ -5,12 +5,9 @@
 //! a [`What`]; peers reach each other only through events.
 
 use crate::device::Device;
-use crate::engine::Engine;
-use crate::experiment::Job;
-use crate::gossip::{Copy, Gossip};
-use crate::kademlia::{Dht, Lookup};
-use crate::net::{Network, Packet, PacketKind};
-use crate::observe::Observer;
+use crate::event::{Event, Fetch, What};
+use crate::net::{Packet, PacketKind};
+use crate::shared::Shared;
 use core::time::Duration;
 use starling_adversaries::Backend;
 use starling_protocol::io::{
@@ -19,7 +16,7 @@ use starling_protocol::io::{
 };
 use starling_protocol::manifest::JobRecord;
 use starling_protocol::{BlobId, Core, Hash, JobId, PeerKey, Reason, Time};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The wall clock at virtual time zero, Unix seconds.
@@ -27,203 +24,6 @@ pub const EPOCH_S: u64 = 1_800_000_000;
 
 /// How long it takes to notice that a peer cannot be reached.
 pub(crate) const UNREACHABLE: Duration = Duration::from_secs(10);
-
-/// Something that happens.
-#[derive(Debug)]
-pub enum Event {
-    /// To a peer.
-    Peer {
-        /// To whom.
-        peer: u32,
-        /// In which of its lives, or [`ANY_LIFE`]: what a peer has begun ends with it.
-        life: u16,
-        /// What.
-        what: What,
-    },
-    /// Gossip looks after a topic.
-    Heartbeat(u16),
-}
-
-/// What comes from outside reaches a peer whatever has become of it since.
-pub const ANY_LIFE: u16 = 0;
-
-/// What can happen to a peer.
-#[derive(Debug)]
-pub enum What {
-    /// It starts, and offers its capacity.
-    Start,
-    /// It is killed.
-    Kill,
-    /// A message could not be delivered.
-    Undelivered(u32),
-    /// A neighbour's connection is gone.
-    Lost(u32),
-    /// Its person submits a job.
-    Submit(Box<Job>),
-    /// A neighbour is connected.
-    Connected(u32),
-    /// A control message arrives.
-    Message(u32, Box<[u8]>),
-    /// A gossip message arrives.
-    Gossip(u32),
-    /// It provides a board again, lest its records expire.
-    Republish(Box<Hash>),
-    /// Kademlia answers.
-    Providers(Box<(Hash, Vec<u32>)>),
-    /// Inputs and kernel are ready.
-    Prepared(Box<(JobId, Arc<JobRecord>)>),
-    /// It cannot compute this.
-    Failed(TaskId),
-    /// One of its devices may have finished.
-    Device,
-    /// Somebody wants a blob of so many tiles.
-    FetchRequest(Box<Fetch>),
-    /// A blob that it asked for, as tile hashes; `None` if there is no such blob.
-    Fetched(Box<(Fetch, Option<Vec<Hash>>)>),
-    /// Its log is durable up to here.
-    Durable(PersistSeq),
-    /// Its deadline may have come.
-    Wake,
-}
-
-impl What {
-    /// Writes down what makes this event this event, for the trace hash.
-    pub fn write(&self, to: &mut impl FnMut(u8, &[u8])) {
-        match self {
-            Self::Start => to(0, &[]),
-            Self::Submit(job) => to(1, &job.tiles.to_le_bytes()),
-            Self::Connected(peer) => to(2, &peer.to_le_bytes()),
-            Self::Message(from, bytes) => {
-                to(3, &from.to_le_bytes());
-                to(3, bytes);
-            }
-            Self::Gossip(flood) => to(4, &flood.to_le_bytes()),
-            Self::Republish(board) => to(5, &board.0),
-            Self::Providers(found) => {
-                to(6, &found.0.0);
-                found.1.iter().for_each(|p| to(6, &p.to_le_bytes()));
-            }
-            Self::Prepared(prepared) => to(8, prepared.0.as_bytes()),
-            Self::Failed(task) => to(9, &task.0.to_le_bytes()),
-            Self::Device => to(10, &[]),
-            Self::FetchRequest(fetch) => to(11, &fetch.task.0.to_le_bytes()),
-            Self::Fetched(fetched) => {
-                to(12, &fetched.0.task.0.to_le_bytes());
-                fetched.1.iter().flatten().for_each(|t| to(12, &t.0));
-            }
-            Self::Durable(seq) => to(13, &seq.0.to_le_bytes()),
-            Self::Wake => to(14, &[]),
-            Self::Kill => to(15, &[]),
-            Self::Undelivered(peer) => to(16, &peer.to_le_bytes()),
-            Self::Lost(peer) => to(17, &peer.to_le_bytes()),
-        }
-    }
-}
-
-/// One fetch on its way.
-#[derive(Clone, Copy, Debug)]
-pub struct Fetch {
-    /// Who asks.
-    pub by: u32,
-    /// In which of its lives.
-    pub life: u16,
-    /// The asker's name for it.
-    pub task: TaskId,
-    /// What it wants.
-    pub blob: BlobId,
-    /// Its exact length.
-    pub len: u64,
-    /// Tiles in it.
-    pub tiles: usize,
-}
-
-/// Finds a peer by its key. Keys are random, so their first bytes are as good a hash as any; nothing iterates.
-pub type Keys = HashMap<PeerKey, u32, core::hash::BuildHasherDefault<FirstBytes>>;
-
-/// The first eight bytes that it is given.
-#[derive(Default)]
-pub struct FirstBytes(u64);
-
-impl core::hash::Hasher for FirstBytes {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
-
-    fn write_usize(&mut self, _: usize) {}
-}
-
-/// What Kademlia has cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct LookupTally {
-    /// Lookups and stores.
-    pub lookups: u64,
-    /// Of these, without an answer.
-    pub failed: u64,
-    /// Requests.
-    pub rpcs: u64,
-    /// Their bytes, answers included.
-    pub bytes: u64,
-}
-
-impl LookupTally {
-    fn count(&mut self, lookup: &Lookup) {
-        self.lookups += 1;
-        self.failed += u64::from(lookup.failed);
-        self.rpcs += u64::from(lookup.rpcs);
-        self.bytes += lookup.bytes;
-    }
-}
-
-/// What all hosts share while one of them acts.
-pub struct Shared {
-    /// The clock and the queue.
-    pub engine: Engine<Event>,
-    /// Delays.
-    pub network: Network,
-    /// The mesh.
-    pub gossip: Box<dyn Gossip>,
-    /// Who finds whom.
-    pub dht: Box<dyn Dht>,
-    /// What the lookups have cost.
-    pub lookups: LookupTally,
-    /// Who writes everything down.
-    pub observer: Observer,
-    /// Indices of keys.
-    pub keys: Keys,
-    /// Keys by index.
-    pub names: Vec<PeerKey>,
-    /// Room for copies of gossip.
-    pub copies: Vec<Copy>,
-}
-
-impl Shared {
-    /// Schedules what comes from outside.
-    pub fn reach(&mut self, delay: Duration, peer: u32, what: What) {
-        self.engine.after(
-            delay,
-            Event::Peer {
-                peer,
-                life: ANY_LIFE,
-                what,
-            },
-        );
-    }
-
-    /// Schedules the copies that gossip has just sent.
-    pub fn deliver_copies(&mut self) {
-        let mut copies = core::mem::take(&mut self.copies);
-        for copy in copies.drain(..) {
-            self.reach(copy.delay, copy.to, What::Gossip(copy.flood));
-        }
-        self.copies = copies;
-    }
-}
 
 struct Task {
     record: Arc<JobRecord>,

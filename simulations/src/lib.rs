@@ -6,21 +6,26 @@
 //! hash says so.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod check;
 pub mod churn;
 pub mod device;
 pub mod engine;
+pub mod event;
 pub mod experiment;
 pub mod gossip;
 pub mod host;
 pub mod kademlia;
 pub mod light;
+pub mod metrics;
 pub mod net;
 pub mod observe;
 pub mod results;
 pub mod roles;
 pub mod run;
+pub mod shared;
 pub mod signer;
+pub mod study;
 pub mod trace;
 pub mod truth;
 pub mod validate;

@@ -49,6 +49,10 @@ pub struct JobStats {
 /// What a peer has done.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PeerStats {
+    /// Index of its device's kind.
+    pub kind: u32,
+    /// Its device's speed, work units per second.
+    pub units_per_s: f64,
     /// Bytes of control messages sent.
     pub sent_bytes: u64,
     /// Slices that it earned a receipt for.

@@ -4,13 +4,16 @@
 use crate::check;
 use crate::experiment::{Experiment, ExperimentError};
 use crate::gossip::GossipTally;
-use crate::host::LookupTally;
+use crate::metrics;
 use crate::net;
 use crate::observe::{JobStats, Tally};
+use crate::results::Samples;
+use crate::shared::LookupTally;
 use crate::world::{Stuck, World};
 use serde::Serialize;
-use starling_protocol::{PeerKey, Time};
+use starling_protocol::{PeerKey, Reason, Time};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 
 /// How a run went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,6 +56,14 @@ pub struct Report {
     pub adversaries_caught: u32,
     /// Honest workers blamed, and wrong accusations.
     pub false_accusations: u32,
+    /// Slices with wrong tiles that were committed to and refuted.
+    pub cheat_slices_refuted: u32,
+    /// Slices with wrong tiles that got a receipt.
+    pub cheat_slices_passed: u32,
+    /// Tiles computed for slices that had to be done again, of all tiles of work.
+    pub wasted_share: f64,
+    /// Of the peers that lend, those that earned at least one receipt.
+    pub earning_share: f64,
     /// Leases that ended without a receipt, by reason.
     pub re_leases: BTreeMap<&'static str, u32>,
     /// Tiles computed, by purpose.
@@ -139,6 +150,8 @@ impl Report {
 pub struct Run {
     /// Its figures.
     pub report: Report,
+    /// Its jobs and peers, one line each.
+    pub samples: Vec<Samples>,
     /// Its messages, as text, if they were asked for.
     pub trace: Option<String>,
 }
@@ -148,11 +161,36 @@ pub struct Run {
 /// # Errors
 /// [`RunError`].
 pub fn run(experiment: &Experiment, seed: u64, tracing: bool) -> Result<Run, RunError> {
+    run_until(experiment, seed, tracing, &AtomicBool::new(false))
+}
+
+/// As [`run`], until `stop` is set.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run_until(
+    experiment: &Experiment,
+    seed: u64,
+    tracing: bool,
+    stop: &AtomicBool,
+) -> Result<Run, RunError> {
     let mut world = World::new(experiment, seed, tracing)?;
-    world.run()?;
+    if !world.run(stop)? {
+        return Err(RunError::Interrupted);
+    }
     let trace = world.shared.observer.trace.as_ref().map(|t| t.render());
+    let report = report(experiment, seed, &world);
+    let counters = &world.shared.observer.counters;
+    let lending = (0..)
+        .zip(&counters.peers)
+        .skip(experiment.population.clients as usize);
+    let samples = vec![
+        metrics::jobs(counters.jobs.values()),
+        metrics::peers(lending, report.virtual_s),
+    ];
     Ok(Run {
-        report: report(experiment, seed, &world),
+        report,
+        samples,
         trace,
     })
 }
@@ -163,6 +201,9 @@ pub enum RunError {
     /// Virtual time stands still.
     #[error(transparent)]
     Stuck(#[from] Stuck),
+    /// Somebody asked it to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// The experiment cannot be run after all.
     #[error(transparent)]
     Experiment(#[from] ExperimentError),
@@ -232,6 +273,19 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
     let peers = experiment.population.peers;
     let virtual_s = world.shared.engine.now().0 as f64 / 1e6;
     let lookups = world.shared.lookups;
+    let slices_wrong = history.undetected() as u32;
+    let refuted = counters
+        .reopened
+        .get(Reason::Refuted.code())
+        .copied()
+        .unwrap_or(0);
+    let worked = tiles("work") + tiles("own");
+    let done_tiles: usize = history.done.iter().map(|d| d.output.len()).sum();
+    let lending = counters
+        .peers
+        .iter()
+        .skip(experiment.population.clients as usize);
+    let earning = lending.filter(|p| p.earned > 0).count();
     let bytes = control_bytes + gossip.bytes + gossip.control_bytes + lookups.bytes;
     Report {
         seed,
@@ -250,7 +304,11 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
         earned: earned.len() as u32,
         flags,
         adversaries: history.dishonest.len() as u32,
-        slices_wrong: history.undetected() as u32,
+        slices_wrong,
+        cheat_slices_refuted: refuted,
+        cheat_slices_passed: slices_wrong,
+        wasted_share: 1.0 - (done_tiles as f64 / worked.max(1) as f64).min(1.0),
+        earning_share: earning as f64 / f64::from((peers - experiment.population.clients).max(1)),
         adversaries_caught: caught.iter().filter(|p| !honest(p)).count() as u32,
         false_accusations: (innocent.count() + accusers.count()) as u32,
         re_leases: counters.reopened.clone(),

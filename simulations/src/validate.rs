@@ -3,11 +3,16 @@
 //! Each check has a measured and an expected value and a tolerance. The theory is computed from its formulas, without
 //! any code of the model that it judges. A check that misses says so: nothing here is tuned to pass.
 
+pub mod detection;
+
 use crate::engine::{Purpose, Streams};
 use crate::kademlia::{Dht, Kademlia, Knobs};
 use crate::net::loss::Loss;
 use crate::net::{Draw, Hop, Packet, PacketKind, salt};
+use crate::run::RunError;
+use core::fmt;
 use core::time::Duration;
+use detection::Helpers;
 use rand_core::Rng;
 use serde::Serialize;
 use starling_protocol::{Hash, Time};
@@ -21,11 +26,26 @@ pub struct Check {
     pub measured: f64,
     /// What theory says.
     pub expected: f64,
-    /// By what share of `expected` the two may differ.
-    pub tolerance_share: f64,
+    /// Theory must lie within this: a tolerance about the measured value, or its 95 % interval.
+    pub low: f64,
+    /// See `low`.
+    pub high: f64,
 }
 
 impl Check {
+    /// That may be off by this share of the expected value.
+    #[must_use]
+    pub fn within_share(name: String, measured: f64, expected: f64, share: f64) -> Self {
+        let tolerance = expected.abs() * share;
+        Self {
+            name,
+            measured,
+            expected,
+            low: measured - tolerance,
+            high: measured + tolerance,
+        }
+    }
+
     /// By what share of the expected value the measured one is off.
     #[must_use]
     pub fn error_share(&self) -> f64 {
@@ -35,13 +55,30 @@ impl Check {
     /// Whether the two agree.
     #[must_use]
     pub fn ok(&self) -> bool {
-        self.error_share() <= self.tolerance_share
+        (self.low..=self.high).contains(&self.expected)
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:<58} measured {:>8.4}, theory {:>8.4}, off by {:.2} % (allowed {:.4} to {:.4})",
+            self.name,
+            self.measured,
+            self.expected,
+            self.error_share() * 100.0,
+            self.low,
+            self.high
+        )
     }
 }
 
 /// All checks, in the order of their reading.
-#[must_use]
-pub fn all(seed: u64) -> Vec<Check> {
+///
+/// # Errors
+/// [`RunError`] when a swarm that is measured cannot be run.
+pub fn all(seed: u64) -> Result<Vec<Check>, RunError> {
     let mut checks = Vec::new();
     for n in [1_000, 10_000, 100_000] {
         for k in [1, 8, 20] {
@@ -51,7 +88,20 @@ pub fn all(seed: u64) -> Vec<Check> {
     for (fanout, loss) in [(2, 0.0), (3, 0.2), (4, 0.5), (6, 0.1)] {
         checks.push(epidemic(10_000, fanout, loss, seed, 40).check());
     }
-    checks
+    let cases = [
+        (0.01, Helpers::None),
+        (0.03, Helpers::None),
+        (0.1, Helpers::None),
+        (1.0, Helpers::None),
+        (0.1, Helpers::Lazy(0.3)),
+        (0.03, Helpers::Ring(0.3)),
+        (0.1, Helpers::Ring(0.3)),
+        (0.1, Helpers::Ring(0.5)),
+    ];
+    for (faked, helpers) in cases {
+        checks.push(detection::detection(faked, helpers, 600, seed)?.check());
+    }
+    Ok(checks)
 }
 
 /// How many hops Kademlia takes to a peer.
@@ -73,15 +123,15 @@ impl HopsCheck {
     /// As a comparison: 2 % are allowed.
     #[must_use]
     pub fn check(&self) -> Check {
-        Check {
-            name: format!(
+        Check::within_share(
+            format!(
                 "kademlia: mean hops, {} peers, buckets of {}",
                 self.n, self.k
             ),
-            measured: self.mean,
-            expected: self.theory,
-            tolerance_share: 0.02,
-        }
+            self.mean,
+            self.theory,
+            0.02,
+        )
     }
 }
 
@@ -217,15 +267,15 @@ impl EpidemicCheck {
     /// As a comparison: 1 % is allowed.
     #[must_use]
     pub fn check(&self) -> Check {
-        Check {
-            name: format!(
+        Check::within_share(
+            format!(
                 "gossip: share reached, {} peers, fanout {}, loss {}",
                 self.n, self.fanout, self.loss_share
             ),
-            measured: self.final_share,
-            expected: self.theory,
-            tolerance_share: 0.01,
-        }
+            self.final_share,
+            self.theory,
+            0.01,
+        )
     }
 }
 

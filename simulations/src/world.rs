@@ -2,21 +2,22 @@
 
 use crate::churn::FOR_EVER;
 use crate::engine::{Engine, Purpose, Stream, Streams};
+use crate::event::{ANY_LIFE, Event, What};
 use crate::experiment::{CLASS, Experiment, ExperimentError, Population, Source, kernel};
 use crate::gossip::{HEARTBEAT, Mesh};
-use crate::host::{
-    ANY_LIFE, Disk, Event, Host, Keys, LookupTally, Parts, Shared, UNREACHABLE, What,
-};
+use crate::host::{Disk, Host, Parts, UNREACHABLE};
 use crate::kademlia::Kademlia;
 use crate::net::{self, Network};
 use crate::observe::Observer;
 use crate::roles::Roles;
+use crate::shared::{Keys, LookupTally, Shared};
 use crate::truth::Truth;
 use core::time::Duration;
 use starling_protocol::advert::{self, DeviceProfile, KernelOffer};
 use starling_protocol::io::{Capacity, Setup};
 use starling_protocol::{Genesis, Hash, Peer, Tier, Time, board};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use twox_hash::XxHash3_64;
 
 /// After the last job has ended the run goes on for so long: last receipts and farewells travel.
@@ -28,6 +29,25 @@ const SAME_INSTANT_MAX: u64 = 5_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("virtual time stands still at {0:?}: a peer never settles")]
 pub struct Stuck(pub Time);
+
+/// Where a run's time goes, by kind of event: every 61st event is timed.
+#[derive(Clone, Debug, Default)]
+pub struct Profile(BTreeMap<&'static str, Duration>);
+
+const PROFILED: u64 = 61;
+
+impl Profile {
+    /// Each kind's share, the largest first.
+    #[must_use]
+    pub fn shares(&self) -> Vec<(String, f64)> {
+        let total = self.0.values().sum::<Duration>().as_secs_f64();
+        let share =
+            |(kind, time): (&&str, &Duration)| ((*kind).to_owned(), time.as_secs_f64() / total);
+        let mut shares: Vec<_> = self.0.iter().map(share).collect();
+        shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+        shares
+    }
+}
 
 /// An experiment under way.
 pub struct World {
@@ -45,6 +65,8 @@ pub struct World {
     submissions: u32,
     trace: u64,
     events: u64,
+    /// Filled if it is there. Looks at the real clock, and changes nothing.
+    pub profile: Option<Profile>,
 }
 
 impl World {
@@ -94,6 +116,7 @@ impl World {
             submissions: 0,
             trace: seed,
             events: 0,
+            profile: None,
         };
         world.schedule()?;
         Ok(world)
@@ -196,6 +219,10 @@ impl World {
         let (core, backend) = self.roles.wrap(peer, honest, Truth, &self.shared.names);
         let drawn = population.device(peer, &self.streams);
         let kind = &population.devices[drawn.kind];
+        if let Some(stats) = self.shared.observer.counters.peers.get_mut(peer as usize) {
+            stats.kind = drawn.kind as u32;
+            stats.units_per_s = drawn.units_per_s as f64;
+        }
         let capacity = capacity(population, peer, &self.streams);
         let parts = Parts {
             disk: self.disks.remove(&peer).unwrap_or_default(),
@@ -213,9 +240,11 @@ impl World {
 
     /// Runs until all jobs have ended and a little longer, or to the horizon.
     ///
+    /// False when `stop` was set before.
+    ///
     /// # Errors
     /// [`Stuck`] when virtual time stands still.
-    pub fn run(&mut self) -> Result<(), Stuck> {
+    pub fn run(&mut self, stop: &AtomicBool) -> Result<bool, Stuck> {
         let horizon = Duration::from_secs_f64(self.experiment.run.horizon_s);
         let mut until = Time::default().after(horizon);
         let (mut instant, mut at_instant) = (Time::default(), 0);
@@ -227,30 +256,47 @@ impl World {
             if at_instant > SAME_INSTANT_MAX {
                 return Err(Stuck(now));
             }
-            self.dispatch(event);
+            if self.profile.is_some() && self.events.is_multiple_of(PROFILED) {
+                let kind = event.kind();
+                let begun = std::time::Instant::now();
+                self.dispatch(event);
+                if let Some(profile) = &mut self.profile {
+                    *profile.0.entry(kind).or_default() += begun.elapsed();
+                }
+            } else {
+                self.dispatch(event);
+            }
             if waiting && self.shared.observer.counters.ended >= self.submissions {
                 waiting = false;
                 until = until.min(now.after(AFTERMATH));
             }
+            if self.events.is_multiple_of(1 << 14) && stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn dispatch(&mut self, event: Event) {
         self.events += 1;
         let now = self.shared.engine.now();
-        let mut write = |tag: u8, bytes: &[u8]| {
-            let seed = self.trace.rotate_left(5) ^ u64::from(tag);
-            self.trace = XxHash3_64::oneshot_with_seed(seed, bytes);
+        let (peer, tag) = match &event {
+            Event::Heartbeat(topic) => (u32::from(*topic), u8::MAX),
+            Event::Peer { peer, what, .. } => (*peer, what.tag()),
         };
-        write(0xff, &now.0.to_le_bytes());
+        let mut head = [0; 13];
+        head[..8].copy_from_slice(&now.0.to_le_bytes());
+        head[8..12].copy_from_slice(&peer.to_le_bytes());
+        head[12] = tag;
+        let mut write = |bytes: &[u8]| {
+            self.trace = XxHash3_64::oneshot_with_seed(self.trace, bytes);
+        };
+        write(&head);
         match event {
             Event::Heartbeat(topic) => {
-                write(0xfe, &topic.to_le_bytes());
                 self.heartbeat(now, topic);
             }
             Event::Peer { peer, life, what } => {
-                write(0xfd, &peer.to_le_bytes());
                 what.write(&mut write);
                 self.happen(peer, life, what);
             }

@@ -181,7 +181,13 @@ fn wrong_arrows(member: &str, manifest: &str) -> Vec<String> {
         "rayon",
     ];
     let allowed: &[&str] = match member {
-        "node" | "simulations" => &["starling-protocol", "starling-kernels"],
+        "node" => &["starling-protocol", "starling-kernels"],
+        "simulations" => &[
+            "starling-protocol",
+            "starling-kernels",
+            "starling-adversaries",
+        ],
+        "simulations/adversaries" => &["starling-protocol"],
         "fuzz" => &[
             "starling-protocol",
             "starling-kernels",
@@ -208,6 +214,7 @@ fn crate_arrows_hold() {
     assert_none(
         CRATES
             .iter()
+            .chain(&["simulations/adversaries"])
             .flat_map(|member| wrong_arrows(member, &read(&format!("{member}/Cargo.toml"))))
             .collect(),
     );

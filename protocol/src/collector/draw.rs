@@ -9,7 +9,7 @@ use crate::evidence::{self, Lock, LockEntry, LockSet, Reveal, Revealed, SealEntr
 use crate::hash::{Hash, LeaseId, PeerKey};
 use crate::message::{AuditCall, Message};
 use crate::reason::Reason;
-use crate::round::Round;
+use crate::round::{Owed, Round};
 use crate::rules;
 use crate::signed::Signed;
 use crate::timers::Timer;
@@ -52,7 +52,7 @@ impl Collector {
             commitment: Box::new(commitment),
         };
         next.iter().for_each(|w| ctx.send(*w, &request));
-        case.round = Round::new(ctx.now, next, config::LOCK_WAIT);
+        case.round = Round::new(ctx.now, Owed::Lock, next, config::LOCK_WAIT);
         self.rearm(ctx, id);
     }
 
@@ -75,7 +75,7 @@ impl Collector {
             return;
         }
         case.round.answered(&from);
-        self.silences.heard(&from);
+        self.silences.heard(&from, Owed::Lock);
         case.locks.insert(from, lock);
         if case.round.is_over() {
             self.ask_witnesses(ctx, adverts, id);
@@ -109,7 +109,7 @@ impl Collector {
         let witnesses = case.witnesses();
         witnesses.iter().for_each(|p| ctx.send(*p, &message));
         case.step = Step::Revealing;
-        case.round = Round::new(ctx.now, witnesses, config::LOCK_WAIT);
+        case.round = Round::new(ctx.now, Owed::Reveal, witnesses, config::LOCK_WAIT);
         if case.round.is_over() {
             self.finish_revealing(ctx, adverts, id);
         } else {
@@ -146,7 +146,7 @@ impl Collector {
             return;
         }
         case.round.answered(&from);
-        self.silences.heard(&from);
+        self.silences.heard(&from, Owed::Reveal);
         let signature = reveal.signature;
         case.nonces.insert(from, Revealed { nonce, signature });
         if case.round.is_over() {
@@ -201,7 +201,7 @@ impl Collector {
         }));
         next.iter().for_each(|a| ctx.send(*a, &call));
         let patience = Self::seal_patience(case, adverts, &next);
-        case.round = Round::new(ctx.now, next.iter().copied(), patience);
+        case.round = Round::new(ctx.now, Owed::Seal, next.iter().copied(), patience);
         self.outcomes.push((id, super::Outcome::Auditing(next)));
         self.rearm(ctx, id);
     }
@@ -235,7 +235,7 @@ impl Collector {
         if !case.round.answered(&from) {
             return;
         }
-        self.silences.heard(&from);
+        self.silences.heard(&from, Owed::Seal);
         case.seals.insert(from, digest);
         if case.round.is_over() {
             self.ask_auditors(ctx, adverts, id);

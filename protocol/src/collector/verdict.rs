@@ -12,7 +12,7 @@ use crate::merkle;
 use crate::message::Message;
 use crate::reason::Reason;
 use crate::receipt::{Agreement, Quorum, Receipt, Storer};
-use crate::round::Round;
+use crate::round::{Owed, Round};
 use crate::signed::{Fact, Signed};
 use crate::timers::Timer;
 use alloc::boxed::Box;
@@ -56,7 +56,7 @@ impl Collector {
         let message = Message::Opening(Box::new(opening.clone()));
         listed.iter().for_each(|a| ctx.send(*a, &message));
         case.opening = Some(opening);
-        case.round = Round::new(ctx.now, listed, config::OPENING_WAIT);
+        case.round = Round::new(ctx.now, Owed::Verdict, listed, config::OPENING_WAIT);
         case.step = Step::Attesting;
         if case.round.is_over() {
             self.decide(ctx, id);
@@ -106,7 +106,7 @@ impl Collector {
             return;
         }
         case.round.answered(&from);
-        self.silences.heard(&from);
+        let mut counts = false;
         let drawn = draw::tiles(
             &case.seed,
             &from,
@@ -126,6 +126,7 @@ impl Collector {
             {
                 let (tiles, signature) = (drawn.len() as u16, attestation.signature);
                 if attestation.body.tiles == tiles {
+                    counts = true;
                     case.agreements.insert(
                         from,
                         Agreement {
@@ -137,6 +138,8 @@ impl Collector {
                     );
                 }
             }
+        } else if self.discredited.contains(&(case.lease.body.job, from)) {
+            // It has cost a recomputation for nothing already.
         } else if let Some(claim) = proof.filter(|p| p.is_well_founded(&ctx.swarm, ctx.verifier()))
         {
             let claim = claim.body;
@@ -146,8 +149,14 @@ impl Collector {
                 && opening.body.tile(claim.entry.tile) == Some(&claim.entry)
                 && drawn.binary_search(&claim.entry.tile).is_ok();
             if about_this {
+                counts = true;
                 case.charges.push((from, claim.entry.tile));
             }
+        }
+        if counts {
+            self.silences.heard(&from, Owed::Verdict);
+        } else {
+            self.silences.void(from, Owed::Verdict, ctx.now);
         }
         if case.round.is_over() {
             self.decide(ctx, id);
@@ -165,6 +174,8 @@ impl Collector {
         let lease = &case.lease.body;
         let first = case.record.manifest.body.tiles_of(lease.slice).start;
         let need = lease.intensity.quorum();
+        case.charges
+            .retain(|(accuser, _)| !self.discredited.contains(&(lease.job, *accuser)));
         if let Some((accuser, tile)) = case.charges.pop() {
             case.step = Step::Judging {
                 accuser: Some(accuser),
@@ -219,6 +230,10 @@ impl Collector {
                 self.outcomes
                     .push((id, Outcome::FalseAccusation { accuser }));
                 case.step = Step::Attesting;
+                if self.discredited.len() >= config::DISCREDITED_MAX {
+                    self.discredited.pop_front();
+                }
+                self.discredited.push_back((case.lease.body.job, accuser));
                 self.decide(ctx, id);
             }
         } else if opening

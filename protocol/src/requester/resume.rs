@@ -50,7 +50,10 @@ impl Requester {
                     entry.table.finish(*slice);
                 }
             }
-            Record::Ended { job, .. } => drop(self.jobs.remove(job)),
+            Record::Ended { job, .. } => {
+                self.jobs.remove(job);
+                book.end(ctx, job);
+            }
             Record::Committed { .. }
             | Record::Locked { .. }
             | Record::Revealed { .. }

@@ -1,6 +1,7 @@
 //! The protocol's tests: whole jobs among real peers in virtual time, and every part of it against hostile input.
 
 mod adverts;
+mod book;
 mod clocks;
 mod codec;
 mod crash;
@@ -16,4 +17,5 @@ mod prices;
 mod real;
 mod receipt;
 mod samples;
+mod silence;
 mod world;

@@ -69,6 +69,9 @@ pub struct Wheel<E> {
     base: u64,
     len: usize,
     levels: Vec<Level<E>>,
+    /// Room that slots have emptied, for those that fill next: as much as was needed at once, not as much as each slot
+    /// has ever held.
+    spare: Vec<VecDeque<(u64, E)>>,
 }
 
 impl<E> Default for Wheel<E> {
@@ -77,6 +80,7 @@ impl<E> Default for Wheel<E> {
             base: 0,
             len: 0,
             levels: (0..LEVELS).map(|_| Level::new()).collect(),
+            spare: Vec::new(),
         }
     }
 }
@@ -112,7 +116,15 @@ impl<E> Wheel<E> {
         // The highest bit that differs; of equal times the lowest.
         let bit = ((at ^ self.base) | 1).ilog2();
         let level = (bit / BITS) as usize;
-        self.levels[level].push(digit(at, level), at, event);
+        let slot = digit(at, level);
+        // A slot of level 0 holds few, and has them in turn: it keeps its room.
+        if level > 0
+            && self.levels[level].slots[slot].capacity() == 0
+            && let Some(room) = self.spare.pop()
+        {
+            self.levels[level].slots[slot] = room;
+        }
+        self.levels[level].push(slot, at, event);
     }
 
     /// The next event, if it is not later than `until`. Else the wheel's time becomes `until`.
@@ -160,8 +172,7 @@ impl<E> Wheel<E> {
             moving
                 .drain(..)
                 .for_each(|(at, event)| self.place(at, event));
-            // Its room is kept for those that come next.
-            self.levels[level].slots[slot] = moving;
+            self.spare.push(moving);
             return true;
         }
         false

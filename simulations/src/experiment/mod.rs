@@ -5,12 +5,14 @@
 //! checked before anything runs.
 
 mod population;
+pub mod sweep;
 mod workload;
 
 pub use population::{DeviceKind, Population};
+pub use sweep::{Cell, Seeds, Study, Swept};
 pub use workload::{CLASS, Job, Source, kernel};
 
-use crate::churn::{Churn, Trace, TraceError};
+use crate::churn::{Churn, TraceError};
 use crate::gossip::MeshKnobs;
 use crate::{kademlia, light, net};
 use serde::{Deserialize, Serialize};
@@ -54,6 +56,12 @@ pub struct Experiment {
     /// Who misbehaves.
     #[serde(default)]
     pub adversaries: Vec<Adversaries>,
+    /// Which seeds to run with.
+    #[serde(default)]
+    pub seeds: Seeds,
+    /// What takes several values: one cell for each combination.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sweep: Vec<Swept>,
 }
 
 /// When a run ends.
@@ -164,6 +172,28 @@ pub enum ExperimentError {
         /// Why.
         error: starling_adversaries::StrategyError,
     },
+    /// A swept key leads nowhere.
+    #[error("`sweep`: there is no place `{0}` in the file")]
+    UnknownKey(String),
+    /// A sweep without values.
+    #[error("`sweep`: `{0}` has no values: give at least one, or leave it out")]
+    EmptySweep(String),
+    /// More combinations than anybody waits for.
+    #[error("`sweep` makes more than {0} cells: sweep fewer values at once")]
+    TooManyCells(usize),
+    /// One combination of swept values cannot be run.
+    #[error("cell {number} ({values}): {error}")]
+    Cell {
+        /// Its number.
+        number: u32,
+        /// Its values.
+        values: String,
+        /// Why not.
+        error: String,
+    },
+    /// One run was wanted of what is many.
+    #[error("the experiment sweeps over {0} cells: run it with `starling-sim sweep`")]
+    Sweeps(usize),
     /// The churn's trace cannot be used.
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -184,29 +214,16 @@ pub(crate) fn first_fault(section: &str, rules: &[Rule<'_>]) -> Result<(), Exper
 }
 
 impl Experiment {
-    /// Reads and checks a file.
+    /// Reads and checks a file that sweeps nothing.
     ///
     /// # Errors
     /// [`ExperimentError`], with file and line where there is one.
     pub fn load(path: &Path) -> Result<Self, ExperimentError> {
-        let read = |source| ExperimentError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let text = std::fs::read_to_string(path).map_err(read)?;
-        let parse = |source| ExperimentError::Parse {
-            path: path.to_owned(),
-            source: Box::new(source),
-        };
-        let mut experiment: Self = toml::from_str(&text).map_err(parse)?;
-        experiment.check()?;
-        if let Churn::Trace { file } = &mut experiment.churn {
-            // Named beside the experiment, and known by its full name from now on.
-            let beside = path.parent().unwrap_or(Path::new("")).join(&*file);
-            *file = std::path::absolute(&beside).unwrap_or(beside);
-            Trace::read(file)?.of(experiment.population.peers, file)?;
+        let study = Study::load(path)?;
+        match <[Cell; 1]>::try_from(study.cells) {
+            Ok([cell]) => Ok(cell.experiment),
+            Err(cells) => Err(ExperimentError::Sweeps(cells.len())),
         }
-        Ok(experiment)
     }
 
     /// Checks every value's range.

@@ -2,7 +2,7 @@
 //!
 //! The walk goes over places by the time at which the advert reaches them, as events would, but in buckets of about a
 //! millisecond (Dial, CACM 1969): no hop is shorter than that unless knobs say so, and within a bucket order is not
-//! kept. Every place sends one copy to each neighbour, as in [`crate::gossip`], and whoever misses the advert at one
+//! kept. Every place sends one copy to each neighbour but the first to send it one, as in [`crate::gossip`], and whoever misses the advert at one
 //! of the next heartbeats is offered it. The walk knows the shard as it is at the beginning: who comes or goes within
 //! that second is not seen.
 
@@ -14,6 +14,7 @@ use crate::net::{self, Network, Packet, PacketKind, Way, mix, room};
 use starling_protocol::Time;
 
 const NEVER: u32 = u32::MAX;
+const NOBODY: u16 = u16::MAX;
 /// Buckets that the walk looks ahead.
 const BUCKETS: usize = 4_096;
 /// A bucket is 2^10 us wide, or wider where hops are long.
@@ -57,6 +58,8 @@ pub(super) struct Flood {
     // Of the flood under way:
     now: Time,
     first_us: Vec<u32>,
+    /// From whom it comes first.
+    sources: Vec<u16>,
     settled: Vec<bool>,
     heads: Vec<u32>,
     arrivals: Vec<Arrival>,
@@ -105,6 +108,7 @@ impl Flood {
             draws: 0,
             now: Time::default(),
             first_us: Vec::new(),
+            sources: Vec::new(),
             settled: Vec::new(),
             heads: vec![NEVER; BUCKETS],
             arrivals: Vec::new(),
@@ -164,6 +168,8 @@ impl Flood {
         self.now = now;
         self.first_us.clear();
         self.first_us.resize(shard.members(), NEVER);
+        self.sources.clear();
+        self.sources.resize(shard.members(), NOBODY);
         self.settled.clear();
         self.settled.resize(shard.members(), false);
         self.arrivals.clear();
@@ -185,13 +191,14 @@ impl Flood {
         (self.holders - 1, last)
     }
 
-    /// `place` has the advert, and sends it to all its neighbours, the one that it has it from included.
+    /// `place` has the advert, and sends it to all its neighbours but the one that it has it from.
     fn settle(&mut self, shard: &Shard, network: &mut Network, place: u16, at_us: u32) {
         self.settled[usize::from(place)] = true;
         self.holders += 1;
         let mut leaves_us = at_us;
         let takes_us = network.leaves_us(shard.peer(place), self.bytes);
-        for link in shard.links(place) {
+        let source = self.sources[usize::from(place)];
+        for link in shard.links(place).iter().filter(|l| l.to != source) {
             leaves_us = leaves_us.saturating_add(takes_us);
             let times = (at_us, leaves_us);
             self.copy(shard, network, (place, link.to, link.way), times);
@@ -230,6 +237,7 @@ impl Flood {
         if arrives_us < *first_us && !self.settled[place] {
             self.reached += usize::from(*first_us == NEVER);
             *first_us = arrives_us;
+            self.sources[place] = from;
             self.push(to, arrives_us);
         }
     }
@@ -324,6 +332,7 @@ impl Flood {
     /// Memory, bytes.
     pub fn heap_bytes(&self) -> usize {
         room(&self.first_us)
+            + room(&self.sources)
             + room(&self.settled)
             + room(&self.heads)
             + room(&self.arrivals)

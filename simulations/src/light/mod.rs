@@ -1,10 +1,11 @@
 //! Light peers: a swarm whose peers have no protocol machine, only what discovery needs, up to a million in one run.
 //!
 //! A peer has its shard by its key, publishes an advert every interval from 200 ms after its start, keeps when it
-//! forgets each advert of its shard (4 bytes an entry, three intervals after it was heard), and looks its board up
-//! every 15 s or provides it. Times, rules and constants are the protocol's; `shard` has mesh and tables, `flood` an
-//! advert's way, `report` the figures. A flood is one event: nothing reacts to an advert before somebody reads the
-//! tables, so that its arrivals are written at once.
+//! forgets each advert of its shard (4 bytes an entry, three intervals after it was heard), and provides its board or
+//! looks it up as one does that finds no job: after 15 s, then less and less often, down to once a minute. Times and
+//! rules are the protocol's; `swarm` is the loop, `shard` has mesh and tables, `flood` an advert's way, `report` the
+//! figures. A flood is one event: nothing reacts to an advert before the tables are read, so that its arrivals are
+//! written at once.
 //!
 //! Left out: jobs, devices, queries to stewards, disks; who comes or goes while an advert is under way (a newcomer
 //! counts as known a delivery too early, and what is still offered to it comes at its next heartbeat); gossip queues

@@ -60,6 +60,8 @@ struct Light {
     provides: bool,
     looks_up: bool,
     watched: bool,
+    /// Lookups of this life, as far as they matter to the next.
+    in_vain: u8,
 }
 
 impl Light {
@@ -137,6 +139,7 @@ impl Swarm {
         peer.session += 1;
         peer.life = peer.life.wrapping_add(1);
         (peer.here, peer.published, peer.since) = (true, false, now);
+        peer.in_vain = 0;
         let peer = *peer;
         self.note(u64::from(number));
         self.dht.join(now, number, &peer.position());
@@ -199,8 +202,7 @@ impl Swarm {
         let span = now.since(peer.since);
         self.counts.lived_us += span.as_micros() as u64;
         if peer.looks_up && span >= FIRST_LOOKUP {
-            let more = (span - FIRST_LOOKUP).as_micros() / config::BOARD_LOOKUP.as_micros();
-            self.counts.lookups.all += more as u64 + 1;
+            self.counts.lookups.all += lookups_in(span - FIRST_LOOKUP);
         }
     }
 
@@ -327,7 +329,10 @@ impl Swarm {
         let found = self.dht.find_providers(now, number, &board, net);
         let takes = self.counts.walked(&found);
         self.note(takes.as_micros() as u64);
-        self.mine(now.after(config::BOARD_LOOKUP), number, What::LookUp);
+        let in_vain = &mut self.peers[number as usize].in_vain;
+        let next = now.after(until_next_lookup(*in_vain));
+        *in_vain = in_vain.saturating_add(1);
+        self.mine(next, number, What::LookUp);
     }
 
     fn provide(&mut self, now: Time, number: u32) {
@@ -340,6 +345,24 @@ impl Swarm {
         let again = now.after(self.dht.republish_after());
         self.mine(again, number, What::Provide);
     }
+}
+
+/// From one lookup to the next, after so many before it that led to no job: `Peer::look_boards_up` of the protocol.
+fn until_next_lookup(in_vain: u8) -> Duration {
+    config::BOARD_LOOKUP * (1 << u32::from(in_vain).min(config::BOARD_LOOKUP_DOUBLINGS))
+}
+
+/// How many lookups a peer makes within `span` from its first one on, that one included.
+fn lookups_in(span: Duration) -> u64 {
+    let (mut left, mut lookups) = (span, 1);
+    for in_vain in 0..config::BOARD_LOOKUP_DOUBLINGS as u8 {
+        let Some(rest) = left.checked_sub(until_next_lookup(in_vain)) else {
+            return lookups;
+        };
+        (left, lookups) = (rest, lookups + 1);
+    }
+    let every = until_next_lookup(u8::MAX).as_micros().max(1);
+    lookups + (left.as_micros() / every) as u64
 }
 
 fn ms(time: Time) -> u32 {

@@ -115,7 +115,8 @@ fn of_protocol_peers(more: &str, churn: Churn, seed: u64) -> Figures {
         took_us: took_us.clone(),
     });
     world.shared.observer.sightings = Some(Vec::new());
-    world.run().expect("it settles");
+    let stop = core::sync::atomic::AtomicBool::new(false);
+    world.run(&stop).expect("it settles");
 
     let killed = Time::default().after(Duration::from_secs_f64(KILLED_S));
     let sightings = world.shared.observer.sightings.take().unwrap_or_default();

@@ -129,3 +129,19 @@ fn sizes_and_shares_are_checked() {
     assert!(check(1_000_001, 4_096, true).is_err_and(|e| e.contains("population.peers")));
     assert!(check(300_000, 4_096, false).is_err_and(|e| e.contains("light ones")));
 }
+
+#[test]
+fn lookups_that_are_not_walked_are_counted_as_if_they_were() {
+    let lookups = |watched| {
+        let more = format!("light.watched = {watched}");
+        let mut experiment = experiment(300, 400.0, &more);
+        experiment.churn = Churn::Weibull(Weibull {
+            session_median_s: 100.0,
+            ..Weibull::default()
+        });
+        light::run(&experiment, 5).expect("no trace").lookups
+    };
+    let (all, none) = (lookups(300), lookups(0));
+    assert_eq!((all.all, all.all), (all.walked, none.all));
+    assert_eq!(none.walked, 0);
+}

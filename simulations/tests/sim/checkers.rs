@@ -1,23 +1,28 @@
 //! The checkers catch a broken world: a sound history passes, and every falsification of it is found.
 
 use crate::shipped;
+use starling_adversaries::{Forfeits, Strategy};
 use starling_protocol::io::Purpose;
 use starling_protocol::receipt::Quorum;
 use starling_protocol::{Hash, JobId, PeerKey, Reason};
-use starling_sim::Scenario;
-use starling_sim::check::{History, Violation, check};
+use starling_sim::Experiment;
+use starling_sim::check::{Blame, History, Violation, check};
+use starling_sim::experiment::Adversaries;
 use starling_sim::signer::CheapVerifier;
 use starling_sim::world::World;
+use std::sync::atomic::AtomicBool;
 
-fn run_of(scenario: &Scenario) -> History {
-    let mut world = World::new(scenario, 1, false);
-    world.run().expect("virtual time moves");
-    core::mem::take(&mut world.observer.history)
+fn run_of(experiment: &Experiment) -> History {
+    let mut world = World::new(experiment, 1, false).expect("it can be run");
+    world
+        .run(&AtomicBool::new(false))
+        .expect("virtual time moves");
+    core::mem::take(&mut world.shared.observer.history)
 }
 
 fn sound() -> History {
     let history =
-        run_of(&Scenario::load(&shipped("small_job.toml")).expect("the shipped scenario loads"));
+        run_of(&Experiment::load(&shipped("small_job.toml")).expect("the shipped scenario loads"));
     assert_eq!(check(&history, &CheapVerifier), []);
     // The tests below must have something to falsify.
     assert_eq!(
@@ -81,21 +86,55 @@ fn a_receipt_without_its_job() {
 
 #[test]
 fn blame_that_hits_the_honest() {
-    let worker = PeerKey::from([1; 32]);
+    let (by, of) = (PeerKey::from([1; 32]), PeerKey::from([2; 32]));
     let reason = Reason::NoOpening;
+    let blame = Blame { by, of, reason };
+    let worker = of;
+    let blamed = after(|h| h.blamed.push(blame.clone()));
+    assert_eq!(blamed, [Violation::HonestBlamed { worker, reason }]);
+    let accuser = after(|h| h.false_accusers.push((by, of)));
+    assert_eq!(accuser, [Violation::HonestAccuser(of)]);
+    // With what the blamed one, or the one who blames, has forfeited.
+    let with = |peer, forfeits| {
+        after(|h| {
+            h.blamed.push(blame.clone());
+            h.dishonest.insert(peer, forfeits);
+        })
+    };
+    let none = Forfeits::default();
+    assert_eq!(with(of, Forfeits { work: true, ..none }), []);
     assert_eq!(
-        after(|h| h.blamed.push((worker, reason))),
-        [Violation::HonestBlamed { worker, reason }]
+        with(
+            of,
+            Forfeits {
+                blame: true,
+                ..none
+            }
+        ),
+        []
     );
     assert_eq!(
-        after(|h| h.false_accusers.push(worker)),
-        [Violation::HonestAccuser(worker)]
+        with(
+            by,
+            Forfeits {
+                own_jobs: true,
+                ..none
+            }
+        ),
+        []
     );
-    let deserved = after(|h| {
-        h.blamed.push((worker, reason));
-        h.dishonest.insert(worker);
-    });
-    assert_eq!(deserved, []);
+    let lazy = with(
+        of,
+        Forfeits {
+            audits: true,
+            ..none
+        },
+    );
+    assert_eq!(
+        lazy,
+        [Violation::HonestBlamed { worker, reason }],
+        "laziness is no fault of a worker"
+    );
 }
 
 #[test]
@@ -108,13 +147,53 @@ fn a_slice_done_twice_or_never_or_wrongly() {
         after(|h| h.done.clear()),
         [Violation::Slice { slice: 0, times: 0 }]
     );
+    let honest = |how| [Violation::WrongOutput { slice: 0, how }];
     assert_eq!(
         after(|h| h.done[0].output[63] = Hash::default()),
-        [Violation::WrongOutput { slice: 0 }]
+        honest("its worker is honest")
     );
     assert_eq!(
         after(|h| h.done[0].output.truncate(63)),
-        [Violation::WrongOutput { slice: 0 }]
+        honest("its worker is honest")
+    );
+}
+
+#[test]
+fn a_wrong_output_is_excused_only_where_no_honest_auditor_looked() {
+    let dishonest = |h: &mut History, work, audits| {
+        let lease = h.receipts[0].receipt.lease.body.worker;
+        let none = Forfeits::default();
+        h.dishonest.insert(lease, Forfeits { work, ..none });
+        if audits {
+            let everybody: Vec<_> = h.locks.iter().map(|l| l.0).collect();
+            for peer in everybody {
+                h.dishonest.insert(
+                    peer,
+                    Forfeits {
+                        audits,
+                        work,
+                        ..none
+                    },
+                );
+            }
+        }
+    };
+    // Three auditors of eleven tiles each look at half of the slice together: somebody saw one of these.
+    let all_wrong = |h: &mut History| h.done[0].output.fill(Hash::default());
+    let found = after(|h| {
+        dishonest(h, true, false);
+        all_wrong(h);
+    });
+    let how = "an honest auditor agreed to a wrong tile";
+    assert_eq!(found, [Violation::WrongOutput { slice: 0, how }]);
+    let found = after(|h| {
+        dishonest(h, true, true);
+        all_wrong(h);
+    });
+    assert_eq!(
+        found,
+        [],
+        "a collusion of everybody is none of the protocol's promises"
     );
 }
 
@@ -149,24 +228,25 @@ fn a_computation_without_its_job() {
 /// Not a falsified history but a broken world: a device that lies although nobody said so.
 #[test]
 fn a_run_with_an_undeclared_liar() {
-    let mut scenario =
-        Scenario::load(&shipped("small_job.toml")).expect("the shipped scenario loads");
-    (scenario.cheats, scenario.job.tiles) = (1, 512);
-    let mut history = run_of(&scenario);
+    let mut experiment =
+        Experiment::load(&shipped("small_job.toml")).expect("the shipped scenario loads");
+    experiment.workload[0].job.tiles = 512;
+    experiment.adversaries.push(Adversaries {
+        count: 1,
+        share: 0.0,
+        requester: false,
+        eclipse_tries: 0,
+        strategies: vec![Strategy::FakeAll],
+    });
+    let mut history = run_of(&experiment);
     assert_eq!(check(&history, &CheapVerifier), []);
     history.dishonest.clear();
     let found = check(&history, &CheapVerifier);
-    assert!(
-        matches!(
-            found[..],
-            [
-                Violation::HonestBlamed {
-                    reason: Reason::Refuted,
-                    ..
-                },
-                ..
-            ]
-        ),
-        "{found:?}"
-    );
+    let blamed = |v: &Violation| {
+        let Violation::HonestBlamed { reason, .. } = v else {
+            return false;
+        };
+        *reason == Reason::Refuted
+    };
+    assert!(found.iter().any(blamed), "{found:?}");
 }

@@ -2,25 +2,25 @@
 
 use crate::{good_run, shipped};
 use starling_protocol::config;
-use starling_sim::Scenario;
+use starling_sim::Experiment;
 use starling_sim::signer::Scheme;
 
-fn one_job() -> Scenario {
-    Scenario::load(&shipped("one_job.toml")).expect("the shipped scenario loads")
+fn one_job() -> Experiment {
+    Experiment::load(&shipped("one_job.toml")).expect("the shipped scenario loads")
 }
 
 #[test]
 fn twenty_seeds_end_with_the_cheat_caught_and_nobody_else_accused() {
-    let scenario = one_job();
+    let experiment = one_job();
     for seed in 1..=20 {
-        let report = good_run("one_job.toml", &scenario, seed);
+        let report = good_run("one_job.toml", &experiment, seed);
         assert_eq!(
             (report.slices_done, report.receipts, report.earned),
             (64, 64, 64),
             "seed {seed}"
         );
         assert_eq!(
-            (report.cheats_caught, report.false_accusations),
+            (report.adversaries_caught, report.false_accusations),
             (1, 0),
             "seed {seed}"
         );
@@ -40,26 +40,26 @@ fn twenty_seeds_end_with_the_cheat_caught_and_nobody_else_accused() {
 
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another_one() {
-    let scenario = one_job();
-    let first = good_run("one_job.toml", &scenario, 7);
-    assert_eq!(first, good_run("one_job.toml", &scenario, 7));
+    let experiment = one_job();
+    let first = good_run("one_job.toml", &experiment, 7);
+    assert_eq!(first, good_run("one_job.toml", &experiment, 7));
     assert_ne!(
         first.trace_hash,
-        good_run("one_job.toml", &scenario, 8).trace_hash
+        good_run("one_job.toml", &experiment, 8).trace_hash
     );
 }
 
 /// Lost messages cost time and strength, never an honest peer's standing.
 #[test]
 fn losses_accuse_nobody() {
-    let mut scenario = one_job();
-    scenario.peers = 20;
-    scenario.cheats = 0;
-    scenario.job.tiles = 8192;
-    scenario.network.loss = 0.03;
+    let mut experiment = one_job();
+    experiment.population.peers = 20;
+    experiment.adversaries.clear();
+    experiment.workload[0].job.tiles = 8192;
+    experiment.network.loss_share = 0.03;
     let mut lost = 0;
     for seed in 1..=5 {
-        let report = good_run("(one_job.toml with losses)", &scenario, seed);
+        let report = good_run("(one_job.toml with losses)", &experiment, seed);
         assert_eq!(
             (report.slices_done, report.false_accusations),
             (16, 0),
@@ -72,11 +72,11 @@ fn losses_accuse_nobody() {
 
 #[test]
 fn real_signatures_tell_the_same_story_as_cheap_ones() {
-    let mut scenario =
-        Scenario::load(&shipped("small_job.toml")).expect("the shipped scenario loads");
-    let cheap = good_run("small_job.toml", &scenario, 1);
-    scenario.signatures = Scheme::Ed25519;
-    let real = good_run("(small_job.toml with ed25519)", &scenario, 1);
+    let mut experiment =
+        Experiment::load(&shipped("small_job.toml")).expect("the shipped scenario loads");
+    let cheap = good_run("small_job.toml", &experiment, 1);
+    experiment.population.signatures = Scheme::Ed25519;
+    let real = good_run("(small_job.toml with ed25519)", &experiment, 1);
     let kinds = |report: &starling_sim::Report| -> Vec<_> {
         let polling = |name: &&str| name.starts_with("LeaseRe");
         report

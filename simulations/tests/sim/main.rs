@@ -2,13 +2,13 @@
 
 mod checkers;
 mod command;
+mod experiments;
 mod jobs;
-mod scenarios;
 mod shell;
 mod small_swarms;
 mod story;
 
-use starling_sim::{Report, Scenario, run};
+use starling_sim::{Experiment, Report, run};
 use std::path::PathBuf;
 
 fn shipped(name: &str) -> PathBuf {
@@ -18,15 +18,15 @@ fn shipped(name: &str) -> PathBuf {
 }
 
 /// Runs `scenario`; a run that is not good panics with the command that repeats it.
-fn good_run(name: &str, scenario: &Scenario, seed: u64) -> Report {
-    scenario.check().expect("the scenario is in range");
-    let report = run(scenario, seed, false)
+fn good_run(name: &str, experiment: &Experiment, seed: u64) -> Report {
+    experiment.check().expect("the experiment is in range");
+    let report = run(experiment, seed, false)
         .expect("virtual time moves")
         .report;
     assert!(
         report.is_good(),
         "repeat it with `starling-sim run {name} --seed {seed}` on\n{}\n{report:#?}",
-        scenario.to_toml()
+        experiment.to_toml()
     );
     report
 }

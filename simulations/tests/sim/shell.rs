@@ -1,17 +1,22 @@
 //! The modelled shell keeps the promises of the real one, shown with scripted cores.
 
-use starling_protocol::io::{GossipId, Input, Output, Outputs, PersistSeq, Record, Verdict};
+use starling_protocol::io::{
+    Capacity, GossipId, Input, Output, Outputs, PersistSeq, Record, Verdict,
+};
 use starling_protocol::time::Deadline;
 use starling_protocol::{Core, Hash, LeaseId, PeerKey, SwarmId, Time};
-use starling_sim::adversary::Honest;
 use starling_sim::engine::{Engine, Streams};
-use starling_sim::host::{Event, Host, Surroundings, What};
-use starling_sim::network::{Knobs, Network};
+use starling_sim::event::{ANY_LIFE, Event, What};
+use starling_sim::gossip::{Mesh, MeshKnobs};
+use starling_sim::host::{Disk, Host, Parts};
+use starling_sim::kademlia::{self, Kademlia};
+use starling_sim::net::{Knobs, Network, places};
 use starling_sim::observe::Observer;
-use starling_sim::scenario::Devices;
+use starling_sim::shared::{LookupTally, Shared};
+use starling_sim::truth::Truth;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What arrived where, and when in ms.
 type Log = Rc<RefCell<Vec<(u32, u64, String)>>>;
@@ -53,57 +58,72 @@ fn play(
     script: impl Fn(u32, &Input) -> Vec<Output> + Copy + 'static,
 ) -> Vec<(u32, u64, String)> {
     let log = Log::default();
-    let knobs = Knobs {
-        base_ms: 10.0,
-        pair_ms: 0.0,
+    let mut knobs = Knobs {
+        one_way_ms: Some(10.0),
+        access_ms: 0.0,
         jitter_ms: 0.0,
-        mesh_degree: 1,
+        limit_bandwidth: false,
+        ssd_ms: 40.0,
         ..Knobs::default()
     };
-    let devices = Devices {
-        disk_ms: 40,
-        ..Devices::default()
+    knobs.mix.slow_disk_share = 0.0;
+    let streams = Streams::new(1);
+    let mesh = MeshKnobs {
+        degree: 2,
+        low: 2,
+        high: 3,
+        lazy: 0,
     };
-    let mut network = Network::new(knobs, peers, &Streams::new(1));
-    let mut observer = Observer::new(SwarmId::default(), false);
-    let keys: BTreeMap<_, _> = (0..peers).map(|p| (key(p), p)).collect();
-    let mut engine = Engine::default();
-    let mut hosts = Vec::new();
-    for peer in 0..peers {
+    let names: Vec<_> = (0..peers).map(key).collect();
+    let mut shared = Shared {
+        engine: Engine::default(),
+        network: Network::new(&knobs, places(&knobs.mix, peers, &streams), &streams),
+        gossip: Box::new(Mesh::new(mesh, peers, 1, &streams)),
+        dht: Box::new(Kademlia::new(&kademlia::Knobs::default(), &streams)),
+        lookups: LookupTally::default(),
+        observer: Observer::new(SwarmId::default(), peers, false),
+        keys: names.iter().copied().zip(0..).collect(),
+        names,
+        copies: Vec::new(),
+    };
+    let host = |peer| {
+        let log = log.clone();
+        let outputs = Vec::new();
         let core = Scripted {
             peer,
             script,
-            log: log.clone(),
-            outputs: Vec::new(),
+            log,
+            outputs,
         };
-        hosts.push(Host::new(
-            peer,
-            key(peer),
-            Box::new(core),
-            Box::new(Honest),
-            1,
-            &devices,
-        ));
+        let parts = Parts {
+            disk: Disk::default(),
+            keeps_log: false,
+            core: Box::new(core),
+            backend: Box::new(Truth),
+            capacity: Capacity::default(),
+            units_per_s: 1,
+            reference_units_per_s: 1,
+            prepare: Duration::ZERO,
+            topic: 0,
+        };
+        Host::new(peer, 1, parts)
+    };
+    let mut hosts: Vec<_> = (0..peers).map(host).collect();
+    for peer in 0..peers {
         let at = if peer == 0 { Time(1_000_000) } else { Time(0) };
-        engine.at(
-            at,
-            Event {
-                peer,
-                what: What::Start(Box::default()),
-            },
-        );
+        let (life, what) = (ANY_LIFE, What::Start);
+        shared.engine.at(at, Event::Peer { peer, life, what });
     }
-    while let Some(event) = engine.next(Time(10_000_000)) {
-        let (engine, network, observer) = (&mut engine, &mut network, &mut observer);
-        let mut around = Surroundings {
-            engine,
-            network,
-            observer,
-            keys: &keys,
-            devices: &devices,
-        };
-        hosts[event.peer as usize].on(&mut around, event.what);
+    while let Some(event) = shared.engine.next(Time(10_000_000)) {
+        if let Event::Peer { peer, what, .. } = event {
+            hosts[peer as usize].on(&mut shared, what);
+        }
     }
+    assert_eq!(
+        shared.gossip.tally().recovered,
+        0,
+        "nobody offers lazily here"
+    );
     log.take()
 }
 
@@ -135,25 +155,20 @@ fn a_send_that_names_a_record_waits_until_it_is_durable() {
     );
 }
 
-/// On a ring of seven. `beyond` is what the neighbours of the publisher make of the message.
-fn ring(beyond: Verdict) -> Vec<(u32, u64, String)> {
+/// In a mesh of seven. `beyond` is what all but the publisher make of the message.
+fn mesh(beyond: Verdict) -> Vec<(u32, u64, String)> {
     let script = move |peer: u32, input: &Input| match input {
-        Input::Started { .. } if peer == 0 => vec![Output::Publish {
+        Input::Started { .. } if peer == 0 => Vec::new(),
+        // The first one is connected: it publishes.
+        Input::PeerConnected { .. } if peer == 0 => vec![Output::Publish {
             data: "advert".into(),
         }],
         Input::Gossip {
             id: GossipId(id), ..
-        } => {
-            let verdict = if [1, 6].contains(&peer) {
-                beyond
-            } else {
-                Verdict::Accept
-            };
-            vec![Output::Verdict {
-                id: GossipId(*id),
-                verdict,
-            }]
-        }
+        } => vec![Output::Verdict {
+            id: GossipId(*id),
+            verdict: beyond,
+        }],
         _ => Vec::new(),
     };
     play(7, script)
@@ -161,27 +176,35 @@ fn ring(beyond: Verdict) -> Vec<(u32, u64, String)> {
 
 #[test]
 fn gossip_goes_hop_by_hop_and_once_to_everybody() {
-    let heard: Vec<_> = ring(Verdict::Accept)
-        .into_iter()
-        .map(|(peer, ms, _)| (ms, peer))
-        .collect();
-    assert_eq!(
-        heard,
-        [
-            (1_010, 1),
-            (1_010, 6),
-            (1_020, 2),
-            (1_020, 5),
-            (1_030, 3),
-            (1_030, 4)
-        ]
+    let heard = mesh(Verdict::Accept);
+    // The publisher has one to three neighbours and publishes once for each: every message reaches all others once.
+    let first = heard.iter().filter(|(_, ms, _)| *ms == 1_010).count();
+    assert!(first >= 1 && heard.len() % 6 == 0, "{heard:?}");
+    for peer in 1..7 {
+        let times = heard.iter().filter(|(p, ..)| *p == peer).count();
+        assert_eq!(times, heard.len() / 6, "{heard:?}");
+    }
+    assert!(
+        heard
+            .iter()
+            .all(|(_, ms, _)| (1_010..=1_050).contains(ms) && ms % 10 == 0),
+        "{heard:?}"
     );
 }
 
 #[test]
 fn gossip_stops_where_it_is_not_accepted() {
     for verdict in [Verdict::Reject, Verdict::Ignore] {
-        let heard: Vec<_> = ring(verdict).into_iter().map(|(peer, ..)| peer).collect();
-        assert_eq!(heard, [1, 6], "{verdict:?}");
+        let heard = mesh(verdict);
+        let neighbours: std::collections::BTreeSet<_> =
+            heard.iter().map(|(peer, ..)| *peer).collect();
+        assert!(
+            (1..=3).contains(&neighbours.len()),
+            "{verdict:?}: {heard:?}"
+        );
+        assert!(
+            heard.iter().all(|(_, ms, _)| *ms == 1_010),
+            "{verdict:?}: {heard:?}"
+        );
     }
 }

@@ -1,32 +1,28 @@
 //! Swarms of two to five: every job is done, and its receipts say how weak they are.
 
 use crate::good_run;
+use starling_sim::Report;
+use starling_sim::experiment::Study;
 use starling_sim::run::Flags;
-use starling_sim::scenario::{Devices, Job};
-use starling_sim::signer::Scheme;
-use starling_sim::{Report, Scenario, network};
+use std::path::Path;
 
 const SLICES: u32 = 8;
 
 /// The requester and `roster` others, some of which misbehave.
 fn swarm(roster: u32, cheats: u32, silent: u32) -> Report {
-    let scenario = Scenario {
-        peers: roster + 1,
-        cheats,
-        silent,
-        signatures: Scheme::Cheap,
-        horizon_s: 600,
-        job: Job {
-            tiles: SLICES * 64,
-            tile_bytes: 1024,
-            units_per_tile: 4_000_000,
-            slice_tiles: 64,
-            submit_at_ms: 2_000,
-        },
-        devices: Devices::default(),
-        network: network::Knobs::default(),
-    };
-    let report = good_run("(a small swarm)", &scenario, 1);
+    let mut text = format!(
+        "[population]\npeers = {}\n[[workload]]\n[workload.job]\ntiles = {}\ntile_bytes = 1024\n\
+         units_per_tile = 4000000\nslice_tiles = 64\n",
+        roster + 1,
+        SLICES * 64
+    );
+    for (count, strategy) in [(cheats, "fake_all"), (silent, "silent")] {
+        if count > 0 {
+            text += &format!("[[adversaries]]\ncount = {count}\nstrategies = [\"{strategy}\"]\n");
+        }
+    }
+    let mut study = Study::parse(&text, Path::new("swarm.toml")).expect("it is fine");
+    let report = good_run("(a small swarm)", &study.cells.remove(0).experiment, 1);
     assert_eq!((report.slices_done, report.false_accusations), (SLICES, 0));
     report
 }
@@ -78,13 +74,13 @@ fn a_silent_peer_weakens_receipts_and_stops_nobody() {
 fn a_lying_peer_is_caught_and_earns_nothing() {
     let alone = swarm(1, 1, 0);
     assert_eq!(
-        (alone.cheats_caught, alone.receipts, alone.tiles["own"]),
+        (alone.adversaries_caught, alone.receipts, alone.tiles["own"]),
         (1, 0, u64::from(SLICES) * 64)
     );
     for roster in 2..=4 {
         let report = swarm(roster, 1, 0);
         assert_eq!(
-            (report.cheats_caught, report.receipts, report.earned),
+            (report.adversaries_caught, report.receipts, report.earned),
             (1, SLICES, SLICES),
             "a roster of {roster}"
         );

@@ -4,7 +4,7 @@
 //! difference.
 
 use crate::shipped;
-use starling_sim::{Scenario, run};
+use starling_sim::{Experiment, run};
 
 const PROLOGUE: &str = "\
 One job of one slice, among a requester and four peers: `starling-sim run scenarios/small_job.toml --trace`.
@@ -14,7 +14,8 @@ before the message that depends on it leaves. Peers that have nothing to do ask 
 
 #[test]
 fn one_job_in_messages() {
-    let scenario = Scenario::load(&shipped("small_job.toml")).expect("the shipped scenario loads");
+    let scenario =
+        Experiment::load(&shipped("small_job.toml")).expect("the shipped scenario loads");
     let trace = run(&scenario, 1, true)
         .expect("virtual time moves")
         .trace

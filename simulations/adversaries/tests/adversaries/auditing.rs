@@ -76,6 +76,38 @@ fn false_accusers_harm_nobody() {
 }
 
 #[test]
+fn a_false_accuser_is_not_recomputed_for_again_and_again() {
+    let accuser = || vec![Strategy::AccuseFalsely(Accusation::WellFounded)];
+    let mut world = run(6, &[(5, accuser())], 64);
+    let judged = |world: &World| world.found(0, Purpose::Judge).0;
+    // One for each of the slices that were audited together when it was found out.
+    let first = judged(&world);
+    assert!((1..=4).contains(&first), "{first} tiles recomputed");
+    assert_eq!(world.accusers(), [5]);
+    assert_eq!(world.verified().len(), 64);
+    world.submit(0, 64);
+    assert!(world.run_jobs(2));
+    let second = judged(&world) - first;
+    assert!(
+        (1..=4).contains(&second),
+        "its standing is that of one job: {second}"
+    );
+}
+
+#[test]
+fn who_accused_falsely_does_not_shield_a_cheat_from_others() {
+    let accuser = vec![Strategy::AccuseFalsely(Accusation::WellFounded)];
+    let cheat = vec![Strategy::BehaveUntil {
+        cv: 3,
+        then: vec![Strategy::FakeAll],
+    }];
+    let mut world = World::new(7, &[(5, accuser), (6, cheat)]);
+    world.submit(0, 64);
+    assert!(world.run_jobs(1));
+    assert_eq!((world.caught(), world.accusers()), (vec![6], vec![5]));
+}
+
+#[test]
 fn a_ring_vouches_for_its_own_and_is_caught_by_the_others() {
     let ring = || vec![Strategy::Ring { fake_share: 0.5 }];
     let world = run(8, &[(5, ring()), (6, ring()), (7, ring())], 16);

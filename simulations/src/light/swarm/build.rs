@@ -149,6 +149,7 @@ impl Swarm {
             provides,
             looks_up: !provides && !client,
             watched: watched < watched_share,
+            in_vain: 0,
         });
     }
 

@@ -1,0 +1,230 @@
+//! How fast the simulator is, and how much a peer takes: what `starling-sim bench` prints.
+//!
+//! Swarms are measured in processes of their own, because a process's peak memory only grows.
+
+use crate::engine::{Purpose, Streams, heap::Heap, wheel::Wheel};
+use crate::experiment::{Experiment, Study};
+use crate::world::{Profile, World};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// What the measured swarms do; sizes differ by peers and shards alone.
+pub const WORKLOAD: &str = include_str!("../scenarios/scale.toml");
+
+/// Peers in a shard, on average.
+const PER_SHARD: u32 = 100;
+const PENDING: usize = 100_000;
+const EVENTS: usize = 20_000_000;
+
+/// The kernel alone, with 10^5 events pending: one comes out, and goes in again after a random span.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Kernel {
+    /// Events pending.
+    pub pending: usize,
+    /// The timing wheel, spans up to one virtual second.
+    pub kernel_events_per_s: f64,
+    /// The same, spans up to a minute.
+    pub kernel_events_per_s_minute: f64,
+    /// A binary heap in its place, spans up to one virtual second.
+    pub heap_events_per_s: f64,
+}
+
+/// A swarm of unmodified peers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Swarm {
+    /// Peers.
+    pub peers: u32,
+    /// Virtual seconds.
+    pub virtual_s: f64,
+    /// Seconds it took, and how many more to set up.
+    pub wall_s: f64,
+    /// Setting up.
+    pub setup_s: f64,
+    /// Virtual over real time.
+    pub speedup: f64,
+    /// Peak memory of the process, by peer.
+    pub kib_per_peer: f64,
+    /// Events.
+    pub events: u64,
+    /// Jobs submitted, by peer and hour.
+    pub jobs_per_peer_hour: f64,
+    /// Jobs done.
+    pub jobs_done: u32,
+    /// Adverts that reached a peer, by peer and second.
+    pub adverts_per_peer_s: f64,
+    /// Where the time went, by kind of event; sampled.
+    pub profile: Vec<(String, f64)>,
+}
+
+/// Measures the kernel.
+#[must_use]
+pub fn kernel() -> Kernel {
+    type Event = (u32, u32, u64);
+    let spans = |longest: u64| -> Vec<u64> {
+        let mut stream = Streams::new(1).stream(Purpose::Workload, 0);
+        (0..1 << 16).map(|_| stream.next() % longest).collect()
+    };
+    fn hold(spans: &[u64], mut push: impl FnMut(u64, Event), mut pop_push: impl FnMut(u64)) -> f64 {
+        let span = |i: usize| spans[i % spans.len()];
+        (0..PENDING).for_each(|i| push(span(i), (i as u32, 0, 0)));
+        let begun = Instant::now();
+        (0..EVENTS).for_each(|i| pop_push(span(i)));
+        EVENTS as f64 / begun.elapsed().as_secs_f64()
+    }
+    let wheel = |longest| {
+        let queue = core::cell::RefCell::new(Wheel::<Event>::default());
+        let again = |span| {
+            let mut queue = queue.borrow_mut();
+            if let Some((at, event)) = queue.pop(u64::MAX) {
+                queue.push(at + span, event);
+            }
+        };
+        hold(
+            &spans(longest),
+            |at, e| queue.borrow_mut().push(at, e),
+            again,
+        )
+    };
+    let heap = core::cell::RefCell::new(Heap::<Event>::default());
+    let again = |span| {
+        let mut heap = heap.borrow_mut();
+        if let Some((at, event)) = heap.pop(u64::MAX) {
+            heap.push(at + span, event);
+        }
+    };
+    Kernel {
+        pending: PENDING,
+        kernel_events_per_s: wheel(1_000_000),
+        kernel_events_per_s_minute: wheel(60_000_000),
+        heap_events_per_s: hold(
+            &spans(1_000_000),
+            |at, e| heap.borrow_mut().push(at, e),
+            again,
+        ),
+    }
+}
+
+/// Why a swarm was not measured.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// It could not be run.
+    #[error(transparent)]
+    Run(#[from] crate::run::RunError),
+    /// The measuring process could not be started, or was killed.
+    #[error("the process that measures {0} peers failed: {1}")]
+    Child(u32, String),
+}
+
+fn workload(peers: u32) -> Result<Experiment, BenchError> {
+    let study = Study::parse(WORKLOAD, Path::new("scale.toml"));
+    let mut study = study.map_err(crate::run::RunError::from)?;
+    let mut experiment = study.cells.remove(0).experiment;
+    experiment.population.peers = peers;
+    experiment.swarm.shards = (peers / PER_SHARD).clamp(1, 4096) as u16;
+    Ok(experiment)
+}
+
+/// Measures a swarm in this process.
+///
+/// # Errors
+/// [`BenchError`].
+pub fn swarm(peers: u32) -> Result<Swarm, BenchError> {
+    let experiment = workload(peers)?;
+    let begun = Instant::now();
+    let mut world = World::new(&experiment, 1, false).map_err(crate::run::RunError::from)?;
+    world.profile = Some(Profile::default());
+    let setup_s = begun.elapsed().as_secs_f64();
+    let begun = Instant::now();
+    world
+        .run(&AtomicBool::new(false))
+        .map_err(crate::run::RunError::from)?;
+    let wall_s = begun.elapsed().as_secs_f64();
+    let virtual_s = world.shared.engine.now().0 as f64 / 1e6;
+    let counters = &world.shared.observer.counters;
+    let source = &experiment.workload[0];
+    let profile = world.profile.take().unwrap_or_default();
+    Ok(Swarm {
+        peers,
+        virtual_s,
+        wall_s,
+        setup_s,
+        speedup: virtual_s / wall_s,
+        kib_per_peer: peak_kib() / f64::from(peers),
+        events: world.events(),
+        jobs_per_peer_hour: source.per_peer_hour,
+        jobs_done: counters
+            .jobs
+            .values()
+            .filter(|j| matches!(j.ended, Some((_, None))))
+            .count() as u32,
+        adverts_per_peer_s: world.shared.gossip.tally().delivered as f64
+            / f64::from(peers)
+            / virtual_s,
+        profile: profile.shares(),
+    })
+}
+
+/// Measures a swarm in a process of its own.
+///
+/// # Errors
+/// [`BenchError`].
+pub fn in_child(peers: u32) -> Result<Swarm, BenchError> {
+    let failed = |why: String| BenchError::Child(peers, why);
+    let exe = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
+    let output = Command::new(exe)
+        .args(["bench", "--one", &peers.to_string()])
+        .output();
+    let output = output.map_err(|e| failed(e.to_string()))?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        return Err(failed(format!("{}; {}", output.status, why.trim())));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|e| failed(e.to_string()))
+}
+
+/// The most memory that this process has had, KiB; 0 where the system does not tell.
+fn peak_kib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse().ok());
+    kib.unwrap_or(0.0)
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let million = |x: f64| x / 1e6;
+        write!(
+            f,
+            "kernel   {:.1} M events/s with {} pending (spans to a minute: {:.1}); binary heap {:.1} M/s",
+            million(self.kernel_events_per_s),
+            self.pending,
+            million(self.kernel_events_per_s_minute),
+            million(self.heap_events_per_s)
+        )
+    }
+}
+
+impl fmt::Display for Swarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:>7} peers: {:.1} x real time, {:.0} KiB a peer; {:.0} virtual s in {:.1} s (+ {:.1} s to set up), {:.2} M events/s",
+            self.peers,
+            self.speedup,
+            self.kib_per_peer,
+            self.virtual_s,
+            self.wall_s,
+            self.setup_s,
+            self.events as f64 / self.wall_s / 1e6
+        )?;
+        write!(f, "        ")?;
+        for (kind, share) in self.profile.iter().take(6) {
+            write!(f, " {kind} {:.0} %", share * 100.0)?;
+        }
+        Ok(())
+    }
+}
