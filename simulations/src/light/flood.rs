@@ -2,9 +2,9 @@
 //!
 //! The walk goes over places by the time at which the advert reaches them, as events would, but in buckets of about a
 //! millisecond (Dial, CACM 1969): no hop is shorter than that unless knobs say so, and within a bucket order is not
-//! kept. Every place sends one copy to each neighbour but the first to send it one, as in [`crate::gossip`], and whoever misses the advert at one
-//! of the next heartbeats is offered it. The walk knows the shard as it is at the beginning: who comes or goes within
-//! that second is not seen.
+//! kept. As in [`crate::gossip`], a place sends one copy to each neighbour but the one that it has the advert from, and
+//! whoever misses it at one of the next heartbeats is offered it. The walk knows the shard as it is at the beginning:
+//! who comes or goes within that second is not seen.
 
 use super::report::Histogram;
 use super::shard::{NO_WAY, Shard};
