@@ -16,9 +16,9 @@ use std::rc::Rc;
 /// From one heartbeat to the next.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Messages are offered lazily at this many heartbeats after they were published (gossipsub's `history_gossip`).
-const OFFERED_FOR: u8 = 3;
+pub(crate) const OFFERED_FOR: u8 = 3;
 /// Bytes of a message's id in a lazy offer or a request, framing included.
-const ID_BYTES: u64 = 40;
+pub(crate) const ID_BYTES: u64 = 40;
 
 /// Sizes of the mesh; the defaults are libp2p's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -520,14 +520,18 @@ impl Gossip for Mesh {
     ) -> Vec<(u32, u32)> {
         let floods = core::mem::take(&mut self.topics[usize::from(topic)].floods);
         for &index in &floods {
-            self.offer(network, now, index, copies);
+            // One that is still on its way to somebody is kept longer, and offered no more.
+            let flood = self.floods[index as usize].as_ref();
+            if flood.is_some_and(|flood| flood.heartbeats < OFFERED_FOR) {
+                self.offer(network, now, index, copies);
+            }
         }
         let mut kept = Vec::with_capacity(floods.len());
         for index in floods {
             let Some(flood) = &mut self.floods[index as usize] else {
                 continue;
             };
-            flood.heartbeats += 1;
+            flood.heartbeats = flood.heartbeats.saturating_add(1);
             if flood.heartbeats >= OFFERED_FOR && flood.on_their_way == 0 {
                 self.floods[index as usize] = None;
                 self.free.push(index);

@@ -16,6 +16,7 @@ pub mod experiment;
 pub mod gossip;
 pub mod host;
 pub mod kademlia;
+pub mod light;
 pub mod metrics;
 pub mod net;
 pub mod observe;

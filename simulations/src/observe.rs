@@ -85,6 +85,19 @@ pub struct Counters {
 /// Messages that the checkers look into.
 const MATTERS: [&str; 2] = ["Locked", "Commit"];
 
+/// A peer takes note of another, or forgets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting {
+    /// When.
+    pub at: Time,
+    /// Who.
+    pub by: u32,
+    /// Whom.
+    pub of: PeerKey,
+    /// Whether it is known from now on.
+    pub here: bool,
+}
+
 /// Who writes down.
 pub struct Observer {
     /// For the checkers.
@@ -93,6 +106,8 @@ pub struct Observer {
     pub counters: Counters,
     /// For people; kept on request.
     pub trace: Option<Trace>,
+    /// Who knows whom; kept on request, for it is the square of a shard.
+    pub sightings: Option<Vec<Sighting>>,
     now: Time,
     /// Names of messages by the first byte of their encoding, as they are met.
     names: [Option<&'static str>; 64],
@@ -126,6 +141,7 @@ impl Observer {
             history,
             counters,
             trace: tracing.then(Trace::default),
+            sightings: None,
             now: Time::default(),
             names: [None; 64],
         }
@@ -315,13 +331,20 @@ impl Observer {
                 self.end(job, None);
             }
             Event::JobFailed { job, reason } => self.end(job, Some(*reason)),
-            Event::PeerSeen { .. }
-            | Event::PeerGone { .. }
-            | Event::Leased { .. }
+            Event::PeerSeen { peer } => self.sighted(index, *peer, true),
+            Event::PeerGone { peer } => self.sighted(index, *peer, false),
+            Event::Leased { .. }
             | Event::Committed { .. }
             | Event::Auditing { .. }
             | Event::Resumed { .. }
             | Event::Lost { .. } => {}
+        }
+    }
+
+    fn sighted(&mut self, by: u32, of: PeerKey, here: bool) {
+        let at = self.now;
+        if let Some(sightings) = &mut self.sightings {
+            sightings.push(Sighting { at, by, of, here });
         }
     }
 

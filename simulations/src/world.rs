@@ -3,7 +3,7 @@
 use crate::churn::FOR_EVER;
 use crate::engine::{Engine, Purpose, Stream, Streams};
 use crate::event::{ANY_LIFE, Event, What};
-use crate::experiment::{CLASS, Experiment, ExperimentError, Source, kernel};
+use crate::experiment::{CLASS, Experiment, ExperimentError, Population, Source, kernel};
 use crate::gossip::{HEARTBEAT, Mesh};
 use crate::host::{Disk, Host, Parts, UNREACHABLE};
 use crate::kademlia::Kademlia;
@@ -230,27 +230,7 @@ impl World {
             stats.kind = drawn.kind as u32;
             stats.units_per_s = drawn.units_per_s as f64;
         }
-        let slots = if peer < population.clients {
-            0
-        } else {
-            kind.slots
-        };
-        let capacity = Capacity {
-            devices: vec![DeviceProfile {
-                kind: advert::DeviceKind::Other,
-                name: kind.name.clone(),
-            }],
-            kernels: vec![KernelOffer {
-                kernel: kernel(),
-                class: CLASS.into(),
-                tier: Tier::Exact,
-                units_per_s: drawn.units_per_s,
-                price: 0,
-            }],
-            slots,
-            region: String::new(),
-            software: concat!("starling-sim ", env!("CARGO_PKG_VERSION")).into(),
-        };
+        let capacity = capacity(population, peer, &self.streams);
         let parts = Parts {
             disk: self.disks.remove(&peer).unwrap_or_default(),
             keeps_log: self.experiment.churn != crate::churn::Churn::None,
@@ -391,5 +371,32 @@ impl World {
     #[must_use]
     pub fn events(&self) -> u64 {
         self.events
+    }
+}
+
+/// What `peer` offers.
+pub(crate) fn capacity(population: &Population, peer: u32, streams: &Streams) -> Capacity {
+    let drawn = population.device(peer, streams);
+    let kind = &population.devices[drawn.kind];
+    let slots = if peer < population.clients {
+        0
+    } else {
+        kind.slots
+    };
+    Capacity {
+        devices: vec![DeviceProfile {
+            kind: advert::DeviceKind::Other,
+            name: kind.name.clone(),
+        }],
+        kernels: vec![KernelOffer {
+            kernel: kernel(),
+            class: CLASS.into(),
+            tier: Tier::Exact,
+            units_per_s: drawn.units_per_s,
+            price: 0,
+        }],
+        slots,
+        region: String::new(),
+        software: concat!("starling-sim ", env!("CARGO_PKG_VERSION")).into(),
     }
 }

@@ -44,6 +44,12 @@ impl<E> Engine<E> {
         self.queue.len()
     }
 
+    /// Memory of the queue, bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.queue.heap_bytes()
+    }
+
     /// Schedules `event` for `at`, or for now if that has passed.
     pub fn at(&mut self, at: Time, event: E) {
         self.queue.push(at.0, event);

@@ -48,6 +48,8 @@ pub enum Purpose {
     Dht,
     /// Whom an infected peer tells, in the check against epidemic theory.
     Epidemic,
+    /// What light peers draw: who provides boards, who says goodbye, how long copies take.
+    Light,
 }
 
 /// The seed of a run, from which every stream is derived by (purpose, peer).

@@ -98,6 +98,14 @@ impl<E> Wheel<E> {
         self.len == 0
     }
 
+    /// Memory of all slots, bytes, room for events to come included.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let slots = self.levels.iter().flat_map(|level| &level.slots);
+        let slot = |s: &VecDeque<(u64, E)>| s.capacity() * size_of::<(u64, E)>() + size_of_val(s);
+        slots.map(slot).sum()
+    }
+
     /// Puts `event` in for `at`, or for the wheel's own time if that has passed.
     pub fn push(&mut self, at: u64, event: E) {
         self.len += 1;

@@ -14,7 +14,7 @@ pub use workload::{CLASS, Job, Source, kernel};
 
 use crate::churn::{Churn, TraceError};
 use crate::gossip::MeshKnobs;
-use crate::{kademlia, net};
+use crate::{kademlia, light, net};
 use serde::{Deserialize, Serialize};
 use starling_adversaries::Strategy;
 use starling_protocol::{Genesis, Hash, Scope};
@@ -32,7 +32,8 @@ pub struct Experiment {
     pub run: Run,
     /// Who there is.
     pub population: Population,
-    /// What is submitted.
+    /// What is submitted; light peers compute nothing.
+    #[serde(default)]
     pub workload: Vec<Source>,
     /// The swarm's parameters.
     #[serde(default)]
@@ -46,6 +47,9 @@ pub struct Experiment {
     /// How boards are found.
     #[serde(default)]
     pub kademlia: kademlia::Knobs,
+    /// What light peers do, where the population is of those.
+    #[serde(default)]
+    pub light: light::Knobs,
     /// How peers come and go.
     #[serde(default)]
     pub churn: Churn,
@@ -263,7 +267,7 @@ impl Experiment {
                 ),
             ],
         )?;
-        if self.workload.is_empty() {
+        if self.workload.is_empty() && !self.population.light {
             return first_fault("workload", &[(false, "0", "at least one [[workload]]")]);
         }
         for (i, source) in self.workload.iter().enumerate() {
@@ -309,6 +313,7 @@ impl Experiment {
         }
         self.gossip.check()?;
         let faults = [
+            ("light", self.light.fault(self)),
             ("churn", self.churn.fault()),
             ("network", self.network.fault()),
             ("kademlia", self.kademlia.fault()),

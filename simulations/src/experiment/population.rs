@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Population {
-    /// How many, 2 to 200,000.
+    /// How many, 2 to 200,000; light ones up to 1,000,000.
     pub peers: u32,
+    /// They have adverts and board records only: [`crate::light`].
+    #[serde(default)]
+    pub light: bool,
     /// The first so many of them lend nothing; at least peer 0, the requester.
     #[serde(default = "one")]
     pub clients: u32,
@@ -91,8 +94,13 @@ pub struct Drawn {
 
 impl Population {
     pub(super) fn check(&self) -> Result<(), ExperimentError> {
+        let (most, range) = if self.light {
+            (1_000_000, "2 to 1000000")
+        } else {
+            (200_000, "2 to 200000, or 1000000 light ones")
+        };
         let rules = [
-            ((2..=200_000).contains(&self.peers), "peers", "2 to 200000"),
+            ((2..=most).contains(&self.peers), "peers", range),
             (
                 (1..self.peers.max(2)).contains(&self.clients),
                 "clients",

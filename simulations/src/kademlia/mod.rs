@@ -179,6 +179,12 @@ impl Kademlia {
         }
     }
 
+    /// Memory of tables and records, bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.table.heap_bytes() + self.records.heap_bytes()
+    }
+
     fn walk(
         &mut self,
         now: Time,

@@ -5,6 +5,7 @@
 
 use super::table::Table;
 use super::{Knobs, s};
+use crate::net::room;
 use core::time::Duration;
 use starling_protocol::{Hash, Time};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +66,15 @@ impl Records {
 
     pub fn deny(&mut self, holder: u32) {
         self.denying.insert(holder);
+    }
+
+    /// Memory, bytes; the map's own slack aside.
+    pub fn heap_bytes(&self) -> usize {
+        let board = |holders: &Vec<Holder>| {
+            let records: usize = holders.iter().map(|h| room(&h.records)).sum();
+            size_of::<(Hash, Vec<Holder>)>() + room(holders) + records
+        };
+        self.boards.values().map(board).sum()
     }
 
     pub fn board(&self, key: &Hash) -> Board<'_> {

@@ -7,7 +7,7 @@
 //! Staleness: who joined is known at once, as its own first lookup makes it known; who left stays in a bucket until its
 //! owner's next refresh, at an instant between 0 and `refresh` after the departure that depends on both.
 
-use crate::net::{mix, unit};
+use crate::net::{mix, room, unit};
 use core::time::Duration;
 use starling_protocol::Time;
 
@@ -148,6 +148,11 @@ impl Table {
             // Nobody has looked anything up since it joined: nobody knows it.
             None => self.pending.retain(|e| e.peer != peer),
         }
+    }
+
+    /// Memory, bytes.
+    pub fn heap_bytes(&self) -> usize {
+        room(&self.entries) + room(&self.pending) + room(&self.peers)
     }
 
     /// When `peer`'s session began, if it is there.

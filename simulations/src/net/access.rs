@@ -24,6 +24,18 @@ impl Access {
             salt: salt(streams, Purpose::Access),
         }
     }
+
+    /// What every packet takes, ns.
+    #[must_use]
+    pub fn base_ns(&self) -> f64 {
+        self.base_ns
+    }
+
+    /// Up to so much more, ns.
+    #[must_use]
+    pub fn jitter_ns(&self) -> f64 {
+        self.jitter_ns
+    }
 }
 
 impl Hop for Access {

@@ -68,6 +68,10 @@ impl Rates {
     fn up(&self, peer: u32) -> u64 {
         self.ps_per_byte[self.of_peer[peer as usize] as usize].1
     }
+
+    fn heap_bytes(&self) -> usize {
+        super::room(&self.of_peer)
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -92,6 +96,18 @@ impl Uplink {
             links: vec![Up::default(); places.len()],
             rates: Rates::new(knobs, places),
         }
+    }
+
+    /// How long `bytes` take to leave an idle link, ns.
+    #[must_use]
+    pub fn takes_ns(&self, peer: u32, bytes: u32) -> u64 {
+        takes_ns(bytes, self.rates.up(peer))
+    }
+
+    /// Memory of what is kept by peer, bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        super::room(&self.links) + self.rates.heap_bytes()
     }
 }
 
@@ -151,6 +167,12 @@ impl Downlink {
             links: vec![Down::default(); places.len()],
             rates: Rates::new(knobs, places),
         }
+    }
+
+    /// Memory of what is kept by peer, bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        super::room(&self.links) + self.rates.heap_bytes()
     }
 }
 

@@ -149,6 +149,20 @@ impl Latency {
         self.pairs[usize::from(from) * self.regions + usize::from(to)]
     }
 
+    /// One way from peer to peer: what it takes at the least, and the mean of the exponential rest, ns.
+    #[must_use]
+    pub fn shift_and_scale_ns(&self, from: u32, to: u32) -> (f64, f64) {
+        let region = |peer: u32| self.of_peer[peer as usize];
+        let pair = self.pair(region(from), region(to));
+        (pair.shift_ns, pair.scale_ns)
+    }
+
+    /// Memory of what is kept by peer, bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        super::room(&self.of_peer)
+    }
+
     /// Median one-way latencies of all pairs of regions, row by row, ns.
     #[must_use]
     pub fn medians_ns(&self) -> Vec<u32> {

@@ -79,6 +79,12 @@ impl Bursts {
         })
     }
 
+    /// Memory of what is kept by peer, bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        super::room(&self.links)
+    }
+
     /// Whether `peer`'s link is in a burst at `now`, which never goes back for a peer.
     fn bad(&mut self, now: Time, peer: u32) -> bool {
         let link = &mut self.links[peer as usize];

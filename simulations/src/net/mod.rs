@@ -140,6 +140,20 @@ impl Draw {
     }
 }
 
+/// What every packet from one peer to another takes, queues and losses aside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// At the least, us.
+    pub least_us: u32,
+    /// The mean of what comes on top and is exponentially distributed, us.
+    pub spread_us: u32,
+}
+
+/// Memory that a vector holds, bytes.
+pub(crate) fn room<T>(of: &Vec<T>) -> usize {
+    of.capacity() * size_of::<T>()
+}
+
 /// One model on a packet's way.
 ///
 /// Models that hold queues count them from `now + so_far`.
@@ -276,6 +290,58 @@ impl Network {
             Some(downlink) => downlink.pass(now, packet, draw, so_far),
             None => Some(so_far),
         }
+    }
+
+    /// The way from `from` to `to`, for callers that draw by themselves; `None` where there is none. [`Self::send`]
+    /// takes so long, up to [`Self::jitter_us`] more, [`Self::leaves_us`] for each packet in the sender's queue, and
+    /// what waits at the receiver.
+    #[must_use]
+    pub fn way(&self, from: u32, to: u32) -> Option<Way> {
+        let detour = match self.nat.reach(from, to) {
+            Reach::Direct | Reach::Punched => Duration::ZERO,
+            Reach::Relayed => self.nat.detour(from, to),
+            Reach::No => return None,
+        };
+        let (shift_ns, scale_ns) = self.latency.shift_and_scale_ns(from, to);
+        let least_us = (shift_ns + self.access.base_ns()) / 1e3 + detour.as_micros() as f64;
+        Some(Way {
+            least_us: least_us as u32,
+            spread_us: (scale_ns / 1e3) as u32,
+        })
+    }
+
+    /// Up to so much more than its [`Way`] a packet takes, evenly, us.
+    #[must_use]
+    pub fn jitter_us(&self) -> u32 {
+        (self.access.jitter_ns() / 1e3) as u32
+    }
+
+    /// How long `bytes` take to leave `from`, us.
+    #[must_use]
+    pub fn leaves_us(&self, from: u32, bytes: u32) -> u32 {
+        let uplink = self.uplink.as_ref();
+        let ns = uplink.map_or(0, |link| link.takes_ns(from, bytes));
+        u32::try_from(ns / 1_000).unwrap_or(u32::MAX)
+    }
+
+    /// Memory of all that is kept by peer, bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        room(&self.places)
+            + room(&self.sent)
+            + room(&self.disk.flushes)
+            + self.partition.heap_bytes()
+            + self.bursts.as_ref().map_or(0, loss::Bursts::heap_bytes)
+            + self
+                .uplink
+                .as_ref()
+                .map_or(0, bandwidth::Uplink::heap_bytes)
+            + self.latency.heap_bytes()
+            + self.nat.heap_bytes()
+            + self
+                .downlink
+                .as_ref()
+                .map_or(0, bandwidth::Downlink::heap_bytes)
     }
 
     /// How long `to` takes to fetch `bytes` from `from`: a request, and the bytes behind other blobs of the two links.

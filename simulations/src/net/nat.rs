@@ -52,6 +52,12 @@ impl Nats {
         }
     }
 
+    /// Memory of what is kept by peer, bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        super::room(&self.of_peer) + super::room(&self.regions) + super::room(&self.relays)
+    }
+
     fn pair(&self, a: u32, b: u32) -> u64 {
         let pair = (u64::from(a.min(b)) << 32) | u64::from(a.max(b));
         mix(self.salt ^ pair.wrapping_mul(0x9e37_79b9_7f4a_7c15))

@@ -107,6 +107,12 @@ impl Partitions {
         }
     }
 
+    /// Memory of what is kept by peer, bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        super::room(&self.sides)
+    }
+
     /// Whether what `from` sends to `to` at `now` is stopped.
     pub fn stops(&mut self, now: Time, from: u32, to: u32) -> bool {
         if self.windows.is_empty() {
