@@ -64,7 +64,7 @@ pub fn kernel() -> Kernel {
     type Event = (u32, u32, u64);
     let spans = |longest: u64| -> Vec<u64> {
         let mut stream = Streams::new(1).stream(Purpose::Workload, 0);
-        (0..1 << 16).map(|_| stream.next() % longest).collect()
+        (0..1 << 16).map(|_| stream.bits() % longest).collect()
     };
     fn hold(spans: &[u64], mut push: impl FnMut(u64, Event), mut pop_push: impl FnMut(u64)) -> f64 {
         let span = |i: usize| spans[i % spans.len()];

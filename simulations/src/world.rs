@@ -78,14 +78,13 @@ pub struct World {
 
 impl World {
     /// All peers of `experiment`, about to start. `tracing` keeps every message for people.
-    #[must_use]
     ///
     /// # Errors
     /// [`ExperimentError::Trace`] when the churn's trace cannot be used any more.
     pub fn new(experiment: &Experiment, seed: u64, tracing: bool) -> Result<Self, ExperimentError> {
         let streams = Streams::new(seed);
         let salt = Hash(streams.bytes(Purpose::Identity, u32::MAX, 0));
-        let genesis = experiment.swarm.genesis(experiment.population.peers, salt);
+        let genesis = experiment.genesis(salt);
         let population = &experiment.population;
         let peers = population.peers;
         let roles = Roles::draw(experiment, &genesis, &streams);
@@ -262,7 +261,11 @@ impl World {
             instant = now;
             if at_instant > SAME_INSTANT_MAX {
                 let (peer, kind) = (event.peer(), event.kind());
-                return Err(Stuck { at: now, peer, kind });
+                return Err(Stuck {
+                    at: now,
+                    peer,
+                    kind,
+                });
             }
             if self.profile.is_some() && self.events.is_multiple_of(PROFILED) {
                 let kind = event.kind();

@@ -106,7 +106,7 @@ pub struct Stream {
 
 impl Stream {
     /// The next 64 bits. After 2^32 of them the stream begins anew.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         let block = philox([self.drawn, self.peer, 0, 0], self.key);
         self.drawn = self.drawn.wrapping_add(1);
         u64::from(block[0]) | u64::from(block[1]) << 32
@@ -114,12 +114,12 @@ impl Stream {
 
     /// A number in 0..1 of 53 bits, so that every value is exact on every machine.
     pub fn unit(&mut self) -> f64 {
-        unit(self.next())
+        unit(self.bits())
     }
 
     /// A number below `bound` (0 for 0). Lemire's multiplication; off uniform by at most 2^-32.
     pub fn below(&mut self, bound: u32) -> u32 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u32
+        ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u32
     }
 }
 
@@ -133,16 +133,16 @@ impl TryRng for Stream {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(self.next() as u32)
+        Ok(self.bits() as u32)
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.next())
+        Ok(self.bits())
     }
 
     fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
         for chunk in to.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+            chunk.copy_from_slice(&self.bits().to_le_bytes()[..chunk.len()]);
         }
         Ok(())
     }
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn streams_differ_by_seed_purpose_and_peer_and_repeat() {
-        let draw = |seed, purpose, peer| Streams::new(seed).stream(purpose, peer).next();
+        let draw = |seed, purpose, peer| Streams::new(seed).stream(purpose, peer).bits();
         let one = draw(1, Purpose::Loss, 7);
         assert_eq!(one, draw(1, Purpose::Loss, 7));
         let others = [

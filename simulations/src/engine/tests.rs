@@ -35,12 +35,12 @@ fn the_wheel_tells_the_same_order_as_a_heap() {
             let span = if stream.below(4) == 0 {
                 0
             } else {
-                stream.next() >> (64 - bits.max(1))
+                stream.bits() >> (64 - bits.max(1))
             };
             wheel.push(now + span, event);
             heap.push(now + span, event);
             if stream.below(3) > 0 {
-                let until = now + (stream.next() >> 30);
+                let until = now + (stream.bits() >> 30);
                 let expected = heap.pop(until);
                 assert_eq!(wheel.pop(until), expected, "seed {seed}, event {event}");
                 popped += u32::from(expected.is_some());

@@ -108,19 +108,6 @@ impl Default for Swarm {
     }
 }
 
-impl Swarm {
-    /// The genesis of a swarm of so many peers with these parameters.
-    #[must_use]
-    pub fn genesis(&self, peers: u32, salt: Hash) -> Genesis {
-        let mut genesis = Genesis::new("simulation", Scope::Public, salt);
-        genesis.advert_ms = (self.advert_s * 1000.0) as u32;
-        genesis.slice_ms = (self.slice_s * 1000.0) as u32;
-        let by_size = peers.checked_div(self.peers_per_shard);
-        genesis.shards = by_size.map_or(self.shards, |n| n.clamp(1, 4096) as u16);
-        genesis
-    }
-}
-
 /// Peers that misbehave alike, and know each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -218,6 +205,26 @@ pub(crate) fn first_fault(section: &str, rules: &[Rule<'_>]) -> Result<(), Exper
 }
 
 impl Experiment {
+    /// Shards of its adverts and boards.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        let by_size = self
+            .population
+            .peers
+            .checked_div(self.swarm.peers_per_shard);
+        by_size.map_or(self.swarm.shards, |n| n.clamp(1, 4096) as u16)
+    }
+
+    /// The genesis of its swarm.
+    #[must_use]
+    pub fn genesis(&self, salt: Hash) -> Genesis {
+        let mut genesis = Genesis::new("simulation", Scope::Public, salt);
+        genesis.advert_ms = (self.swarm.advert_s * 1000.0) as u32;
+        genesis.slice_ms = (self.swarm.slice_s * 1000.0) as u32;
+        genesis.shards = self.shards();
+        genesis
+    }
+
     /// Reads and checks a file that sweeps nothing.
     ///
     /// # Errors

@@ -56,7 +56,7 @@ impl Knobs {
         let share = |share: f64| (0.0..=1.0).contains(&share);
         const SHARE: &str = "a share from 0 to 1";
         let population = &experiment.population;
-        let room = population.peers / u32::from(experiment.swarm.shards.max(1)) <= SHARD_PEERS;
+        let room = population.peers / u32::from(experiment.shards()) <= SHARD_PEERS;
         let alone = experiment.workload.is_empty() && experiment.adversaries.is_empty();
         let checks = [
             (share(self.provider_share), "provider_share", SHARE),

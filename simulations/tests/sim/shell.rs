@@ -179,7 +179,7 @@ fn gossip_goes_hop_by_hop_and_once_to_everybody() {
     let heard = mesh(Verdict::Accept);
     // The publisher has one to three neighbours and publishes once for each: every message reaches all others once.
     let first = heard.iter().filter(|(_, ms, _)| *ms == 1_010).count();
-    assert!(first >= 1 && heard.len() % 6 == 0, "{heard:?}");
+    assert!(first >= 1 && heard.len().is_multiple_of(6), "{heard:?}");
     for peer in 1..7 {
         let times = heard.iter().filter(|(p, ..)| *p == peer).count();
         assert_eq!(times, heard.len() / 6, "{heard:?}");

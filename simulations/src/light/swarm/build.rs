@@ -24,7 +24,7 @@ fn order(experiment: &Experiment, streams: &Streams) -> Vec<Ordered> {
         let secret = streams.bytes(Purpose::Identity, peer, 0);
         let key = population.signatures.signer(&secret).key();
         let id = crate::kademlia::prefix(&key.position());
-        (board::home(&key, experiment.swarm.shards), peer, id)
+        (board::home(&key, experiment.shards()), peer, id)
     };
     let mut order: Vec<_> = (0..population.peers).map(place).collect();
     order.sort_unstable();
@@ -63,7 +63,7 @@ impl Swarm {
             knobs: experiment.light.clone(),
             peers: Vec::with_capacity(order.len()),
             sessions: Vec::new(),
-            shards: Vec::with_capacity(usize::from(experiment.swarm.shards)),
+            shards: Vec::with_capacity(usize::from(experiment.shards())),
             interval,
             lifetime_ms: lifetime.as_millis() as u32,
             advert_bytes,
@@ -87,14 +87,14 @@ impl Swarm {
         streams: &Streams,
     ) -> Result<(), ExperimentError> {
         let genesis_salt = Hash(streams.bytes(Purpose::Identity, u32::MAX, 0));
-        let id = experiment.swarm.genesis(genesis_salt).swarm_id();
+        let id = experiment.genesis(genesis_salt).swarm_id();
         let dir = std::path::Path::new("");
         let peers = experiment.population.peers;
         let churn = experiment
             .churn
             .sessions(peers, self.horizon, dir, streams)?;
         let mut left = order;
-        for shard in 0..experiment.swarm.shards {
+        for shard in 0..experiment.shards() {
             let (members, others) = left.split_at(left.partition_point(|peer| peer.0 <= shard));
             left = others;
             let key = board::key(&id, CLASS, shard);
@@ -175,7 +175,7 @@ fn advert_bytes(experiment: &Experiment, streams: &Streams) -> u32 {
     let peer = population.clients;
     let secret = streams.bytes(Purpose::Identity, peer, 0);
     let setup = Setup {
-        genesis: experiment.swarm.genesis(Hash::default()),
+        genesis: experiment.genesis(Hash::default()),
         rng_seed: streams.bytes(Purpose::Core, peer, 0),
     };
     let mut core = Peer::new(setup, population.signatures.signer(&secret));
