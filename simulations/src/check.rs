@@ -4,13 +4,14 @@
 //! with the core and trust none of its conclusions; receipts go through the same verification as `proof verify`.
 
 use crate::truth;
+use core::time::Duration;
 use starling_adversaries::Forfeits;
 use starling_protocol::crypto::Verifier;
 use starling_protocol::draw;
 use starling_protocol::io::Purpose;
 use starling_protocol::manifest::{JobRecord, Manifest};
 use starling_protocol::receipt::{Quorum, ReceiptError};
-use starling_protocol::{Hash, JobId, LeaseId, PeerKey, Reason, Receipt, SwarmId};
+use starling_protocol::{Hash, JobId, LeaseId, PeerKey, Reason, Receipt, SwarmId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A receipt somewhere.
@@ -44,7 +45,13 @@ pub struct Blame {
     pub of: PeerKey,
     /// Of what it is accused.
     pub reason: Reason,
+    /// When.
+    pub at: Time,
 }
+
+/// A peer that is killed or cut off between its draw and its opening looks like one that hides what was drawn. By the
+/// rules it is then excluded from that job, whatever the reason: this long is it waited for, and a little longer.
+const OPENING: Duration = Duration::from_secs(60);
 
 /// What happened, as far as the checkers care.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +71,10 @@ pub struct History {
     pub complete: BTreeSet<JobId>,
     /// Workers that were blamed.
     pub blamed: Vec<Blame>,
+    /// When peers were down, and until when if they came back.
+    pub down: BTreeMap<PeerKey, Vec<(Time, Time)>>,
+    /// When some could not reach others.
+    pub partitions: Vec<(Time, Time)>,
     /// Auditors that were found to accuse wrongly, and by whom.
     pub false_accusers: Vec<(PeerKey, PeerKey)>,
     /// Locks as witnesses sent them.
@@ -176,7 +187,8 @@ fn blame(history: &History) -> Vec<Violation> {
     // What a dishonest requester says of others is its own affair: nobody else believes it.
     let counts = |by: &PeerKey| !history.forfeits(by).own_jobs;
     let blamed = history.blamed.iter().filter(|b| counts(&b.by));
-    let innocent = blamed.filter(|b| !history.forfeits(&b.of).blamable());
+    let excused = |b: &Blame| b.reason == Reason::NoOpening && history.was_cut_off(&b.of, b.at);
+    let innocent = blamed.filter(|b| !history.forfeits(&b.of).blamable() && !excused(b));
     let blamed = innocent.map(|b| Violation::HonestBlamed {
         worker: b.of,
         reason: b.reason,
@@ -280,6 +292,14 @@ impl History {
     #[must_use]
     pub fn forfeits(&self, peer: &PeerKey) -> Forfeits {
         self.dishonest.get(peer).copied().unwrap_or_default()
+    }
+
+    /// Whether `peer` was down or cut off shortly before `at`.
+    #[must_use]
+    pub fn was_cut_off(&self, peer: &PeerKey, at: Time) -> bool {
+        let down = self.down.get(peer).into_iter().flatten();
+        down.chain(&self.partitions)
+            .any(|(from, until)| *from <= at && at.since(*until) < OPENING)
     }
 
     fn receipts_of_requesters(&self) -> BTreeMap<(JobId, u32), &Receipt> {

@@ -324,6 +324,7 @@ impl Observer {
                 by,
                 of: *worker,
                 reason: *reason,
+                at: now,
             }),
             Event::FalseAccusation { accuser, .. } => history.false_accusers.push((by, *accuser)),
             Event::JobDone { job } => {

@@ -248,10 +248,9 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
     let tiles = |purpose| counters.tiles.get(purpose).copied().unwrap_or_default();
     let caught: BTreeSet<_> = history.blamed.iter().map(|b| b.of).collect();
     let honest = |peer: &PeerKey| !history.dishonest.contains_key(peer);
-    let innocent = history
-        .blamed
-        .iter()
-        .filter(|b| honest(&b.by) && !history.forfeits(&b.of).blamable());
+    let innocent = history.blamed.iter().filter(|b| {
+        honest(&b.by) && !history.forfeits(&b.of).blamable() && !history.was_cut_off(&b.of, b.at)
+    });
     let accusers = history
         .false_accusers
         .iter()

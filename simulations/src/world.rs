@@ -172,6 +172,11 @@ impl World {
                 }
             }
         }
+        let time = |s: f64| Time((s * 1e6) as u64);
+        for window in &self.experiment.network.partitions {
+            let window = (time(window.start_s), time(window.end_s));
+            self.shared.observer.history.partitions.push(window);
+        }
         for topic in 0..self.genesis.shards {
             // Not all topics at one instant.
             let offset = HEARTBEAT * u32::from(topic) / u32::from(self.genesis.shards);
@@ -318,6 +323,11 @@ impl World {
         let at = peer as usize;
         if matches!(what, What::Start) && self.hosts[at].is_none() {
             self.lives[at] += 1;
+            let key = self.shared.names[at];
+            let down = self.shared.observer.history.down.get_mut(&key);
+            if let Some(last) = down.and_then(|d| d.last_mut()) {
+                last.1 = self.shared.engine.now();
+            }
             self.hosts[at] = Some(self.host(peer));
         }
         if matches!(what, What::Kill) {
@@ -342,6 +352,9 @@ impl World {
             return;
         };
         self.disks.insert(peer, host.kill());
+        let (now, key) = (self.shared.engine.now(), self.shared.names[peer as usize]);
+        let down = &mut self.shared.observer.history.down;
+        down.entry(key).or_default().push((now, FOR_EVER));
         self.shared.dht.leave(self.shared.engine.now(), peer);
         for neighbour in self.shared.gossip.leave(peer) {
             self.shared.reach(UNREACHABLE, neighbour, What::Lost(peer));

@@ -4,7 +4,7 @@ use crate::shipped;
 use starling_adversaries::{Forfeits, Strategy};
 use starling_protocol::io::Purpose;
 use starling_protocol::receipt::Quorum;
-use starling_protocol::{Hash, JobId, PeerKey, Reason};
+use starling_protocol::{Hash, JobId, PeerKey, Reason, Time};
 use starling_sim::Experiment;
 use starling_sim::check::{Blame, History, Violation, check};
 use starling_sim::experiment::Adversaries;
@@ -88,12 +88,24 @@ fn a_receipt_without_its_job() {
 fn blame_that_hits_the_honest() {
     let (by, of) = (PeerKey::from([1; 32]), PeerKey::from([2; 32]));
     let reason = Reason::NoOpening;
-    let blame = Blame { by, of, reason };
+    let at = Time(200_000_000);
+    let blame = Blame { by, of, reason, at };
     let worker = of;
     let blamed = after(|h| h.blamed.push(blame.clone()));
     assert_eq!(blamed, [Violation::HonestBlamed { worker, reason }]);
     let accuser = after(|h| h.false_accusers.push((by, of)));
     assert_eq!(accuser, [Violation::HonestAccuser(of)]);
+    // It may have been down when it was to open.
+    let down = |from, until| {
+        after(|h| {
+            h.blamed.push(blame.clone());
+            h.down.insert(of, vec![(Time(from), Time(until))]);
+        })
+    };
+    assert_eq!(down(150_000_000, 160_000_000), []);
+    assert_eq!(down(199_000_000, u64::MAX), []);
+    let before = down(100_000_000, 130_000_000);
+    assert_eq!(before, [Violation::HonestBlamed { worker, reason }]);
     // With what the blamed one, or the one who blames, has forfeited.
     let with = |peer, forfeits| {
         after(|h| {
