@@ -4,7 +4,8 @@
 
 use crate::engine::{Purpose, Streams, heap::Heap, wheel::Wheel};
 use crate::experiment::{Experiment, Study};
-use crate::world::{Profile, World};
+use crate::profile::Profile;
+use crate::world::World;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -56,6 +57,39 @@ pub struct Swarm {
     pub adverts_per_peer_s: f64,
     /// Where the time went, by kind of event; sampled.
     pub profile: Vec<(String, f64)>,
+}
+
+/// A swarm of light peers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LightSwarm {
+    /// Peers.
+    pub peers: u32,
+    /// Virtual over real time, setting up included.
+    pub speedup: f64,
+    /// Peak memory of the process, by peer.
+    pub kib_per_peer: f64,
+    /// Adverts that reached a peer, by peer and second.
+    pub adverts_per_peer_s: f64,
+}
+
+/// What a swarm of light peers does; its size aside.
+pub const LIGHT_WORKLOAD: &str = include_str!("../scenarios/light.toml");
+
+/// Measures a swarm of light peers in this process.
+///
+/// # Errors
+/// [`BenchError`].
+pub fn light_swarm(peers: u32) -> Result<LightSwarm, BenchError> {
+    let experiment = resized(LIGHT_WORKLOAD, peers)?;
+    let begun = Instant::now();
+    let report = crate::light::run(&experiment, 1).map_err(crate::run::RunError::from)?;
+    let each = |n: u64| n as f64 / f64::from(peers) / report.virtual_s;
+    Ok(LightSwarm {
+        peers,
+        speedup: report.virtual_s / begun.elapsed().as_secs_f64(),
+        kib_per_peer: peak_kib() / f64::from(peers),
+        adverts_per_peer_s: each(report.adverts.delivered),
+    })
 }
 
 /// Measures the kernel.
@@ -117,11 +151,13 @@ pub enum BenchError {
     Child(u32, String),
 }
 
-fn workload(peers: u32) -> Result<Experiment, BenchError> {
-    let study = Study::parse(WORKLOAD, Path::new("scale.toml"));
+/// The experiment of a file with another number of peers.
+fn resized(text: &str, peers: u32) -> Result<Experiment, BenchError> {
+    let study = Study::parse(text, Path::new("(bench)"));
     let mut study = study.map_err(crate::run::RunError::from)?;
     let mut experiment = study.cells.remove(0).experiment;
     experiment.population.peers = peers;
+    experiment.check().map_err(crate::run::RunError::from)?;
     Ok(experiment)
 }
 
@@ -130,7 +166,7 @@ fn workload(peers: u32) -> Result<Experiment, BenchError> {
 /// # Errors
 /// [`BenchError`].
 pub fn swarm(peers: u32) -> Result<Swarm, BenchError> {
-    let experiment = workload(peers)?;
+    let experiment = resized(WORKLOAD, peers)?;
     let begun = Instant::now();
     let mut world = World::new(&experiment, 1, false).map_err(crate::run::RunError::from)?;
     world.profile = Some(Profile::default());
@@ -165,15 +201,15 @@ pub fn swarm(peers: u32) -> Result<Swarm, BenchError> {
     })
 }
 
-/// Measures a swarm in a process of its own.
+/// Measures in a process of its own: `bench WHAT PEERS` of this program prints JSON.
 ///
 /// # Errors
 /// [`BenchError`].
-pub fn in_child(peers: u32) -> Result<Swarm, BenchError> {
+pub fn in_child<T: serde::de::DeserializeOwned>(what: &str, peers: u32) -> Result<T, BenchError> {
     let failed = |why: String| BenchError::Child(peers, why);
     let exe = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
     let output = Command::new(exe)
-        .args(["bench", "--one", &peers.to_string()])
+        .args(["bench", what, &peers.to_string()])
         .output();
     let output = output.map_err(|e| failed(e.to_string()))?;
     if !output.status.success() {
@@ -223,5 +259,15 @@ impl fmt::Display for Swarm {
             write!(f, " {kind} {:.0} %", share * 100.0)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for LightSwarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:>7} light peers: {:.1} x real time, {:.2} KiB a peer, {:.1} adverts a second to each",
+            self.peers, self.speedup, self.kib_per_peer, self.adverts_per_peer_s
+        )
     }
 }

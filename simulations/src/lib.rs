@@ -1,8 +1,8 @@
 //! Starling under virtual time: the unmodified protocol machines, a modelled shell around each, a modelled network
 //! between them.
 //!
-//! Start with [`scenario`] (what is run), [`world`] (the loop) and [`host`] (one peer). What must hold in every run
-//! stands in [`check`], outside the core. The same scenario and seed give the same run, event for event; the trace
+//! Start with [`experiment`] (what is run), [`world`] (the loop) and [`host`] (one peer). What must hold in every run
+//! stands in [`check`], outside the core. The same experiment and seed give the same run, event for event; the trace
 //! hash says so.
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,7 @@ pub mod light;
 pub mod metrics;
 pub mod net;
 pub mod observe;
+pub mod profile;
 pub mod results;
 pub mod roles;
 pub mod run;

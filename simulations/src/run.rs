@@ -180,6 +180,9 @@ pub fn run_until(
     tracing: bool,
     stop: &AtomicBool,
 ) -> Result<Run, RunError> {
+    if experiment.population.light {
+        return Err(RunError::Light);
+    }
     let mut world = World::new(experiment, seed, tracing)?;
     if !world.run(stop)? {
         return Err(RunError::Interrupted);
@@ -210,6 +213,9 @@ pub enum RunError {
     /// Somebody asked it to stop.
     #[error("interrupted")]
     Interrupted,
+    /// Light peers have a report of their own.
+    #[error("light peers cannot be swept: `starling-sim run` shows what they do")]
+    Light,
     /// The experiment cannot be run after all.
     #[error(transparent)]
     Experiment(#[from] ExperimentError),

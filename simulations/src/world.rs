@@ -9,6 +9,7 @@ use crate::host::{Disk, Host, Parts, UNREACHABLE};
 use crate::kademlia::Kademlia;
 use crate::net::{self, Network};
 use crate::observe::Observer;
+use crate::profile::Profile;
 use crate::roles::Roles;
 use crate::shared::{Keys, LookupTally, Shared};
 use crate::truth::Truth;
@@ -37,25 +38,6 @@ pub struct Stuck {
     pub kind: &'static str,
 }
 
-/// Where a run's time goes, by kind of event: every 61st event is timed.
-#[derive(Clone, Debug, Default)]
-pub struct Profile(BTreeMap<&'static str, Duration>);
-
-const PROFILED: u64 = 61;
-
-impl Profile {
-    /// Each kind's share, the largest first.
-    #[must_use]
-    pub fn shares(&self) -> Vec<(String, f64)> {
-        let total = self.0.values().sum::<Duration>().as_secs_f64();
-        let share =
-            |(kind, time): (&&str, &Duration)| ((*kind).to_owned(), time.as_secs_f64() / total);
-        let mut shares: Vec<_> = self.0.iter().map(share).collect();
-        shares.sort_by(|a, b| b.1.total_cmp(&a.1));
-        shares
-    }
-}
-
 /// An experiment under way.
 pub struct World {
     /// What the peers share.
@@ -72,7 +54,7 @@ pub struct World {
     submissions: u32,
     trace: u64,
     events: u64,
-    /// Filled if it is there. Looks at the real clock, and changes nothing.
+    /// Filled if it is there.
     pub profile: Option<Profile>,
 }
 
@@ -272,12 +254,12 @@ impl World {
                     kind,
                 });
             }
-            if self.profile.is_some() && self.events.is_multiple_of(PROFILED) {
+            if self.profile.is_some() && Profile::is_due(self.events) {
                 let kind = event.kind();
                 let begun = std::time::Instant::now();
                 self.dispatch(event);
                 if let Some(profile) = &mut self.profile {
-                    *profile.0.entry(kind).or_default() += begun.elapsed();
+                    profile.add(kind, begun.elapsed());
                 }
             } else {
                 self.dispatch(event);

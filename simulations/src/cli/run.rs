@@ -43,6 +43,12 @@ pub fn run(args: &Args) -> super::Result {
     let Some(cell) = study.cells.first() else {
         return Err(format!("there is no cell {}: the experiment has {cells}", args.cell).into());
     };
+    if cell.experiment.population.light {
+        // They have no jobs, receipts or messages: their report is another one.
+        let report = starling_sim::light::run(&cell.experiment, args.seed)?;
+        print(&serde_json::to_string_pretty(&report)?)?;
+        return Ok(End::Good);
+    }
     // Before the run, not after it: a folder that cannot be used is told at once.
     let folder = match &args.out {
         Some(dir) => Some(Folder::open_or_create(dir, &plan(&study), false)?),
