@@ -5,7 +5,7 @@ use crate::engine::{Engine, Purpose, Stream, Streams};
 use crate::experiment::{CLASS, Experiment, ExperimentError, Source, kernel};
 use crate::gossip::{HEARTBEAT, Mesh};
 use crate::host::{
-    ANY_LIFE, Disk, Event, Host, Keys, LookupTally, Parts, Shared, UNREACHABLE, What,
+    ANY_LIFE, Disk, EPOCH_S, Event, Host, Keys, LookupTally, Parts, Shared, UNREACHABLE, What,
 };
 use crate::kademlia::Kademlia;
 use crate::net::{self, Network};
@@ -294,7 +294,22 @@ impl World {
                 return Ok(false);
             }
         }
+        self.look_for_hoards();
         Ok(true)
+    }
+
+    /// What peers whose clocks and cores are sound should have let go by the end.
+    fn look_for_hoards(&mut self) {
+        let now = self.shared.engine.now();
+        for (peer, host) in (0..).zip(&self.hosts) {
+            let unix_s = self.shared.network.unix_s(peer, now, EPOCH_S);
+            let keeps = host.as_ref().is_some_and(|h| h.keeps_the_past(unix_s));
+            if keeps && !self.roles.misbehaves(peer) {
+                let key = self.shared.names[peer as usize];
+                let observer = &mut self.shared.observer;
+                observer.hoards(key, "a job whose deadline has long passed");
+            }
+        }
     }
 
     fn dispatch(&mut self, event: Event) {
@@ -323,6 +338,8 @@ impl World {
         if matches!(what, What::Start) && self.hosts[at].is_none() {
             self.lives[at] += 1;
             self.hosts[at] = Some(self.host(peer));
+            let key = self.shared.names[at];
+            self.shared.observer.history.order.up(key);
         }
         if matches!(what, What::Kill) {
             return self.kill(peer);
@@ -346,6 +363,8 @@ impl World {
             return;
         };
         self.disks.insert(peer, host.kill());
+        let (key, now) = (self.shared.names[peer as usize], self.shared.engine.now());
+        self.shared.observer.history.order.killed(key, now);
         self.shared.dht.leave(self.shared.engine.now(), peer);
         for neighbour in self.shared.gossip.leave(peer) {
             self.shared.reach(UNREACHABLE, neighbour, What::Lost(peer));
