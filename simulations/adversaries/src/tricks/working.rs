@@ -240,7 +240,7 @@ impl Trick for Equivocate {
             Output::Release { job } => {
                 self.records.remove(job);
             }
-            Output::Send { to, bytes, .. } => {
+            Output::Send { to, bytes, after } => {
                 let Ok(message) = Message::from_bytes(bytes) else {
                     return Some(output);
                 };
@@ -251,6 +251,12 @@ impl Trick for Equivocate {
                     back: hand.back,
                 };
                 let lease = self.second(&mut aside, *to, &message);
+                // The first waits for the log: so must the second, or it would always be the first.
+                for output in &mut second {
+                    if let Output::Send { after: its, .. } = output {
+                        *its = *after;
+                    }
+                }
                 if lease.is_some_and(|l| coin(&self.seed, &l, 1)) {
                     hand.out.extend(second);
                 } else {
