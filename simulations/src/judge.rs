@@ -335,7 +335,7 @@ mod tests {
             let root = merkle::root(&lease, &leaves);
             assert_eq!(super::root(&lease, &hash(8), &hashes), root);
             let open: Vec<u32> = (0..n)
-                .filter(|t| hash(*t).0[0] % 3 == 0 || *t == n / 2)
+                .filter(|t| hash(*t).0[0].is_multiple_of(3) || *t == n / 2)
                 .collect();
             let mut proof = merkle::prove(&leaves, &open);
             let opened: BTreeMap<_, _> = open.iter().map(|t| (*t, leaves[*t as usize])).collect();
