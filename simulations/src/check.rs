@@ -3,6 +3,8 @@
 //! The checkers see a [`History`]: what crossed the wire, went to disk or was shown to people. They share no state
 //! with the core and trust none of its conclusions; receipts go through the same verification as `proof verify`.
 
+use crate::deeds::{self, Deeds};
+use crate::order::Order;
 use crate::truth;
 use core::time::Duration;
 use starling_adversaries::Forfeits;
@@ -83,6 +85,12 @@ pub struct History {
     pub roots: Vec<(PeerKey, LeaseId, Hash)>,
     /// Computations asked of a shell that had released the job or never prepared it.
     pub unprepared: Vec<(PeerKey, Purpose)>,
+    /// What peers computed, sealed, opened and agreed to.
+    pub deeds: Deeds,
+    /// What came before what.
+    pub order: Order,
+    /// What shells held for their cores that these should have let go.
+    pub hoards: BTreeSet<(PeerKey, &'static str)>,
 }
 
 /// Something that must never happen.
@@ -143,6 +151,30 @@ pub enum Violation {
         /// What for.
         purpose: Purpose,
     },
+    /// A receipt or an agreement does not stand up to the rules, or to what was seen.
+    #[error("of what {by:?} holds or signed: {what}")]
+    Judged {
+        /// Who holds or signed it.
+        by: PeerKey,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A peer did something before its time.
+    #[error("{peer:?} {how}")]
+    Order {
+        /// Who.
+        peer: PeerKey,
+        /// What it did.
+        how: &'static str,
+    },
+    /// A core keeps without bound what it should let go.
+    #[error("{peer:?} keeps {what}")]
+    Hoard {
+        /// Whose.
+        peer: PeerKey,
+        /// What.
+        what: &'static str,
+    },
 }
 
 /// Every violation in `history`.
@@ -161,6 +193,14 @@ pub fn check(history: &History, verifier: &dyn Verifier) -> Vec<Violation> {
         peer: *peer,
         purpose: *purpose,
     }));
+    found.extend(deeds::check(history, verifier));
+    let breaches: BTreeSet<_> = history.order.breaches.iter().copied().collect();
+    let breaches = breaches.into_iter();
+    let breaches = breaches.filter(|(peer, _)| kept_to_the_rules(peer));
+    found.extend(breaches.map(|(peer, how)| Violation::Order { peer, how }));
+    let hoards = history.hoards.iter().copied();
+    let hoards = hoards.filter(|(peer, _)| kept_to_the_rules(peer));
+    found.extend(hoards.map(|(peer, what)| Violation::Hoard { peer, what }));
     found
 }
 
@@ -302,7 +342,9 @@ impl History {
             .any(|(from, until)| *from <= at && at.since(*until) < OPENING)
     }
 
-    fn receipts_of_requesters(&self) -> BTreeMap<(JobId, u32), &Receipt> {
+    /// Receipts that requesters hold, by slice.
+    #[must_use]
+    pub fn receipts_of_requesters(&self) -> BTreeMap<(JobId, u32), &Receipt> {
         let requester = |job: &JobId| self.records.get(job).map(|r| r.manifest.body.requester);
         self.receipts
             .iter()

@@ -25,7 +25,17 @@ pub const EPOCH_S: u64 = 1_800_000_000;
 /// How long it takes to notice that a peer cannot be reached.
 pub(crate) const UNREACHABLE: Duration = Duration::from_secs(10);
 
+/// Tasks that a core may have under way: 1,024 audits and as many other things.
+const TASKS_MAX: usize = 2_048;
+/// Jobs that it may have prepared: as many as its book holds.
+const PREPARED_MAX: usize = 256;
+/// Messages that may wait for its log.
+const HELD_MAX: usize = 4_096;
+/// A job is let go so long after its deadline, s: the skew of clocks, and a sweep.
+const DEADLINE_SLACK_S: u64 = 120 + 60;
+
 struct Task {
+    job: JobId,
     record: Arc<JobRecord>,
     tiles: Vec<u32>,
     purpose: Purpose,
@@ -116,6 +126,13 @@ impl Host {
         self.life
     }
 
+    /// Whether it has a job prepared whose deadline has long passed.
+    #[must_use]
+    pub fn keeps_the_past(&self, unix_s: u64) -> bool {
+        let mut deadlines = self.prepared.values().map(|r| r.manifest.body.deadline_s);
+        deadlines.any(|d| d.saturating_add(DEADLINE_SLACK_S) < unix_s)
+    }
+
     /// The peer is killed: what its disk then holds.
     #[must_use]
     pub fn kill(mut self) -> Disk {
@@ -195,6 +212,8 @@ impl Host {
             What::Fetched(fetched) => self.on_fetched(around, *fetched),
             What::Durable(seq) => {
                 self.durable = self.durable.max(seq);
+                let key = around.names[self.index as usize];
+                around.observer.history.order.durable(key, seq);
                 let waiting = core::mem::take(&mut self.held).into_iter();
                 let (free, held): (Vec<_>, Vec<_>) = waiting.partition(|(after, ..)| *after <= seq);
                 self.held = held;
@@ -277,6 +296,15 @@ impl Host {
         outputs
             .into_iter()
             .for_each(|output| self.perform(around, output));
+        let full = [
+            (self.tasks.len() > TASKS_MAX, "too many tasks"),
+            (self.prepared.len() > PREPARED_MAX, "too many jobs"),
+            (self.held.len() > HELD_MAX, "too many messages back"),
+        ];
+        for (_, what) in full.into_iter().filter(|(full, _)| *full) {
+            let key = around.names[self.index as usize];
+            around.observer.hoards(key, what);
+        }
         let due = self.core.next_deadline().map(|d| d.at.max(now));
         // An earlier wake-up that is no longer wanted finds `wake` changed and does nothing.
         if self.wake != due {
@@ -297,7 +325,8 @@ impl Host {
 
     fn perform(&mut self, around: &mut Shared, output: Output) {
         let now = around.engine.now();
-        around.observer.asked(self.index, now, &output);
+        let key = around.names[self.index as usize];
+        around.observer.asked((self.index, key), now, &output);
         match output {
             Output::Publish { data } => {
                 let Shared {
@@ -447,8 +476,8 @@ impl Host {
         }
     }
 
-    fn send(&self, around: &mut Shared, to: PeerKey, bytes: Vec<u8>) {
-        let Some(&to) = around.keys.get(&to) else {
+    fn send(&self, around: &mut Shared, to_key: PeerKey, bytes: Vec<u8>) {
+        let Some(&to) = around.keys.get(&to_key) else {
             return;
         };
         let now = around.engine.now();
@@ -460,9 +489,13 @@ impl Host {
         };
         let delay = around.network.send(now, &packet);
         let key = around.names[self.index as usize];
-        around
-            .observer
-            .sent(now, (self.index, key), to, &bytes, delay.is_none());
+        around.observer.sent(
+            now,
+            (self.index, key),
+            (to, to_key),
+            &bytes,
+            delay.is_none(),
+        );
         if let Some(delay) = delay {
             let what = What::Message(self.index, bytes.into_boxed_slice());
             around.reach(delay, to, what);
@@ -500,6 +533,7 @@ impl Host {
         self.tasks.insert(
             task,
             Task {
+                job,
                 record,
                 tiles,
                 purpose,
@@ -522,6 +556,7 @@ impl Host {
 
     fn computed(&mut self, around: &mut Shared, task: TaskId) {
         let Some(Task {
+            job,
             record,
             tiles,
             purpose,
@@ -534,7 +569,8 @@ impl Host {
             .iter()
             .map(|t| self.backend.tile(manifest, *t, purpose))
             .collect();
-        around.observer.computed(purpose, hashes.len());
+        let key = around.names[self.index as usize];
+        around.observer.computed(key, job, purpose, &tiles);
         let blob = matches!(purpose, Purpose::Work | Purpose::Own).then(|| {
             let bytes: Vec<u8> = hashes.iter().flat_map(|h| h.0).collect();
             let blob = BlobId(Hash::derive("starling-sim 2026-11 blob v1", &[&bytes]));

@@ -83,7 +83,20 @@ pub struct Counters {
 }
 
 /// Messages that the checkers look into.
-const MATTERS: [&str; 2] = ["Locked", "Commit"];
+const MATTERS: [&str; 12] = [
+    "LeaseGrant",
+    "Commit",
+    "Locked",
+    "LockSet",
+    "Reveal",
+    "AuditCall",
+    "Seal",
+    "SealList",
+    "Opening",
+    "Attest",
+    "Audited",
+    "Output",
+];
 
 /// A peer takes note of another, or forgets it.
 #[derive(Clone, Copy, Debug)]
@@ -148,10 +161,11 @@ impl Observer {
     }
 
     /// A core asks for something.
-    pub fn asked(&mut self, peer: u32, now: Time, output: &Output) {
+    pub fn asked(&mut self, (peer, key): (u32, PeerKey), now: Time, output: &Output) {
         self.now = now;
-        if let Output::Persist { record, .. } = output {
+        if let Output::Persist { seq, record } = output {
             self.persisted(record);
+            self.history.order.persists(key, *seq, record);
         }
         if let Some(trace) = &mut self.trace {
             trace.step(now, peer, output);
@@ -163,7 +177,7 @@ impl Observer {
         &mut self,
         now: Time,
         (from, key): (u32, PeerKey),
-        to: u32,
+        (to, to_key): (u32, PeerKey),
         bytes: &[u8],
         lost: bool,
     ) {
@@ -188,6 +202,11 @@ impl Observer {
         self.counters.lost += u64::from(lost);
         if let Some(peer) = self.counters.peers.get_mut(from as usize) {
             peer.sent_bytes += bytes.len() as u64;
+        }
+        if let Some(message) = &message {
+            let history = &mut self.history;
+            history.order.sent(key, message, &history.swarm);
+            history.deeds.sent(key, to_key, message, &history.swarm);
         }
         match &message {
             Some(Message::Locked(lock)) => {
@@ -216,12 +235,15 @@ impl Observer {
     }
 
     /// Tiles were computed.
-    pub fn computed(&mut self, purpose: Purpose, tiles: usize) {
-        *self
-            .counters
-            .tiles
-            .entry(purpose_name(purpose))
-            .or_default() += tiles as u64;
+    pub fn computed(&mut self, peer: PeerKey, job: JobId, purpose: Purpose, tiles: &[u32]) {
+        let purpose = purpose_name(purpose);
+        *self.counters.tiles.entry(purpose).or_default() += tiles.len() as u64;
+        self.history.deeds.computed(peer, job, purpose, tiles);
+    }
+
+    /// A shell holds something for its core that it should be rid of.
+    pub fn hoards(&mut self, peer: PeerKey, what: &'static str) {
+        self.history.hoards.insert((peer, what));
     }
 
     /// A core asked for what its shell cannot do.
@@ -254,6 +276,7 @@ impl Observer {
         tiles: impl FnOnce(&BlobId) -> Option<Vec<Hash>>,
     ) {
         let (history, counters, now) = (&mut self.history, &mut self.counters, self.now);
+        history.order.notified(by, event);
         let mut hold = |job, receipt: &Receipt| {
             history.receipts.push(Held {
                 by,

@@ -5,7 +5,7 @@ use crate::engine::{Engine, Purpose, Stream, Streams};
 use crate::event::{ANY_LIFE, Event, What};
 use crate::experiment::{CLASS, Experiment, ExperimentError, Population, Source, kernel};
 use crate::gossip::{HEARTBEAT, Mesh};
-use crate::host::{Disk, Host, Parts, UNREACHABLE};
+use crate::host::{Disk, EPOCH_S, Host, Parts, UNREACHABLE};
 use crate::kademlia::Kademlia;
 use crate::net::{self, Network};
 use crate::observe::Observer;
@@ -272,7 +272,22 @@ impl World {
                 return Ok(false);
             }
         }
+        self.look_for_hoards();
         Ok(true)
+    }
+
+    /// What peers whose clocks and cores are sound should have let go by the end.
+    fn look_for_hoards(&mut self) {
+        let now = self.shared.engine.now();
+        for (peer, host) in (0..).zip(&self.hosts) {
+            let unix_s = self.shared.network.unix_s(peer, now, EPOCH_S);
+            let keeps = host.as_ref().is_some_and(|h| h.keeps_the_past(unix_s));
+            if keeps && !self.roles.misbehaves(peer) {
+                let key = self.shared.names[peer as usize];
+                let observer = &mut self.shared.observer;
+                observer.hoards(key, "a job whose deadline has long passed");
+            }
+        }
     }
 
     fn dispatch(&mut self, event: Event) {
@@ -311,6 +326,8 @@ impl World {
                 last.1 = self.shared.engine.now();
             }
             self.hosts[at] = Some(self.host(peer));
+            let key = self.shared.names[at];
+            self.shared.observer.history.order.up(key);
         }
         if matches!(what, What::Kill) {
             return self.kill(peer);
@@ -337,6 +354,7 @@ impl World {
         let (now, key) = (self.shared.engine.now(), self.shared.names[peer as usize]);
         let down = &mut self.shared.observer.history.down;
         down.entry(key).or_default().push((now, FOR_EVER));
+        self.shared.observer.history.order.killed(key, now);
         self.shared.dht.leave(self.shared.engine.now(), peer);
         for neighbour in self.shared.gossip.leave(peer) {
             self.shared.reach(UNREACHABLE, neighbour, What::Lost(peer));

@@ -172,6 +172,7 @@ fn collect(strategies: &[Strategy], after: u32, lies: &mut Vec<(Lie, u32)>) {
             }
             Strategy::IdleOnLeases
             | Strategy::WithholdOpenings
+            | Strategy::Spoil(_)
             | Strategy::Equivocate
             | Strategy::AuditLazily
             | Strategy::LieAboutCapacity(_)

@@ -32,5 +32,5 @@ mod tricks;
 pub use backend::{Backend, Lies, backend};
 pub use grind::grind;
 pub use means::{Means, Shared, SignerFactory};
-pub use strategy::{Accusation, Forfeits, Strategy, StrategyError, forfeits};
+pub use strategy::{Accusation, Forfeits, Spoilt, Strategy, StrategyError, forfeits};
 pub use wrap::{Adversary, wrap};

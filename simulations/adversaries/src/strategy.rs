@@ -18,6 +18,8 @@ pub enum Strategy {
     IdleOnLeases,
     /// Worker: never opens what was drawn.
     WithholdOpenings,
+    /// Worker: computes and commits as it should, but spoils what has to lead to its root.
+    Spoil(Spoilt),
     /// Worker: signs a second root for every lease, and shows it to the steward and to half of the roster. Witness: signs
     /// a second lock for every lease. Auditor: sends a second seal. Which of the two comes first is drawn per lease.
     Equivocate,
@@ -61,6 +63,16 @@ pub enum Strategy {
     CensorAuditors,
     /// Publishes adverts and hears everything, but never sends a message.
     Silent,
+}
+
+/// What a worker spoils.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spoilt {
+    /// The path of every opening: its tiles are right, but lead nowhere.
+    Path,
+    /// The salt secret that it hands over with its output.
+    Secret,
 }
 
 /// How a false accuser goes about it.
@@ -114,6 +126,7 @@ impl Strategy {
             Self::Copy => "copy",
             Self::IdleOnLeases => "idle_on_leases",
             Self::WithholdOpenings => "withhold_openings",
+            Self::Spoil(_) => "spoil",
             Self::Equivocate => "equivocate",
             Self::AuditLazily => "audit_lazily",
             Self::AccuseFalsely(_) => "accuse_falsely",
@@ -165,6 +178,7 @@ impl Strategy {
             | Self::Copy
             | Self::IdleOnLeases
             | Self::WithholdOpenings
+            | Self::Spoil(_)
             | Self::Equivocate
             | Self::AuditLazily
             | Self::AccuseFalsely(_)
@@ -194,7 +208,7 @@ impl Strategy {
                 ..none
             },
             // A second root that comes first is one that cannot be opened.
-            Self::WithholdOpenings | Self::Equivocate => Forfeits {
+            Self::WithholdOpenings | Self::Spoil(_) | Self::Equivocate => Forfeits {
                 blame: true,
                 ..none
             },

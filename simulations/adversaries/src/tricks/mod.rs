@@ -24,6 +24,7 @@ pub(crate) fn of(strategy: &Strategy, means: &Means, index: usize) -> Option<Box
         Strategy::AccuseFalsely(how) => Box::new(auditing::Accuse::new(*how, means)),
         Strategy::IdleOnLeases => Box::new(working::Idle::new(means)),
         Strategy::WithholdOpenings => Box::new(working::Withhold::new(means)),
+        Strategy::Spoil(what) => Box::new(working::Spoil::new(*what, means)),
         Strategy::Equivocate => Box::new(working::Equivocate::new(means)),
         Strategy::LieAboutCapacity(factor) => Box::new(hearing::Boast::new(*factor)),
         Strategy::SkewClock(seconds) => Box::new(hearing::Skew(*seconds)),

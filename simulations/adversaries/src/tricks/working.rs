@@ -4,6 +4,7 @@ use super::message;
 use super::talking::coin;
 use crate::backend::invented;
 use crate::means::{Identity, KEPT, Means};
+use crate::strategy::Spoilt;
 use crate::wrap::{Hand, Trick};
 use starling_protocol::draw;
 use starling_protocol::evidence::{Commitment, Lease, Lock};
@@ -74,6 +75,62 @@ impl Trick for Withhold {
             && let Ok(Message::Opening(opening)) = Message::from_bytes(bytes)
             && self.0.is_mine(&opening)
         {
+            return None;
+        }
+        Some(output)
+    }
+}
+
+/// Spoils what has to lead to its root.
+pub(super) struct Spoil {
+    what: Spoilt,
+    identity: Identity,
+    seed: Hash,
+}
+
+impl Spoil {
+    pub(super) fn new(what: Spoilt, means: &Means) -> Self {
+        Self {
+            what,
+            identity: Identity::new(means),
+            seed: means.seed,
+        }
+    }
+
+    fn spoilt(&self, message: Message) -> Option<Message> {
+        match (self.what, message) {
+            (Spoilt::Path, Message::Opening(opening)) if self.identity.is_mine(&opening) => {
+                let mut body = opening.body;
+                let first = body.proof.first_mut()?;
+                *first = invented(&self.seed, first, 0);
+                Some(Message::Opening(Box::new(self.identity.sign(body))))
+            }
+            (
+                Spoilt::Secret,
+                Message::Output {
+                    lease,
+                    blob,
+                    secret,
+                    bytes,
+                },
+            ) => Some(Message::Output {
+                lease,
+                blob,
+                secret: invented(&self.seed, &secret, 0),
+                bytes,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Trick for Spoil {
+    fn on_output(&mut self, hand: &mut Hand<'_>, output: Output) -> Option<Output> {
+        if let Output::Send { to, bytes, .. } = &output
+            && let Ok(message) = Message::from_bytes(bytes)
+            && let Some(spoilt) = self.spoilt(message)
+        {
+            hand.send(*to, &spoilt);
             return None;
         }
         Some(output)
@@ -183,7 +240,7 @@ impl Trick for Equivocate {
             Output::Release { job } => {
                 self.records.remove(job);
             }
-            Output::Send { to, bytes, .. } => {
+            Output::Send { to, bytes, after } => {
                 let Ok(message) = Message::from_bytes(bytes) else {
                     return Some(output);
                 };
@@ -194,6 +251,12 @@ impl Trick for Equivocate {
                     back: hand.back,
                 };
                 let lease = self.second(&mut aside, *to, &message);
+                // The first waits for the log: so must the second, or it would always be the first.
+                for output in &mut second {
+                    if let Output::Send { after: its, .. } = output {
+                        *its = *after;
+                    }
+                }
                 if lease.is_some_and(|l| coin(&self.seed, &l, 1)) {
                     hand.out.extend(second);
                 } else {

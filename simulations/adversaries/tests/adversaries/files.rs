@@ -1,7 +1,9 @@
 //! Strategies as experiments write them down.
 
 use serde::Deserialize;
-use starling_adversaries::{Accusation, Forfeits, Strategy, StrategyError, forfeits, strategy};
+use starling_adversaries::{
+    Accusation, Forfeits, Spoilt, Strategy, StrategyError, forfeits, strategy,
+};
 
 #[derive(Debug, Deserialize)]
 struct Population {
@@ -22,6 +24,7 @@ fn every_strategy_has_its_form_in_a_file() {
         (r#""copy""#, Strategy::Copy),
         (r#""idle_on_leases""#, Strategy::IdleOnLeases),
         (r#""withhold_openings""#, Strategy::WithholdOpenings),
+        (r#"{ spoil = "secret" }"#, Strategy::Spoil(Spoilt::Secret)),
         (r#""equivocate""#, Strategy::Equivocate),
         (r#""audit_lazily""#, Strategy::AuditLazily),
         (

@@ -1,7 +1,7 @@
 //! Strategies of workers.
 
 use crate::world::{Truth, World, key, means};
-use starling_adversaries::{Backend as _, Strategy, backend};
+use starling_adversaries::{Backend as _, Spoilt, Strategy, backend};
 use starling_protocol::io::Purpose;
 use starling_protocol::{Event, Message, Reason};
 use std::collections::BTreeMap;
@@ -133,6 +133,22 @@ fn who_withholds_its_openings_is_blamed_for_that() {
     assert!(world.events.iter().all(|(_, e)| {
         !matches!(e, Event::CheatCaught { reason, .. } if *reason != Reason::NoOpening)
     }));
+}
+
+#[test]
+fn who_spoils_its_paths_opens_nothing_and_who_spoils_its_secret_hands_nothing_over() {
+    for (what, why) in [
+        (Spoilt::Path, Reason::NoOpening),
+        (Spoilt::Secret, Reason::WrongOutput),
+    ] {
+        let world = run(vec![Strategy::Spoil(what)], 8);
+        assert_eq!(world.caught(), [5]);
+        assert!(
+            world.events.iter().all(|(_, e)| {
+                !matches!(e, Event::CheatCaught { reason, .. } if *reason != why)
+            })
+        );
+    }
 }
 
 #[test]

@@ -1,0 +1,264 @@
+//! What must come before what, seen from the wire: logged before it is signed away, audited before it is handed over,
+//! over before it is leased again, gone for good.
+//!
+//! It follows a run as it goes and writes down who broke the order; whether that peer had to keep it, the checkers
+//! decide. Invariant: it looks at messages, records and events, never into a core.
+
+use starling_protocol::evidence::Lease;
+use starling_protocol::io::{PersistSeq, Record};
+use starling_protocol::signed::Fact;
+use starling_protocol::{Event, Hash, JobId, LeaseId, Message, PeerKey, SwarmId, Time};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Leases in a row that a worker may let lapse.
+const LAPSES: u32 = 3;
+/// How often a peer that is down may come back to one that had called it gone: whoever has missed its last adverts may
+/// hear of each once, when somebody repeats it.
+const RETURNS: u32 = 2;
+
+/// What a peer must have on disk before it says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Promise {
+    Commitment(LeaseId, Hash),
+    Lock(LeaseId, Hash, Hash),
+    Reveal(LeaseId, Hash),
+}
+
+/// What a peer may sign once for a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Once {
+    LockSet,
+    SealList,
+    Opening,
+    Lock,
+    Reveal,
+}
+
+/// Follows a run.
+#[derive(Clone, Debug, Default)]
+pub struct Order {
+    /// Leases as granted.
+    pub leases: BTreeMap<LeaseId, Lease>,
+    /// Who broke the order, and how.
+    pub breaches: Vec<(PeerKey, &'static str)>,
+    pending: BTreeMap<PeerKey, Vec<(PersistSeq, Promise)>>,
+    logged: BTreeSet<(PeerKey, Promise)>,
+    said: BTreeMap<(PeerKey, LeaseId, Once), Hash>,
+    audited: BTreeSet<LeaseId>,
+    live: BTreeMap<(JobId, u32), LeaseId>,
+    in_a_row: BTreeMap<(JobId, PeerKey), u32>,
+    excluded: BTreeSet<(JobId, PeerKey)>,
+    ended: BTreeSet<JobId>,
+    down: BTreeMap<PeerKey, Time>,
+    /// By peer, the peers that it called gone when they were down already, and how often they have come back since.
+    gone: BTreeMap<PeerKey, BTreeMap<PeerKey, u32>>,
+}
+
+impl Order {
+    fn breach(&mut self, peer: PeerKey, how: &'static str) {
+        self.breaches.push((peer, how));
+    }
+
+    /// A peer asks its disk to keep something.
+    pub fn persists(&mut self, peer: PeerKey, seq: PersistSeq, record: &Record) {
+        let promise = match record {
+            Record::Committed { lease, root } => Promise::Commitment(*lease, *root),
+            Record::Locked {
+                lease, root, nonce, ..
+            } => {
+                let digest = Hash::derive("starling 2026-11 nonce v1", &[&nonce.0]);
+                Promise::Lock(*lease, *root, digest)
+            }
+            Record::Revealed { lease, lock_set } => Promise::Reveal(*lease, *lock_set),
+            _ => return,
+        };
+        self.pending.entry(peer).or_default().push((seq, promise));
+    }
+
+    /// A peer's log is durable up to `seq`.
+    pub fn durable(&mut self, peer: PeerKey, seq: PersistSeq) {
+        if let Some(pending) = self.pending.get_mut(&peer) {
+            for (_, promise) in pending.extract_if(.., |(at, _)| *at <= seq) {
+                self.logged.insert((peer, promise));
+            }
+        }
+    }
+
+    /// A peer is up.
+    pub fn up(&mut self, peer: PeerKey) {
+        self.down.remove(&peer);
+        for gone in self.gone.values_mut() {
+            gone.remove(&peer);
+        }
+    }
+
+    /// A peer is killed: what it had not logged it does not know any more, and its leases are void.
+    pub fn killed(&mut self, peer: PeerKey, now: Time) {
+        self.down.insert(peer, now);
+        self.pending.remove(&peer);
+        self.gone.remove(&peer);
+        let of = |lease: &Lease| lease.steward == peer;
+        self.live
+            .retain(|_, id| self.leases.get(id).is_none_or(|l| !of(l)));
+        let jobs: BTreeSet<_> = self
+            .leases
+            .values()
+            .filter(|l| of(l))
+            .map(|l| l.job)
+            .collect();
+        self.in_a_row.retain(|(job, _), _| !jobs.contains(job));
+    }
+
+    /// A message leaves.
+    pub fn sent(&mut self, from: PeerKey, message: &Message, swarm: &SwarmId) {
+        match message {
+            Message::LeaseGrant(lease) if lease.body.steward == from => {
+                self.leased(lease.body.id(swarm), &lease.body);
+            }
+            Message::Commit { commitment, .. } => {
+                let body = &commitment.body;
+                if let Some(lease) = self.leases.get(&body.lease) {
+                    self.in_a_row.remove(&(lease.job, from));
+                }
+                self.keeps(from, Promise::Commitment(body.lease, body.root));
+            }
+            Message::Locked(lock) => {
+                let body = &lock.body;
+                let promise = Promise::Lock(body.lease, body.root, body.nonce_digest);
+                self.keeps(from, promise);
+                self.once(from, body.lease, Once::Lock, body.digest(swarm));
+            }
+            Message::Reveal(reveal) => {
+                let body = &reveal.body;
+                self.keeps(from, Promise::Reveal(body.lease, body.lock_set));
+                self.once(from, body.lease, Once::Reveal, body.digest(swarm));
+            }
+            Message::LockSet(set) => {
+                self.once(from, set.body.lease, Once::LockSet, set.digest(swarm));
+            }
+            Message::SealList(list) => {
+                self.once(from, list.body.lease, Once::SealList, list.digest(swarm));
+            }
+            // Others only carry it.
+            Message::Opening(opening) if self.is_worker(&opening.body.lease, &from) => {
+                let lease = opening.body.lease;
+                self.once(from, lease, Once::Opening, opening.digest(swarm));
+            }
+            Message::Audited { lease }
+                if self.leases.get(lease).is_some_and(|l| l.steward == from) =>
+            {
+                self.audited.insert(*lease);
+            }
+            Message::Output { lease, .. }
+                if self.is_worker(lease, &from) && !self.audited.contains(lease) =>
+            {
+                self.breach(from, "handed its output over before it was audited");
+            }
+            _ => {}
+        }
+    }
+
+    fn is_worker(&self, lease: &LeaseId, peer: &PeerKey) -> bool {
+        self.leases.get(lease).is_some_and(|l| l.worker == *peer)
+    }
+
+    fn keeps(&mut self, peer: PeerKey, promise: Promise) {
+        if !self.logged.contains(&(peer, promise)) {
+            let how = match promise {
+                Promise::Commitment(..) => "sent a commitment before its log had it",
+                Promise::Lock(..) => "sent a lock before its log had it",
+                Promise::Reveal(..) => "revealed a nonce before its log had it",
+            };
+            self.breach(peer, how);
+        }
+    }
+
+    fn once(&mut self, peer: PeerKey, lease: LeaseId, what: Once, digest: Hash) {
+        if *self.said.entry((peer, lease, what)).or_insert(digest) != digest {
+            let how = match what {
+                Once::LockSet => "signed two lock sets for one lease",
+                Once::SealList => "signed two seal lists for one lease",
+                Once::Opening => "signed two openings for one lease",
+                Once::Lock => "signed two locks for one lease",
+                Once::Reveal => "revealed twice for one lease",
+            };
+            self.breach(peer, how);
+        }
+    }
+
+    fn leased(&mut self, id: LeaseId, lease: &Lease) {
+        let again = self.leases.insert(id, lease.clone()).is_some();
+        if again {
+            return;
+        }
+        let (steward, job, worker) = (lease.steward, lease.job, lease.worker);
+        if self.ended.contains(&job) {
+            self.breach(steward, "leased a slice of a job that had ended");
+        }
+        if self.excluded.contains(&(job, worker)) {
+            self.breach(steward, "leased a slice to a worker that it had excluded");
+        }
+        if self.live.insert((job, lease.slice), id).is_some() {
+            self.breach(steward, "leased a slice to two workers at once");
+        }
+        let row = self.in_a_row.entry((job, worker)).or_default();
+        *row += 1;
+        if *row > LAPSES {
+            self.breach(steward, "leased again to a worker that had let three lapse");
+        }
+    }
+
+    /// A core tells people something.
+    pub fn notified(&mut self, by: PeerKey, event: &Event) {
+        match event {
+            Event::SliceReopened { job, slice, .. } => drop(self.live.remove(&(*job, *slice))),
+            Event::CheatCaught { job, worker, .. } => drop(self.excluded.insert((*job, *worker))),
+            Event::JobDone { job } | Event::JobFailed { job, .. } => {
+                self.ended.insert(*job);
+            }
+            Event::PeerGone { peer } if self.down.contains_key(peer) => {
+                self.gone.entry(by).or_default().entry(*peer).or_default();
+            }
+            Event::PeerSeen { peer } => {
+                let called_gone = self.gone.get_mut(&by).and_then(|g| g.get_mut(peer));
+                if let Some(back) = called_gone.filter(|_| self.down.contains_key(peer)) {
+                    *back += 1;
+                    if *back > RETURNS {
+                        self.breach(by, "saw a peer come back again and again that was gone");
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_counts_once_it_is_durable() {
+        let (peer, lease) = (PeerKey(Hash([1; 32])), LeaseId(Hash::of(b"lease")));
+        let (root, mut order) = (Hash::of(b"root"), Order::default());
+        let record = Record::Committed { lease, root };
+        order.persists(peer, PersistSeq(1), &record);
+        order.keeps(peer, Promise::Commitment(lease, root));
+        assert_eq!(order.breaches.len(), 1);
+        order.durable(peer, PersistSeq(1));
+        order.keeps(peer, Promise::Commitment(lease, root));
+        assert_eq!(order.breaches.len(), 1);
+    }
+
+    #[test]
+    fn what_was_not_durable_dies_with_the_peer() {
+        let (peer, lease) = (PeerKey(Hash([1; 32])), LeaseId(Hash::of(b"lease")));
+        let (root, mut order) = (Hash::of(b"root"), Order::default());
+        let record = Record::Committed { lease, root };
+        order.persists(peer, PersistSeq(1), &record);
+        order.killed(peer, Time::default());
+        order.durable(peer, PersistSeq(1));
+        order.keeps(peer, Promise::Commitment(lease, root));
+        assert_eq!(order.breaches.len(), 1);
+    }
+}
