@@ -141,6 +141,15 @@ impl Context {
         });
     }
 
+    /// Says again what rests on a record: not before all that was logged so far is durable, and so that record with it.
+    pub(crate) fn send_again(&mut self, to: PeerKey, message: &Message) {
+        match self.last_seq {
+            // Nothing was logged in this life: what the message rests on was restored.
+            0 => self.send(to, message),
+            seq => self.send_after(PersistSeq(seq), to, message),
+        }
+    }
+
     pub(crate) fn persist(&mut self, record: Record) -> PersistSeq {
         self.last_seq += 1;
         let seq = PersistSeq(self.last_seq);

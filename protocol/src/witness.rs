@@ -97,7 +97,7 @@ impl Witness {
         if let Some(state) = self.locks.get(&id) {
             if state.root == commitment.body.root {
                 let lock = Self::lock(ctx, id, state.root, &state.nonce);
-                ctx.send(from, &Message::Locked(lock));
+                ctx.send_again(from, &Message::Locked(lock));
             }
             return;
         }
@@ -170,7 +170,7 @@ impl Witness {
         }));
         match self.revealed.get(&state.slice) {
             Some(other) if *other != this => {}
-            Some(_) => ctx.send(from, &reveal),
+            Some(_) => ctx.send_again(from, &reveal),
             None => {
                 self.revealed.insert(state.slice, this);
                 let seq = ctx.persist(Record::Revealed {

@@ -381,7 +381,7 @@ impl Worker {
                     commitment: Box::new(commitment),
                     next: asking.unwrap_or(false),
                 };
-                ctx.send(steward, &commit);
+                ctx.send_again(steward, &commit);
                 ctx.timers.set(Timer::Work(id), ctx.retry_at(tries));
             }
             Stage::Opening { tries } => {

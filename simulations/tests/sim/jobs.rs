@@ -94,3 +94,16 @@ fn real_signatures_tell_the_same_story_as_cheap_ones() {
     assert_eq!(real.receipts, 1);
     assert!(real.messages["Receipt"].bytes <= config::RECEIPT_MAX as u64);
 }
+
+/// What rests on a record leaves after it, also when it is said again: on disks slower than the first repetition.
+#[test]
+fn nothing_leaves_before_its_log_has_it() {
+    let path = shipped("../mutants/honest.toml");
+    let mut experiment = Experiment::load(&path).expect("the shipped scenario loads");
+    experiment.network.slow_disk_min_ms = 1_200.0;
+    experiment.network.slow_disk_max_ms = 3_000.0;
+    experiment.network.mix.slow_disk_share = 0.5;
+    for seed in 1..=10 {
+        good_run("(mutants/honest.toml with slow disks)", &experiment, seed);
+    }
+}
