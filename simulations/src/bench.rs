@@ -3,11 +3,15 @@
 //! Swarms are measured in processes of their own, because a process's peak memory only grows.
 
 use crate::engine::{Purpose, Streams, heap::Heap, wheel::Wheel};
-use crate::experiment::{Experiment, Study};
+use crate::experiment::{Experiment, ExperimentError, Study};
+use crate::kademlia::{self, Dht as _, Kademlia};
+use crate::light;
+use crate::net;
 use crate::profile::Profile;
-use crate::world::World;
+use crate::world::{Stuck, World};
 use core::fmt;
 use serde::{Deserialize, Serialize};
+use starling_protocol::{Hash, Time};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
@@ -82,7 +86,7 @@ pub const LIGHT_WORKLOAD: &str = include_str!("../scenarios/light.toml");
 pub fn light_swarm(peers: u32) -> Result<LightSwarm, BenchError> {
     let experiment = resized(LIGHT_WORKLOAD, peers)?;
     let begun = Instant::now();
-    let report = crate::light::run(&experiment, 1).map_err(crate::run::RunError::from)?;
+    let report = light::run(&experiment, 1)?;
     let each = |n: u64| n as f64 / f64::from(peers) / report.virtual_s;
     Ok(LightSwarm {
         peers,
@@ -140,12 +144,81 @@ pub fn kernel() -> Kernel {
     }
 }
 
+/// The models beneath a swarm of 10^5 peers, alone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Models {
+    /// Peers.
+    pub peers: u32,
+    /// One packet through the whole network model, ns.
+    pub packet_ns: f64,
+    /// One look-up of a board, its requests' way through the network included, us.
+    pub lookup_us: f64,
+    /// Requests of a look-up.
+    pub lookup_requests: f64,
+}
+
+/// Measures the models.
+#[must_use]
+pub fn models() -> Models {
+    const PEERS: u32 = 100_000;
+    const PACKETS: u32 = 5_000_000;
+    const LOOKUPS: u32 = 10_000;
+    let streams = Streams::new(1);
+    let knobs = net::Knobs::default();
+    let places = net::places(&knobs.mix, PEERS, &streams);
+    let mut network = net::Network::new(&knobs, places, &streams);
+    let somebody = |i: u32| i.wrapping_mul(2_654_435_761) % PEERS;
+    let begun = Instant::now();
+    for i in 0..PACKETS {
+        let packet = net::Packet {
+            from: somebody(i),
+            to: (somebody(i) + i % 1_000 + 1) % PEERS,
+            bytes: 300,
+            kind: net::PacketKind::Control,
+        };
+        core::hint::black_box(network.send(Time(u64::from(i)), &packet));
+    }
+    let packets_s = begun.elapsed().as_secs_f64();
+    let mut dht = Kademlia::new(&kademlia::Knobs::default(), &streams);
+    let id = |n: u32| Hash::of(&n.to_le_bytes());
+    let now = |i: u32| Time(u64::from(i + 1) * 1_000_000);
+    (0..PEERS).for_each(|peer| dht.join(Time(0), peer, &id(peer)));
+    // The first one sorts the table.
+    dht.closest(now(0), 0, &id(1), &mut network.at(now(0)));
+    let begun = Instant::now();
+    let mut requests = 0;
+    for i in 0..LOOKUPS {
+        let board = id(PEERS + i % 256);
+        let found = dht.find_providers(now(i), somebody(i), &board, &mut network.at(now(i)));
+        requests += found.rpcs;
+    }
+    Models {
+        peers: PEERS,
+        packet_ns: packets_s * 1e9 / f64::from(PACKETS),
+        lookup_us: begun.elapsed().as_secs_f64() * 1e6 / f64::from(LOOKUPS),
+        lookup_requests: f64::from(requests) / f64::from(LOOKUPS),
+    }
+}
+
+impl fmt::Display for Models {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "models   {:.0} ns a packet, {:.1} us a look-up of {:.0} requests, among {} peers",
+            self.packet_ns, self.lookup_us, self.lookup_requests, self.peers
+        )
+    }
+}
+
 /// Why a swarm was not measured.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// It could not be run.
+    /// Its experiment cannot be run.
     #[error(transparent)]
-    Run(#[from] crate::run::RunError),
+    Experiment(#[from] ExperimentError),
+    /// Its virtual time stands still.
+    #[error(transparent)]
+    Stuck(#[from] Stuck),
     /// The measuring process could not be started, or was killed.
     #[error("the process that measures {0} peers failed: {1}")]
     Child(u32, String),
@@ -153,11 +226,10 @@ pub enum BenchError {
 
 /// The experiment of a file with another number of peers.
 fn resized(text: &str, peers: u32) -> Result<Experiment, BenchError> {
-    let study = Study::parse(text, Path::new("(bench)"));
-    let mut study = study.map_err(crate::run::RunError::from)?;
+    let mut study = Study::parse(text, Path::new("(bench)"))?;
     let mut experiment = study.cells.remove(0).experiment;
     experiment.population.peers = peers;
-    experiment.check().map_err(crate::run::RunError::from)?;
+    experiment.check()?;
     Ok(experiment)
 }
 
@@ -168,13 +240,11 @@ fn resized(text: &str, peers: u32) -> Result<Experiment, BenchError> {
 pub fn swarm(peers: u32) -> Result<Swarm, BenchError> {
     let experiment = resized(WORKLOAD, peers)?;
     let begun = Instant::now();
-    let mut world = World::new(&experiment, 1, false).map_err(crate::run::RunError::from)?;
+    let mut world = World::new(&experiment, 1, false)?;
     world.profile = Some(Profile::default());
     let setup_s = begun.elapsed().as_secs_f64();
     let begun = Instant::now();
-    world
-        .run(&AtomicBool::new(false))
-        .map_err(crate::run::RunError::from)?;
+    world.run(&AtomicBool::new(false))?;
     let wall_s = begun.elapsed().as_secs_f64();
     let virtual_s = world.shared.engine.now().0 as f64 / 1e6;
     let counters = &world.shared.observer.counters;

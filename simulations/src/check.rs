@@ -4,16 +4,17 @@
 //! with the core and trust none of its conclusions; receipts go through the same verification as `proof verify`.
 
 use crate::deeds::{self, Deeds};
+use crate::judge;
 use crate::order::Order;
 use crate::truth;
 use core::time::Duration;
+use serde::Serialize;
 use starling_adversaries::Forfeits;
 use starling_protocol::crypto::Verifier;
-use starling_protocol::draw;
 use starling_protocol::io::Purpose;
 use starling_protocol::manifest::{JobRecord, Manifest};
 use starling_protocol::receipt::{Quorum, ReceiptError};
-use starling_protocol::{Hash, JobId, LeaseId, PeerKey, Reason, Receipt, SwarmId, Time};
+use starling_protocol::{Hash, JobId, PeerKey, Reason, Receipt, SwarmId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A receipt somewhere.
@@ -79,10 +80,6 @@ pub struct History {
     pub partitions: Vec<(Time, Time)>,
     /// Auditors that were found to accuse wrongly, and by whom.
     pub false_accusers: Vec<(PeerKey, PeerKey)>,
-    /// Locks as witnesses sent them.
-    pub locks: Vec<(PeerKey, LeaseId, Hash)>,
-    /// Roots as workers sent them.
-    pub roots: Vec<(PeerKey, LeaseId, Hash)>,
     /// Computations asked of a shell that had released the job or never prepared it.
     pub unprepared: Vec<(PeerKey, Purpose)>,
     /// What peers computed, sealed, opened and agreed to.
@@ -137,12 +134,6 @@ pub enum Violation {
         /// What should have stopped it.
         how: &'static str,
     },
-    /// A witness signed two roots for one lease.
-    #[error("the witness {0:?} signed two roots for one lease")]
-    TwoLocks(PeerKey),
-    /// A worker committed to two roots under one lease.
-    #[error("the worker {0:?} committed to two roots under one lease")]
-    TwoRoots(PeerKey),
     /// A core asked for a computation on a job that its shell does not hold.
     #[error("{peer:?} was asked to compute ({purpose:?}) for a job that is not prepared")]
     Unprepared {
@@ -177,50 +168,80 @@ pub enum Violation {
     },
 }
 
-/// Every violation in `history`.
+/// What the checkers found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// What must never happen and did.
+    pub violations: Vec<Violation>,
+    /// Of the receipts that requesters hold, those with a weakness.
+    pub flags: Flags,
+    /// Slices whose requester took a wrong output for right. That can happen: samples are samples.
+    pub wrong: u32,
+}
+
+/// Weak receipts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Flags {
+    /// Too few witnesses, or too many silent auditors.
+    pub weak: u32,
+    /// A witness withheld its nonce.
+    pub missing_nonce: u32,
+    /// The requester recomputed, because no quorum formed.
+    pub self_checked: u32,
+    /// Nobody stores the output.
+    pub not_stored: u32,
+}
+
+/// All that there is to find in `history`.
 #[must_use]
-pub fn check(history: &History, verifier: &dyn Verifier) -> Vec<Violation> {
-    let mut found = receipts(history, verifier);
-    found.extend(blame(history));
-    found.extend(slices(history));
-    let kept_to_the_rules = |peer: &PeerKey| !history.dishonest.contains_key(peer);
-    let locks = equivocators(&history.locks).into_iter();
-    found.extend(locks.filter(kept_to_the_rules).map(Violation::TwoLocks));
-    let roots = equivocators(&history.roots).into_iter();
-    found.extend(roots.filter(kept_to_the_rules).map(Violation::TwoRoots));
+pub fn check(history: &History, verifier: &dyn Verifier) -> Findings {
+    let mut found = Findings::default();
+    receipts(history, verifier, &mut found);
+    slices(history, verifier, &mut found);
+    let violations = &mut found.violations;
+    violations.extend(blame(history));
     let unprepared = history.unprepared.iter();
-    found.extend(unprepared.map(|(peer, purpose)| Violation::Unprepared {
+    violations.extend(unprepared.map(|(peer, purpose)| Violation::Unprepared {
         peer: *peer,
         purpose: *purpose,
     }));
-    found.extend(deeds::check(history, verifier));
+    violations.extend(deeds::check(history, verifier));
+    let kept_to_the_rules = |peer: &PeerKey| !history.dishonest.contains_key(peer);
     let breaches: BTreeSet<_> = history.order.breaches.iter().copied().collect();
     let breaches = breaches.into_iter();
     let breaches = breaches.filter(|(peer, _)| kept_to_the_rules(peer));
-    found.extend(breaches.map(|(peer, how)| Violation::Order { peer, how }));
+    violations.extend(breaches.map(|(peer, how)| Violation::Order { peer, how }));
     let hoards = history.hoards.iter().copied();
     let hoards = hoards.filter(|(peer, _)| kept_to_the_rules(peer));
-    found.extend(hoards.map(|(peer, what)| Violation::Hoard { peer, what }));
+    violations.extend(hoards.map(|(peer, what)| Violation::Hoard { peer, what }));
     found
 }
 
-fn receipts(history: &History, verifier: &dyn Verifier) -> Vec<Violation> {
+fn receipts(history: &History, verifier: &dyn Verifier, found: &mut Findings) {
     let sound = |record: &&JobRecord| record.check(&history.swarm, verifier).is_ok();
     let records: BTreeMap<_, _> = history
         .records
         .iter()
         .filter(|(_, record)| sound(record))
         .collect();
-    let judge = |held: &Held| match records.get(&held.job) {
-        None => Some(Violation::ReceiptWithoutJob { by: held.by }),
-        Some(record) => {
-            let verified = held.receipt.verify(record, &history.swarm, verifier);
-            verified
-                .err()
-                .map(|error| Violation::Receipt { by: held.by, error })
+    for held in &history.receipts {
+        let by = held.by;
+        let Some(record) = records.get(&held.job) else {
+            found.violations.push(Violation::ReceiptWithoutJob { by });
+            continue;
+        };
+        match held.receipt.verify(record, &history.swarm, verifier) {
+            Err(error) => found.violations.push(Violation::Receipt { by, error }),
+            Ok(verified) if record.manifest.body.requester == by => {
+                let (flags, is) = (&mut found.flags, verified.flags);
+                flags.weak += u32::from(is.weak);
+                flags.missing_nonce += u32::from(is.missing_nonce);
+                flags.self_checked += u32::from(is.self_checked);
+                flags.not_stored += u32::from(is.not_stored);
+            }
+            Ok(_) => {}
         }
-    };
-    history.receipts.iter().filter_map(judge).collect()
+    }
 }
 
 fn blame(history: &History) -> Vec<Violation> {
@@ -240,8 +261,7 @@ fn blame(history: &History) -> Vec<Violation> {
         .collect()
 }
 
-fn slices(history: &History) -> Vec<Violation> {
-    let mut found = Vec::new();
+fn slices(history: &History, verifier: &dyn Verifier, found: &mut Findings) {
     let mut done: BTreeMap<(JobId, u32), Vec<&Done>> = BTreeMap::new();
     for slice in &history.done {
         done.entry((slice.job, slice.slice))
@@ -251,25 +271,29 @@ fn slices(history: &History) -> Vec<Violation> {
     let receipts = history.receipts_of_requesters();
     for (job, record) in &history.records {
         let manifest = &record.manifest.body;
-        if history.forfeits(&manifest.requester).own_jobs {
-            continue;
-        }
+        let fair = !history.forfeits(&manifest.requester).own_jobs;
         for slice in 0..manifest.slices() {
             let times = done.get(&(*job, slice)).map_or(0, Vec::len);
-            if times > 1 || (times == 0 && history.complete.contains(job)) {
-                found.push(Violation::Slice { slice, times });
+            let wanted = times == 1 || (times == 0 && !history.complete.contains(job));
+            if fair && !wanted {
+                found.violations.push(Violation::Slice { slice, times });
             }
             for done in done.get(&(*job, slice)).into_iter().flatten() {
                 let wrong = wrong_tiles(manifest, done);
+                if wrong.is_empty() {
+                    continue;
+                }
+                found.wrong += 1;
                 let receipt = receipts.get(&(*job, slice)).copied();
-                let how = (!wrong.is_empty()).then(|| excuse(history, record, receipt, &wrong));
-                if let Some(Err(how)) = how {
-                    found.push(Violation::WrongOutput { slice, how });
+                let excuse = excuse(history, record, receipt, &wrong, verifier);
+                if let Err(how) = excuse
+                    && fair
+                {
+                    found.violations.push(Violation::WrongOutput { slice, how });
                 }
             }
         }
     }
-    found
 }
 
 /// The tiles of a slice, counted within it, that are not what they should be; all of them if some are missing.
@@ -291,35 +315,29 @@ fn excuse(
     record: &JobRecord,
     receipt: Option<&Receipt>,
     wrong: &BTreeSet<u32>,
+    verifier: &dyn Verifier,
 ) -> Result<(), &'static str> {
     let Some(receipt) = receipt else {
         return Err("its requester computed it");
     };
-    let (lease, commitment) = (&receipt.lease.body, &receipt.commitment.body);
-    if !history.forfeits(&lease.worker).work {
+    if !history.forfeits(&receipt.lease.body.worker).work {
         return Err("its worker is honest");
     }
-    let nonces: Vec<_> = receipt.nonces.iter().map(|n| n.map(|n| n.nonce)).collect();
-    let root = commitment.root;
-    let seed = draw::seed(
-        &receipt.id(&history.swarm),
-        &root,
-        &nonces,
-        &receipt.steward_nonce,
-    );
-    let n = commitment.tiles;
+    // One that is wrong in itself is told of where receipts are judged.
+    let Ok(audit) = judge::receipt(record, &history.swarm, receipt, verifier) else {
+        return Ok(());
+    };
     match &receipt.quorum {
         Quorum::Auditors(agreed) => {
-            for auditor in agreed.iter().filter_map(|a| record.roster.peer(a.auditor)) {
-                let s = u32::from(lease.intensity.s);
-                let mut saw = draw::tiles(&seed, &auditor, s, n).into_iter();
-                if !history.forfeits(&auditor).audits && saw.any(|t| wrong.contains(&t)) {
+            let agreed = agreed.iter().filter_map(|a| audit.listed.get(&a.auditor));
+            for (auditor, _, tiles) in agreed {
+                if !history.forfeits(auditor).audits && !tiles.is_disjoint(wrong) {
                     return Err("an honest auditor agreed to a wrong tile");
                 }
             }
         }
         Quorum::SelfChecked { tiles, .. } => {
-            if u32::from(*tiles) == n {
+            if u32::from(*tiles) == audit.n {
                 return Err("its requester recomputed all of it");
             }
         }
@@ -352,27 +370,4 @@ impl History {
             .map(|held| ((held.job, held.receipt.lease.body.slice), &held.receipt))
             .collect()
     }
-
-    /// Slices whose requester took a wrong output for right. That can happen: samples are samples.
-    #[must_use]
-    pub fn undetected(&self) -> usize {
-        let wrong = |done: &&Done| {
-            let record = self.records.get(&done.job);
-            record.is_some_and(|r| !wrong_tiles(&r.manifest.body, done).is_empty())
-        };
-        self.done.iter().filter(wrong).count()
-    }
-}
-
-/// Peers that signed two different hashes for one lease.
-fn equivocators(signed: &[(PeerKey, LeaseId, Hash)]) -> BTreeSet<PeerKey> {
-    let mut first = BTreeMap::new();
-    let twice = |(peer, lease, root): &&(PeerKey, LeaseId, Hash)| {
-        *first.entry((*peer, *lease)).or_insert(*root) != *root
-    };
-    signed
-        .iter()
-        .filter(twice)
-        .map(|(peer, ..)| *peer)
-        .collect()
 }

@@ -23,7 +23,7 @@ pub enum Churn {
     Weibull(Weibull),
     /// As a file says: [`Trace::read`].
     Trace {
-        /// The file, relative to the scenario.
+        /// The file; in an experiment relative to that.
         file: PathBuf,
     },
 }
@@ -110,7 +110,7 @@ impl Churn {
         }
     }
 
-    /// The sessions of peers 0 to `peers` up to `horizon`, each peer's in order. A trace's file is looked for in `dir`.
+    /// The sessions of peers 0 to `peers` up to `horizon`, each peer's in order.
     ///
     /// # Errors
     /// Where the trace cannot be read or has no such peers.
@@ -118,7 +118,6 @@ impl Churn {
         &self,
         peers: u32,
         horizon: Time,
-        dir: &Path,
         streams: &Streams,
     ) -> Result<Vec<Vec<Session>>, TraceError> {
         let (up, down) = (Time::default(), FOR_EVER);
@@ -127,11 +126,7 @@ impl Churn {
             Self::Weibull(weibull) => Ok((0..peers)
                 .map(|peer| weibull.sessions(peer, horizon, streams))
                 .collect()),
-            Self::Trace { file } => {
-                let file = dir.join(file);
-                let trace = Trace::read(&file)?;
-                trace.of(peers, &file)
-            }
+            Self::Trace { file } => Trace::read(file)?.of(peers, file),
         }
     }
 }

@@ -82,6 +82,77 @@ impl Device {
     }
 }
 
+/// What a peer computes with: the device that it lends and its CPU reference, and for each task under way a `T`.
+pub struct Devices<T> {
+    lent: Device,
+    reference: Device,
+    tasks: BTreeMap<TaskId, T>,
+    /// When the next look at them is scheduled for.
+    look: Option<Time>,
+}
+
+impl<T> Devices<T> {
+    /// Both idle; speeds in work units per second.
+    #[must_use]
+    pub fn new(lent_units_per_s: u64, reference_units_per_s: u64) -> Self {
+        Self {
+            lent: Device::new(lent_units_per_s),
+            reference: Device::new(reference_units_per_s),
+            tasks: BTreeMap::new(),
+            look: None,
+        }
+    }
+
+    /// Tasks under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Queues a task of `units` work units on the device that its purpose asks for.
+    pub fn push(&mut self, now: Time, id: TaskId, purpose: Purpose, units: u64, task: T) {
+        let device = match purpose {
+            Purpose::Work | Purpose::Audit | Purpose::Own => &mut self.lent,
+            Purpose::SelfCheck | Purpose::Judge => &mut self.reference,
+        };
+        device.push(now, id, purpose, units);
+        self.tasks.insert(id, task);
+    }
+
+    /// Takes a task back, if it is under way.
+    pub fn abort(&mut self, now: Time, id: TaskId) {
+        if self.tasks.remove(&id).is_some() {
+            self.lent.abort(now, id);
+            self.reference.abort(now, id);
+        }
+    }
+
+    /// A task that is finished.
+    pub fn finish(&mut self, now: Time) -> Option<(TaskId, T)> {
+        let id = self
+            .lent
+            .finish(now)
+            .or_else(|| self.reference.finish(now))?;
+        Some((id, self.tasks.remove(&id)?))
+    }
+
+    /// When to look at them, if no look is scheduled for just then: one at a time, for every look leads to the next.
+    pub fn next_look(&mut self) -> Option<Time> {
+        let due = [self.lent.due(), self.reference.due()];
+        let due = due.into_iter().flatten().min();
+        let changed = self.look != due;
+        self.look = due;
+        due.filter(|_| changed)
+    }
+
+    /// Whether this look is the one that is scheduled; then it is over.
+    pub fn looked(&mut self, now: Time) -> bool {
+        let wanted = self.look == Some(now);
+        self.look = self.look.filter(|_| !wanted);
+        wanted
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -80,8 +80,8 @@ pub enum What {
     Republish(Box<Hash>),
     /// Kademlia answers.
     Providers(Box<(Hash, Vec<u32>)>),
-    /// Inputs and kernel are ready.
-    Prepared(Box<(JobId, Arc<JobRecord>)>),
+    /// Inputs and kernel are ready, or the inputs could not be fetched.
+    Prepared(Box<(JobId, Option<Arc<JobRecord>>)>),
     /// It cannot compute this.
     Failed(TaskId),
     /// One of its devices may have finished.

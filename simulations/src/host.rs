@@ -4,7 +4,7 @@
 //! device computes audits before work, blobs take their time. It decides nothing. All that can happen to a peer is
 //! a [`What`]; peers reach each other only through events.
 
-use crate::device::Device;
+use crate::device::Devices;
 use crate::event::{Event, Fetch, What};
 use crate::net::{Packet, PacketKind};
 use crate::shared::Shared;
@@ -79,11 +79,9 @@ pub struct Host {
     core: Box<dyn Core>,
     backend: Box<dyn Backend>,
     capacity: Option<Capacity>,
-    device: Device,
-    reference: Device,
+    devices: Devices<Task>,
     prepare: Duration,
     topic: u16,
-    tasks: BTreeMap<TaskId, Task>,
     prepared: BTreeMap<JobId, Arc<JobRecord>>,
     disk: Disk,
     keeps_log: bool,
@@ -91,7 +89,6 @@ pub struct Host {
     held: Vec<(PersistSeq, PeerKey, Vec<u8>)>,
     provides: BTreeSet<Hash>,
     wake: Option<Time>,
-    look: Option<Time>,
 }
 
 impl Host {
@@ -104,11 +101,9 @@ impl Host {
             core: parts.core,
             backend: parts.backend,
             capacity: Some(parts.capacity),
-            device: Device::new(parts.units_per_s),
-            reference: Device::new(parts.reference_units_per_s),
+            devices: Devices::new(parts.units_per_s, parts.reference_units_per_s),
             prepare: parts.prepare,
             topic: parts.topic,
-            tasks: BTreeMap::new(),
             prepared: BTreeMap::new(),
             disk: parts.disk,
             keeps_log: parts.keeps_log,
@@ -116,7 +111,6 @@ impl Host {
             held: Vec::new(),
             provides: BTreeSet::new(),
             wake: None,
-            look: None,
         }
     }
 
@@ -187,7 +181,10 @@ impl Host {
                 let peers = peers.iter().map(|p| around.names[*p as usize]).collect();
                 self.tell(around, Input::Providers { board, peers });
             }
-            What::Prepared(prepared) => self.on_prepared(around, *prepared),
+            What::Prepared(prepared) => {
+                let (job, record) = *prepared;
+                self.on_prepared(around, job, record);
+            }
             What::Failed(task) => self.tell(
                 around,
                 Input::Computed {
@@ -195,18 +192,13 @@ impl Host {
                     result: Err(Reason::UnknownJob),
                 },
             ),
-            // A look that is no longer wanted finds `look` changed.
-            What::Device if self.look != Some(now) => {}
             What::Device => {
-                self.look = None;
-                while let Some(task) = self
-                    .device
-                    .finish(now)
-                    .or_else(|| self.reference.finish(now))
-                {
-                    self.computed(around, task);
+                if self.devices.looked(now) {
+                    while let Some((id, task)) = self.devices.finish(now) {
+                        self.computed(around, id, task);
+                    }
+                    self.await_devices(around);
                 }
-                self.await_devices(around);
             }
             What::FetchRequest(fetch) => self.serve(around, *fetch),
             What::Fetched(fetched) => self.on_fetched(around, *fetched),
@@ -251,15 +243,18 @@ impl Host {
         }
     }
 
-    fn on_prepared(&mut self, around: &mut Shared, (job, record): (JobId, Arc<JobRecord>)) {
-        let m = &record.manifest.body;
-        let shape = Ok(Shape {
-            tiles: m.tiles,
-            tile_bytes: m.tile_bytes,
-            units_per_tile: m.units_per_tile,
-            tier: m.tier,
+    fn on_prepared(&mut self, around: &mut Shared, job: JobId, record: Option<Arc<JobRecord>>) {
+        let shape = record.as_ref().map(|record| {
+            let m = &record.manifest.body;
+            Shape {
+                tiles: m.tiles,
+                tile_bytes: m.tile_bytes,
+                units_per_tile: m.units_per_tile,
+                tier: m.tier,
+            }
         });
-        self.prepared.insert(job, record);
+        let shape = shape.ok_or(Reason::FetchFailed);
+        self.prepared.extend(record.map(|record| (job, record)));
         self.tell(around, Input::Prepared { job, shape });
     }
 
@@ -297,7 +292,7 @@ impl Host {
             .into_iter()
             .for_each(|output| self.perform(around, output));
         let full = [
-            (self.tasks.len() > TASKS_MAX, "too many tasks"),
+            (self.devices.under_way() > TASKS_MAX, "too many tasks"),
             (self.prepared.len() > PREPARED_MAX, "too many jobs"),
             (self.held.len() > HELD_MAX, "too many messages back"),
         ];
@@ -383,6 +378,7 @@ impl Host {
                     around.network.transfer(now, s, self.index, len)
                 });
                 let delay = transfer.unwrap_or(UNREACHABLE) + self.prepare;
+                let record = transfer.map(|_| record);
                 let what = What::Prepared(Box::new((job, record)));
                 around.engine.after(delay, self.mine(what));
             }
@@ -393,11 +389,8 @@ impl Host {
                 purpose,
             } => self.compute(around, task, job, tiles, purpose),
             Output::Abort { task } => {
-                if self.tasks.remove(&task).is_some() {
-                    self.device.abort(now, task);
-                    self.reference.abort(now, task);
-                    self.await_devices(around);
-                }
+                self.devices.abort(now, task);
+                self.await_devices(around);
             }
             Output::Fetch {
                 task,
@@ -525,45 +518,30 @@ impl Host {
         // Made up in no time.
         let made_up = |t: &u32| !self.backend.works(&record.manifest.body, *t, purpose);
         let units = if tiles.iter().all(made_up) { 0 } else { units };
-        let device = match purpose {
-            Purpose::Work | Purpose::Audit | Purpose::Own => &mut self.device,
-            Purpose::SelfCheck | Purpose::Judge => &mut self.reference,
-        };
-        device.push(now, task, purpose, units);
-        self.tasks.insert(
-            task,
-            Task {
-                job,
-                record,
-                tiles,
-                purpose,
-            },
-        );
-        self.await_devices(around);
-    }
-
-    /// Schedules a look at the devices for when the first of them finishes, and only one at a time.
-    fn await_devices(&mut self, around: &mut Shared) {
-        let due = [self.device.due(), self.reference.due()];
-        let due = due.into_iter().flatten().min();
-        if self.look != due {
-            self.look = due;
-            if let Some(due) = due {
-                around.engine.at(due, self.mine(What::Device));
-            }
-        }
-    }
-
-    fn computed(&mut self, around: &mut Shared, task: TaskId) {
-        let Some(Task {
+        let work = Task {
             job,
             record,
             tiles,
             purpose,
-        }) = self.tasks.remove(&task)
-        else {
-            return;
         };
+        self.devices.push(now, task, purpose, units, work);
+        self.await_devices(around);
+    }
+
+    /// Schedules a look at the devices for when the first of them finishes.
+    fn await_devices(&mut self, around: &mut Shared) {
+        if let Some(due) = self.devices.next_look() {
+            around.engine.at(due, self.mine(What::Device));
+        }
+    }
+
+    fn computed(&mut self, around: &mut Shared, id: TaskId, task: Task) {
+        let Task {
+            job,
+            record,
+            tiles,
+            purpose,
+        } = task;
         let manifest = &record.manifest.body;
         let hashes: Vec<_> = tiles
             .iter()
@@ -580,7 +558,7 @@ impl Host {
         self.tell(
             around,
             Input::Computed {
-                task,
+                task: id,
                 result: Ok(Computed {
                     blob,
                     ..Computed::tiles(hashes)

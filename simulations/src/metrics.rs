@@ -99,7 +99,7 @@ const METRICS: &[Metric] = &[
         |r| {
             share(
                 r.cheat_slices_refuted,
-                r.cheat_slices_refuted + r.cheat_slices_passed,
+                r.cheat_slices_refuted + r.slices_wrong,
             )
         },
     ),
@@ -135,7 +135,7 @@ const METRICS: &[Metric] = &[
         "wasted_share",
         "",
         Lower,
-        "work computed for slices that had to be done again, of all work",
+        "work computed for slices that had to be done again or were cut off by the horizon",
         |r| some(r.wasted_share),
     ),
     (

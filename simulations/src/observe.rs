@@ -122,8 +122,8 @@ pub struct Observer {
     /// Who knows whom; kept on request, for it is the square of a shard.
     pub sightings: Option<Vec<Sighting>>,
     now: Time,
-    /// Names of messages by the first byte of their encoding, as they are met.
-    names: [Option<&'static str>; 64],
+    /// Messages by the first byte of their encoding, as they are met: their name, and whether the checkers look into them.
+    kinds: [Option<(&'static str, bool)>; 64],
 }
 
 /// The name of a purpose.
@@ -156,7 +156,7 @@ impl Observer {
             trace: tracing.then(Trace::default),
             sightings: None,
             now: Time::default(),
-            names: [None; 64],
+            kinds: [None; 64],
         }
     }
 
@@ -181,18 +181,18 @@ impl Observer {
         bytes: &[u8],
         lost: bool,
     ) {
-        let tag = usize::from(bytes.first().copied().unwrap_or(u8::MAX)) % self.names.len();
-        let known = self.names[tag].filter(|name| !MATTERS.contains(name));
+        let tag = usize::from(bytes.first().copied().unwrap_or(u8::MAX)) % self.kinds.len();
         // Most messages need only be counted: they are decoded once per kind.
-        let (name, message) = match known.filter(|_| self.trace.is_none()) {
-            Some(name) => (name, None),
+        let counted = self.kinds[tag].filter(|(_, matters)| !matters && self.trace.is_none());
+        let (name, message) = match counted {
+            Some((name, _)) => (name, None),
             None => match Message::from_bytes(bytes) {
                 Ok(message) => (message.name(), Some(message)),
                 Err(_) => ("(malformed)", None),
             },
         };
         if message.is_some() {
-            self.names[tag] = Some(name);
+            self.kinds[tag] = Some((name, MATTERS.contains(&name)));
         }
         self.counters
             .messages
@@ -207,19 +207,6 @@ impl Observer {
             let history = &mut self.history;
             history.order.sent(key, message, &history.swarm);
             history.deeds.sent(key, to_key, message, &history.swarm);
-        }
-        match &message {
-            Some(Message::Locked(lock)) => {
-                self.history
-                    .locks
-                    .push((key, lock.body.lease, lock.body.root))
-            }
-            Some(Message::Commit { commitment, .. }) => {
-                self.history
-                    .roots
-                    .push((key, commitment.body.lease, commitment.body.root));
-            }
-            _ => {}
         }
         if let Some((trace, message)) = self.trace.as_mut().zip(message) {
             trace.message(

@@ -27,6 +27,7 @@ enum Promise {
 /// What a peer may sign once for a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Once {
+    Root,
     LockSet,
     SealList,
     Opening,
@@ -121,6 +122,7 @@ impl Order {
                     self.in_a_row.remove(&(lease.job, from));
                 }
                 self.keeps(from, Promise::Commitment(body.lease, body.root));
+                self.once(from, body.lease, Once::Root, body.root);
             }
             Message::Locked(lock) => {
                 let body = &lock.body;
@@ -176,6 +178,7 @@ impl Order {
     fn once(&mut self, peer: PeerKey, lease: LeaseId, what: Once, digest: Hash) {
         if *self.said.entry((peer, lease, what)).or_insert(digest) != digest {
             let how = match what {
+                Once::Root => "committed to two roots under one lease",
                 Once::LockSet => "signed two lock sets for one lease",
                 Once::SealList => "signed two seal lists for one lease",
                 Once::Opening => "signed two openings for one lease",

@@ -1,7 +1,7 @@
 //! Runs an experiment with a seed and reports. The report holds virtual figures only: the same run gives the same
 //! bytes.
 
-use crate::check;
+use crate::check::{self, Flags};
 use crate::experiment::{Experiment, ExperimentError};
 use crate::gossip::GossipTally;
 use crate::metrics;
@@ -50,17 +50,15 @@ pub struct Report {
     pub flags: Flags,
     /// Adversaries.
     pub adversaries: u32,
-    /// Slices that their requester took for right and that are not: missed by the samples.
-    pub slices_wrong: u32,
     /// Of these, blamed.
     pub adversaries_caught: u32,
     /// Honest workers blamed, and wrong accusations.
     pub false_accusations: u32,
     /// Slices with wrong tiles that were committed to and refuted.
     pub cheat_slices_refuted: u32,
-    /// Slices with wrong tiles that got a receipt.
-    pub cheat_slices_passed: u32,
-    /// Tiles computed for slices that had to be done again, of all tiles of work.
+    /// Slices that their requester took for right and that are not: missed by the samples.
+    pub slices_wrong: u32,
+    /// Tiles computed for slices that had to be done again or were cut off by the horizon, of all tiles of work.
     pub wasted_share: f64,
     /// Of the peers that lend, those that earned at least one receipt.
     pub earning_share: f64,
@@ -129,19 +127,6 @@ impl Spread {
             p95: rank(0.95),
         }
     }
-}
-
-/// Weak receipts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Flags {
-    /// Too few witnesses, or too many silent auditors.
-    pub weak: u32,
-    /// A witness withheld its nonce.
-    pub missing_nonce: u32,
-    /// The requester recomputed, because no quorum formed.
-    pub self_checked: u32,
-    /// Nobody stores the output.
-    pub not_stored: u32,
 }
 
 impl Report {
@@ -229,25 +214,13 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
     let observer = &world.shared.observer;
     let (history, counters) = (&observer.history, &observer.counters);
     let verifier = experiment.population.signatures.verifier();
-    let mut violations: Vec<_> = check::check(history, verifier)
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let found = check::check(history, verifier);
+    let mut violations: Vec<_> = found.violations.iter().map(ToString::to_string).collect();
     let requester = |job| history.records.get(job).map(|r| r.manifest.body.requester);
     let (collected, earned): (Vec<_>, Vec<_>) = history
         .receipts
         .iter()
         .partition(|held| requester(&held.job) == Some(held.by));
-    let mut flags = Flags::default();
-    for held in &collected {
-        let record = history.records.get(&held.job);
-        let verified = record.and_then(|r| held.receipt.verify(r, &history.swarm, verifier).ok());
-        let found = verified.map(|v| v.flags).unwrap_or_default();
-        flags.weak += u32::from(found.weak);
-        flags.missing_nonce += u32::from(found.missing_nonce);
-        flags.self_checked += u32::from(found.self_checked);
-        flags.not_stored += u32::from(found.not_stored);
-    }
     let jobs: Vec<&JobStats> = counters.jobs.values().collect();
     let slices = jobs.iter().map(|j| j.slices).sum::<u32>();
     let per_slice = |n: u64| n as f64 / f64::from(slices.max(1));
@@ -284,7 +257,6 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
     let peers = experiment.population.peers;
     let virtual_s = world.shared.engine.now().0 as f64 / 1e6;
     let lookups = world.shared.lookups;
-    let slices_wrong = history.undetected() as u32;
     let refuted = counters
         .reopened
         .get(Reason::Refuted.code())
@@ -321,11 +293,10 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
         slices_done: history.done.len() as u32,
         receipts: collected.len() as u32,
         earned: earned.len() as u32,
-        flags,
+        flags: found.flags,
         adversaries: history.dishonest.len() as u32,
-        slices_wrong,
         cheat_slices_refuted: refuted,
-        cheat_slices_passed: slices_wrong,
+        slices_wrong: found.wrong,
         wasted_share: 1.0 - (done_tiles as f64 / worked.max(1) as f64).min(1.0),
         earning_share: earning(&lending),
         earning_share_slowest: earning(slowest),

@@ -54,16 +54,16 @@ pub fn run(
     loop {
         let finished = folder.finished()?;
         let todo = missing(study, folder, wanted, &finished)?;
-        if todo.is_empty() {
-            return Ok(true);
-        }
         watch.planned(finished.len() + todo.len(), finished.len());
         todo.par_iter()
             .try_for_each(|(cell, seed)| one(cell, *seed, folder, watch, stop))?;
         if stop.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        // The stop rule looks again after half as many more.
+        if wanted >= study.seeds.most || study.seeds.stop.is_empty() {
+            return Ok(true);
+        }
+        // The stop rule looks again after half as many more, also where those before were finished by another run.
         wanted = (wanted + wanted.div_ceil(2)).min(study.seeds.most);
     }
 }

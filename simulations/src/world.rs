@@ -1,9 +1,9 @@
 //! A run's loop: all peers of an experiment, the events between them, and the hash over every event in order.
 
-use crate::churn::FOR_EVER;
+use crate::churn::{Churn, FOR_EVER, Session};
 use crate::engine::{Engine, Purpose, Stream, Streams};
 use crate::event::{ANY_LIFE, Event, What};
-use crate::experiment::{CLASS, Experiment, ExperimentError, Population, Source, kernel};
+use crate::experiment::{CLASS, Drawn, Experiment, ExperimentError, Population, Source, kernel};
 use crate::gossip::{HEARTBEAT, Mesh};
 use crate::host::{Disk, EPOCH_S, Host, Parts, UNREACHABLE};
 use crate::kademlia::Kademlia;
@@ -113,11 +113,10 @@ impl World {
     fn schedule(&mut self) -> Result<(), ExperimentError> {
         let population = &self.experiment.population;
         let horizon = Time::default().after(Duration::from_secs_f64(self.experiment.run.horizon_s));
-        let dir = std::path::Path::new("");
-        let sessions =
-            self.experiment
-                .churn
-                .sessions(population.peers, horizon, dir, &self.streams)?;
+        let sessions = self
+            .experiment
+            .churn
+            .sessions(population.peers, horizon, &self.streams)?;
         for (peer, sessions) in (0..).zip(sessions) {
             if let Some(forfeits) = self.roles.forfeits(peer) {
                 let key = self.shared.names[peer as usize];
@@ -129,7 +128,7 @@ impl World {
             let mut stream = self.streams.stream(Purpose::Start, peer);
             let start = Time((stream.unit() * population.start_s * 1e6) as u64);
             // Clients do not come and go: somebody must be there to collect.
-            let stays = [crate::churn::Session {
+            let stays = [Session {
                 up: start,
                 down: FOR_EVER,
             }];
@@ -216,19 +215,18 @@ impl World {
             stats.kind = drawn.kind as u32;
             stats.units_per_s = drawn.units_per_s as f64;
         }
-        let capacity = capacity(population, peer, &self.streams);
         let parts = Parts {
             disk: self.disks.remove(&peer).unwrap_or_default(),
-            keeps_log: self.experiment.churn != crate::churn::Churn::None,
+            keeps_log: self.experiment.churn != Churn::None,
             core,
             backend,
-            capacity,
+            capacity: capacity(population, peer, &drawn),
             units_per_s: drawn.units_per_s,
             reference_units_per_s: (kind.reference_gunits_per_s * 1e9) as u64,
             prepare: Duration::from_secs_f64(kind.prepare_ms / 1000.0),
             topic: board::home(&self.shared.names[peer as usize], self.genesis.shards),
         };
-        Host::new(peer, self.lives[peer as usize], parts)
+        Host::new(peer, life, parts)
     }
 
     /// Runs until all jobs have ended and a little longer, or to the horizon.
@@ -326,7 +324,6 @@ impl World {
                 last.1 = self.shared.engine.now();
             }
             self.hosts[at] = Some(self.host(peer));
-            let key = self.shared.names[at];
             self.shared.observer.history.order.up(key);
         }
         if matches!(what, What::Kill) {
@@ -355,7 +352,7 @@ impl World {
         let down = &mut self.shared.observer.history.down;
         down.entry(key).or_default().push((now, FOR_EVER));
         self.shared.observer.history.order.killed(key, now);
-        self.shared.dht.leave(self.shared.engine.now(), peer);
+        self.shared.dht.leave(now, peer);
         for neighbour in self.shared.gossip.leave(peer) {
             self.shared.reach(UNREACHABLE, neighbour, What::Lost(peer));
         }
@@ -390,9 +387,8 @@ impl World {
     }
 }
 
-/// What `peer` offers.
-pub(crate) fn capacity(population: &Population, peer: u32, streams: &Streams) -> Capacity {
-    let drawn = population.device(peer, streams);
+/// What `peer` offers with the device that it has drawn.
+pub(crate) fn capacity(population: &Population, peer: u32, drawn: &Drawn) -> Capacity {
     let kind = &population.devices[drawn.kind];
     let slots = if peer < population.clients {
         0

@@ -35,15 +35,16 @@ pub fn run(args: &Args) -> super::Result {
         print(&serde_json::to_string(&bench::light_swarm(peers)?)?)?;
         return Ok(End::Good);
     }
-    let kernel = bench::kernel();
+    let (kernel, models) = (bench::kernel(), bench::models());
     if !args.json {
-        print(&kernel.to_string())?;
+        print(&format!("{kernel}\n{models}"))?;
     }
     let swarms: Vec<bench::Swarm> = all("--one", &args.peers, args.json)?;
     let light: Vec<bench::LightSwarm> = all("--one-light", &args.light, args.json)?;
     if args.json {
         let all = serde_json::json!({
             "kernel": kernel,
+            "models": models,
             "swarms": swarms,
             "workload": bench::WORKLOAD,
             "light": light,

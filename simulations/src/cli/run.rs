@@ -44,7 +44,12 @@ pub fn run(args: &Args) -> super::Result {
         return Err(format!("there is no cell {}: the experiment has {cells}", args.cell).into());
     };
     if cell.experiment.population.light {
-        // They have no jobs, receipts or messages: their report is another one.
+        // They have no jobs, receipts or messages: their report is another one, and always JSON.
+        if args.out.is_some() || args.trace {
+            return Err(
+                "light peers keep no results and say no messages: leave --out and --trace".into(),
+            );
+        }
         let report = starling_sim::light::run(&cell.experiment, args.seed)?;
         print(&serde_json::to_string_pretty(&report)?)?;
         return Ok(End::Good);

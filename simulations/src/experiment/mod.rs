@@ -8,7 +8,7 @@ mod population;
 pub mod sweep;
 mod workload;
 
-pub use population::{DeviceKind, Population};
+pub use population::{DeviceKind, Drawn, Population};
 pub use sweep::{Cell, Seeds, Study, Swept};
 pub use workload::{CLASS, Job, Source, kernel};
 

@@ -312,6 +312,7 @@ impl Gossip for Mesh {
                 && let Some(first) = flood.first.get_mut(place as usize)
             {
                 *first = NEVER;
+                flood.source[place as usize] = NOBODY;
                 flood.state[place as usize] = State::Unseen;
             }
         }

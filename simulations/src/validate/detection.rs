@@ -100,7 +100,7 @@ pub fn detection(
         faked,
         helpers,
         refuted: report.cheat_slices_refuted,
-        passed: report.cheat_slices_passed,
+        passed: report.slices_wrong,
     })
 }
 

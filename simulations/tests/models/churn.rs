@@ -8,7 +8,7 @@ const HORIZON: Time = Time(200_000_000_000);
 
 fn sessions(churn: &Churn, peers: u32) -> Vec<Vec<Session>> {
     churn
-        .sessions(peers, HORIZON, Path::new("."), &Streams::new(3))
+        .sessions(peers, HORIZON, &Streams::new(3))
         .expect("no file")
 }
 
@@ -76,9 +76,9 @@ fn both_kinds_of_trace_are_read() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join("t.csv"), text).expect("written");
         let churn = Churn::Trace {
-            file: "t.csv".into(),
+            file: dir.path().join("t.csv"),
         };
-        let of = |peers| churn.sessions(peers, HORIZON, dir.path(), &Streams::new(1));
+        let of = |peers| churn.sessions(peers, HORIZON, &Streams::new(1));
         let expected = [vec![session(2, 10)], vec![session(0, 4), session(4, 9)]];
         assert_eq!(of(2).expect("a good trace"), expected);
         let fault = of(3).expect_err("too few").to_string();

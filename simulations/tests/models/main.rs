@@ -3,7 +3,6 @@
 mod churn;
 mod dht;
 mod net;
-mod speed;
 mod theory;
 
 use starling_protocol::{Hash, Time};

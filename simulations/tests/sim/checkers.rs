@@ -2,13 +2,15 @@
 
 use crate::shipped;
 use starling_adversaries::{Forfeits, Strategy};
+use starling_protocol::evidence::Lock;
 use starling_protocol::io::Purpose;
 use starling_protocol::receipt::Quorum;
-use starling_protocol::{Hash, JobId, PeerKey, Reason, Time};
+use starling_protocol::signed::Signed;
+use starling_protocol::{Hash, JobId, Message, PeerKey, Reason, Time};
 use starling_sim::Experiment;
 use starling_sim::check::{Blame, History, Violation, check};
 use starling_sim::experiment::Adversaries;
-use starling_sim::signer::CheapVerifier;
+use starling_sim::signer::{CheapVerifier, Scheme};
 use starling_sim::world::World;
 use std::sync::atomic::AtomicBool;
 
@@ -23,7 +25,7 @@ fn run_of(experiment: &Experiment) -> History {
 fn sound() -> History {
     let history =
         run_of(&Experiment::load(&shipped("small_job.toml")).expect("the shipped scenario loads"));
-    assert_eq!(check(&history, &CheapVerifier), []);
+    assert_eq!(check(&history, &CheapVerifier).violations, []);
     // The tests below must have something to falsify.
     assert_eq!(
         (
@@ -33,7 +35,7 @@ fn sound() -> History {
         ),
         (1, 2, 1)
     );
-    assert_eq!((history.locks.len(), history.roots.len()), (3, 1));
+    assert_eq!(history.receipts[0].receipt.lock_set.body.locks.len(), 3);
     history
 }
 
@@ -41,7 +43,7 @@ fn sound() -> History {
 fn after(falsify: impl FnOnce(&mut History)) -> Vec<Violation> {
     let mut history = sound();
     falsify(&mut history);
-    check(&history, &CheapVerifier)
+    check(&history, &CheapVerifier).violations
 }
 
 /// The rules written a second time see it too; what the others see.
@@ -186,10 +188,10 @@ fn a_wrong_output_is_excused_only_where_no_honest_auditor_looked() {
         let none = Forfeits::default();
         h.dishonest.insert(lease, Forfeits { work, ..none });
         if audits {
-            let everybody: Vec<_> = h.locks.iter().map(|l| l.0).collect();
-            for peer in everybody {
+            let roster = h.records.values().flat_map(|r| r.roster.peers());
+            for peer in roster {
                 h.dishonest.insert(
-                    peer,
+                    *peer,
                     Forfeits {
                         audits,
                         work,
@@ -218,22 +220,60 @@ fn a_wrong_output_is_excused_only_where_no_honest_auditor_looked() {
     );
 }
 
+/// What the order of a sound run says of `message` by `from` beside it.
+fn said_too(from: PeerKey, message: &Message) -> Vec<&'static str> {
+    let how = |v| match v {
+        Violation::Order { peer, how } if peer == from => how,
+        other => panic!("{other}"),
+    };
+    let said = after(|h| {
+        let swarm = h.swarm;
+        h.order.sent(from, message, &swarm);
+    });
+    said.into_iter().map(how).collect()
+}
+
 #[test]
 fn two_roots_for_one_lease() {
-    let (witness, lease, root) = sound().locks[0];
-    assert_eq!(
-        after(|h| h.locks.push((witness, lease, root))),
-        [],
+    let history = sound();
+    let (receipt, swarm) = (&history.receipts[0].receipt, history.swarm);
+    let record = history.records.values().next().expect("one job");
+    let (lease, commitment) = (receipt.id(&swarm), receipt.commitment.clone());
+    let first = &receipt.lock_set.body.locks[0];
+    let witness = record
+        .roster
+        .peer(first.witness)
+        .expect("one of the roster");
+    let signer = Scheme::Cheap.signer(&[1; 32]);
+    let lock = |root| {
+        let nonce_digest = first.nonce_digest;
+        let body = Lock {
+            lease,
+            root,
+            nonce_digest,
+        };
+        Message::Locked(Signed::new(body, &swarm, &*signer))
+    };
+    let root = commitment.body.root;
+    assert!(
+        said_too(witness, &lock(root)).is_empty(),
         "a repetition is no equivocation"
     );
-    assert_eq!(
-        after(|h| h.locks.push((witness, lease, Hash::default()))),
-        [Violation::TwoLocks(witness)]
-    );
-    let (worker, lease, _) = sound().roots[0];
-    assert_eq!(
-        after(|h| h.roots.push((worker, lease, Hash::default()))),
-        [Violation::TwoRoots(worker)]
+    let two = said_too(witness, &lock(Hash::default()));
+    assert!(two.contains(&"signed two locks for one lease"), "{two:?}");
+
+    let worker = receipt.lease.body.worker;
+    let commit = |root| {
+        let mut commitment = commitment.clone();
+        commitment.body.root = root;
+        let (commitment, next) = (Box::new(commitment), false);
+        Message::Commit { commitment, next }
+    };
+    assert!(said_too(worker, &commit(root)).is_empty());
+    let two = said_too(worker, &commit(Hash::default()));
+    assert!(
+        two.contains(&"committed to two roots under one lease"),
+        "{two:?}"
     );
 }
 
@@ -260,9 +300,9 @@ fn a_run_with_an_undeclared_liar() {
         strategies: vec![Strategy::FakeAll],
     });
     let mut history = run_of(&experiment);
-    assert_eq!(check(&history, &CheapVerifier), []);
+    assert_eq!(check(&history, &CheapVerifier).violations, []);
     history.dishonest.clear();
-    let found = check(&history, &CheapVerifier);
+    let found = check(&history, &CheapVerifier).violations;
     let blamed = |v: &Violation| {
         let Violation::HonestBlamed { reason, .. } = v else {
             return false;

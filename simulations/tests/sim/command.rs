@@ -103,6 +103,29 @@ fn a_sweep_goes_on_where_it_was_and_shows_what_differs() {
     assert_eq!(cells("a"), 6, "nothing is lost by it");
 }
 
+/// Half of the runs are gone again, those beyond `count` among them: the same command brings back what the rule asks for.
+#[test]
+fn the_stop_rule_also_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (file, out) = (dir.path().join("rule.toml"), dir.path().join("out"));
+    let small = fs::read_to_string(shipped("small_job.toml")).expect("a scenario");
+    let rule = "[seeds]\ncount = 2\nmost = 6\nstop = [\"placement_ms\"]\n";
+    fs::write(&file, format!("{small}\n{rule}")).expect("a file");
+    let (file, folder) = (file.display().to_string(), out.display().to_string());
+    let sweep = || {
+        let done = starling_sim(&["sweep", &file, "--out", &folder]);
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        let cells = fs::read_dir(out.join("cells")).expect("cells").flatten();
+        let mut names: Vec<_> = cells.map(|c| c.file_name()).collect();
+        names.sort();
+        names
+    };
+    let all = sweep();
+    assert!(all.len() > 2, "so few runs cannot meet the rule: {all:?}");
+    fs::remove_file(out.join("cells").join(&all[all.len() - 1])).expect("it was there");
+    assert_eq!(sweep(), all);
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_sweep_keeps_what_is_finished() {

@@ -2,8 +2,8 @@
 
 use crate::good_run;
 use starling_sim::Report;
+use starling_sim::check::Flags;
 use starling_sim::experiment::Study;
-use starling_sim::run::Flags;
 use std::path::Path;
 
 const SLICES: u32 = 8;

@@ -88,11 +88,8 @@ impl Swarm {
     ) -> Result<(), ExperimentError> {
         let genesis_salt = Hash(streams.bytes(Purpose::Identity, u32::MAX, 0));
         let id = experiment.genesis(genesis_salt).swarm_id();
-        let dir = std::path::Path::new("");
         let peers = experiment.population.peers;
-        let churn = experiment
-            .churn
-            .sessions(peers, self.horizon, dir, streams)?;
+        let churn = experiment.churn.sessions(peers, self.horizon, streams)?;
         let mut left = order;
         for shard in 0..experiment.shards() {
             let (members, others) = left.split_at(left.partition_point(|peer| peer.0 <= shard));
@@ -184,7 +181,11 @@ fn advert_bytes(experiment: &Experiment, streams: &Streams) -> u32 {
         (Duration::ZERO, Input::Started { unix_s, restored }),
         (
             Duration::ZERO,
-            Input::Capacity(world::capacity(population, peer, streams)),
+            Input::Capacity(world::capacity(
+                population,
+                peer,
+                &population.device(peer, streams),
+            )),
         ),
         (FIRST_ADVERT, Input::Tick { unix_s }),
     ];
