@@ -16,6 +16,9 @@ const SLOTS: usize = 1 << BITS;
 /// Enough digits for every 64-bit time.
 const LEVELS: usize = (u64::BITS as usize).div_ceil(BITS as usize);
 
+/// Slots below this level hold little, and fill again and again: they keep their room.
+const SHARED: usize = 2;
+
 struct Level<E> {
     slots: Vec<VecDeque<(u64, E)>>,
     /// A bit for each slot that holds something.
@@ -69,8 +72,8 @@ pub struct Wheel<E> {
     base: u64,
     len: usize,
     levels: Vec<Level<E>>,
-    /// Room that slots have emptied, for those that fill next: as much as was needed at once, not as much as each slot
-    /// has ever held.
+    /// Room that slots of level [`SHARED`] and above have emptied, for those that fill next: as much as was needed at
+    /// once, not as much as each slot has ever held.
     spare: Vec<VecDeque<(u64, E)>>,
 }
 
@@ -117,8 +120,7 @@ impl<E> Wheel<E> {
         let bit = ((at ^ self.base) | 1).ilog2();
         let level = (bit / BITS) as usize;
         let slot = digit(at, level);
-        // A slot of level 0 holds few, and has them in turn: it keeps its room.
-        if level > 0
+        if level >= SHARED
             && self.levels[level].slots[slot].capacity() == 0
             && let Some(room) = self.spare.pop()
         {
@@ -172,7 +174,11 @@ impl<E> Wheel<E> {
             moving
                 .drain(..)
                 .for_each(|(at, event)| self.place(at, event));
-            self.spare.push(moving);
+            if level >= SHARED {
+                self.spare.push(moving);
+            } else {
+                self.levels[level].slots[slot] = moving;
+            }
             return true;
         }
         false
