@@ -9,6 +9,7 @@ use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
 use starling_protocol::io::{
     Capacity, Computed, GossipId, Purpose, Record, Setup, Shape, Submission,
 };
+use starling_protocol::text::{Text, cut};
 use starling_protocol::{
     BlobId, Core, Event, Genesis, Hash, Input, JobId, KernelId, LeaseId, Message, Output, Peer,
     PeerKey, Reason, Scope, Tier, Time,
@@ -65,18 +66,18 @@ fn capacity() -> Capacity {
     Capacity {
         devices: vec![DeviceProfile {
             kind: DeviceKind::Cpu,
-            name: "fuzz".into(),
+            name: cut("fuzz"),
         }],
         kernels: vec![KernelOffer {
             kernel: KernelId::from([7; 32]),
-            class: "fuzz".into(),
+            class: cut("fuzz"),
             tier: Tier::Exact,
             units_per_s: 1_000_000,
             price: 0,
         }],
         slots: 1,
-        region: String::new(),
-        software: "fuzz".into(),
+        region: Text::new(),
+        software: cut("fuzz"),
     }
 }
 

@@ -10,6 +10,7 @@ use starling_kernels::runner::RunnerCommand;
 use starling_protocol::advert::Advert;
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::io::{Capacity, Record, Setup, Submission};
+use starling_protocol::text::cut;
 use starling_protocol::{
     BlobId, Bundle, Genesis, JobId, Peer, PeerKey, Reason, Receipt, SwarmId, board, codec, config,
 };
@@ -176,8 +177,8 @@ impl Node {
             devices: vec![capability.profile.clone()],
             kernels: capability.kernels.clone(),
             slots: u16::from(options.lend),
-            region: options.terms.region.clone(),
-            software: concat!("starling ", env!("CARGO_PKG_VERSION")).into(),
+            region: cut(&options.terms.region),
+            software: cut(concat!("starling ", env!("CARGO_PKG_VERSION"))),
         };
         let driver = tokio::spawn(driver.run(disk.restored, capacity));
         let node = Self {

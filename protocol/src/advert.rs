@@ -5,7 +5,7 @@ use crate::config;
 use crate::hash::{KernelId, PeerKey};
 use crate::manifest::Tier;
 use crate::signed::Fact;
-use alloc::string::String;
+use crate::text::Text;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -30,8 +30,8 @@ pub enum DeviceKind {
 pub struct DeviceProfile {
     /// What it is.
     pub kind: DeviceKind,
-    /// Its driver's name for it, at most 64 bytes.
-    pub name: String,
+    /// Its driver's name for it.
+    pub name: Text<64>,
 }
 
 /// One kernel that a peer offers to run.
@@ -39,8 +39,8 @@ pub struct DeviceProfile {
 pub struct KernelOffer {
     /// Which kernel.
     pub kernel: KernelId,
-    /// Its class, the topic and board it is found under, at most 16 bytes.
-    pub class: String,
+    /// Its class, the topic and board it is found under.
+    pub class: Text<16>,
     /// The strictest tier that the device was admitted to.
     pub tier: Tier,
     /// Claimed speed, work units per second.
@@ -66,10 +66,10 @@ pub struct Advert {
     pub kernels: Vec<KernelOffer>,
     /// Slices it would take now.
     pub free_slots: u16,
-    /// Self-declared coarse region, at most 16 bytes; empty if untold.
-    pub region: String,
-    /// Software version, at most 32 bytes.
-    pub software: String,
+    /// Self-declared coarse region; empty if untold.
+    pub region: Text<16>,
+    /// Software version.
+    pub software: Text<32>,
 }
 
 impl Fact for Advert {
@@ -81,14 +81,8 @@ impl Advert {
     #[must_use]
     pub fn well_formed(&self) -> bool {
         self.devices.len() <= 8
-            && self.devices.iter().all(|d| d.name.len() <= 64)
             && self.kernels.len() <= 16
-            && self
-                .kernels
-                .iter()
-                .all(|k| !k.class.is_empty() && k.class.len() <= 16)
-            && self.region.len() <= 16
-            && self.software.len() <= 32
+            && self.kernels.iter().all(|k| !k.class.is_empty())
     }
 
     /// Whether its time is within the allowed skew of `now_s`.

@@ -27,7 +27,9 @@ use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 struct Known {
-    advert: Advert,
+    /// What it last said. Boxed: the tree's nodes hold what is looked at all the time, and no room for values to come.
+    advert: Box<Advert>,
+    number: u64,
     heard: Time,
     gone: bool,
     /// It came from the peer itself: the same one in gossip is news to others.
@@ -35,10 +37,39 @@ struct Known {
 }
 
 /// How an advert came.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum By {
-    Gossip,
+#[derive(Clone, Copy)]
+enum By<'a> {
+    /// In gossip, with its body as it was encoded.
+    Gossip(&'a [u8]),
     Hand,
+}
+
+impl Known {
+    fn new(advert: Advert, heard: Time, handed: bool) -> Self {
+        Self {
+            number: advert.number,
+            gone: advert.goodbye,
+            advert: Box::new(advert),
+            heard,
+            handed,
+        }
+    }
+
+    /// Takes in the next one; its place is used again.
+    fn hear(&mut self, advert: Advert, heard: Time, handed: bool) {
+        self.number = advert.number;
+        self.gone = advert.goodbye;
+        *self.advert = advert;
+        self.heard = heard;
+        self.handed = handed;
+    }
+
+    /// Whether `advert` comes after it, and not too soon.
+    fn is_older_than(&self, advert: &Advert, now: Time) -> bool {
+        // Half the spacing: adverts sent one spacing apart may arrive closer together.
+        let too_soon = !advert.goodbye && now.since(self.heard) < config::ADVERT_SPACING / 2;
+        advert.number > self.number && !too_soon
+    }
 }
 
 #[derive(Default)]
@@ -46,8 +77,7 @@ pub(crate) struct Adverts {
     capacity: Option<Capacity>,
     number: u64,
     published: Option<(Time, Signed<Advert>)>,
-    /// Boxed: the tree's nodes hold keys close together, and no room for values to come.
-    table: BTreeMap<PeerKey, Box<Known>>,
+    table: BTreeMap<PeerKey, Known>,
 }
 
 impl Adverts {
@@ -125,14 +155,14 @@ impl Adverts {
 
     /// Judges what was gossiped.
     pub(crate) fn on_gossip(&mut self, ctx: &mut Context, data: &[u8]) -> Verdict {
-        match codec::decode(data, config::ADVERT_MAX) {
-            Ok(signed) => self.judge(ctx, signed, By::Gossip),
+        match Signed::decode(data, config::ADVERT_MAX) {
+            Ok((signed, body)) => self.judge(ctx, signed, By::Gossip(body)),
             Err(_) => Verdict::Reject,
         }
     }
 
     /// Cheap checks first.
-    fn judge(&mut self, ctx: &mut Context, signed: Signed<Advert>, by: By) -> Verdict {
+    fn judge(&mut self, ctx: &mut Context, signed: Signed<Advert>, by: By<'_>) -> Verdict {
         let advert = &signed.body;
         if !advert.well_formed() {
             return Verdict::Reject;
@@ -140,51 +170,45 @@ impl Adverts {
         if advert.peer == ctx.me || !advert.timely(ctx.unix_s()) {
             return Verdict::Ignore;
         }
+        let handed = matches!(by, By::Hand);
         let full = self.table.len() >= config::ADVERTS_MAX;
-        let known = self.table.get_mut(&advert.peer);
-        if known.is_none() && !ctx.is_near(&advert.peer) {
-            return Verdict::Reject;
-        }
-        if known.is_none() && full {
+        let mut known = self.table.get_mut(&advert.peer);
+        let is_news = match &known {
+            Some(known) => known.is_older_than(advert, ctx.now),
+            None if !ctx.is_near(&advert.peer) => return Verdict::Reject,
+            None => !full,
+        };
+        let repeats = |known: &Known| !handed && known.handed && *advert == *known.advert;
+        let first_in_gossip = known.as_deref().is_some_and(repeats);
+        if !is_news && !first_in_gossip {
             return Verdict::Ignore;
         }
-        if let Some(known) = known {
-            if by == By::Gossip && known.handed && *advert == known.advert {
-                if !ctx.verify_once(&signed, &advert.peer) {
-                    return Verdict::Reject;
-                }
+        let holds = match by {
+            By::Gossip(body) => ctx.verify_advert(&signed, body),
+            By::Hand => ctx.verify_once(&signed, &advert.peer),
+        };
+        if !holds {
+            return Verdict::Reject;
+        }
+        let (peer, gone) = (advert.peer, advert.goodbye);
+        let was_here = known.as_ref().is_some_and(|k| !k.gone);
+        match &mut known {
+            Some(known) if first_in_gossip => {
                 known.handed = false;
                 return Verdict::Accept;
             }
-            // Half the spacing: adverts sent one spacing apart may arrive closer together.
-            let too_soon =
-                !advert.goodbye && ctx.now.since(known.heard) < config::ADVERT_SPACING / 2;
-            if advert.number <= known.advert.number || too_soon {
-                return Verdict::Ignore;
+            Some(known) => known.hear(signed.body, ctx.now, handed),
+            None => {
+                let known = Known::new(signed.body, ctx.now, handed);
+                self.table.insert(peer, known);
             }
         }
-        if !ctx.verify_once(&signed, &advert.peer) {
-            return Verdict::Reject;
-        }
-        self.accept(ctx, signed.body, by);
-        Verdict::Accept
-    }
-
-    fn accept(&mut self, ctx: &mut Context, advert: Advert, by: By) {
-        let (peer, gone) = (advert.peer, advert.goodbye);
-        let known = Known {
-            advert,
-            heard: ctx.now,
-            gone,
-            handed: by == By::Hand,
-        };
-        let before = self.table.insert(peer, Box::new(known));
-        let was_here = before.is_some_and(|k| !k.gone);
         match (was_here, gone) {
             (false, false) => ctx.notify(Event::PeerSeen { peer }),
             (true, true) => ctx.notify(Event::PeerGone { peer }),
             (true, false) | (false, true) => {}
         }
+        Verdict::Accept
     }
 
     pub(crate) fn sweep(&mut self, ctx: &mut Context) {
@@ -210,7 +234,7 @@ impl Adverts {
         self.table
             .values()
             .filter(|k| !k.gone)
-            .map(|k| (&k.advert, k.heard))
+            .map(|k| (&*k.advert, k.heard))
     }
 
     pub(crate) fn is_here(&self, peer: &PeerKey) -> bool {

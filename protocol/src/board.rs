@@ -1,7 +1,7 @@
 //! Boards: the Kademlia keys under which a kernel class's stewards are found, and the shards of a large swarm.
 //!
 //! A peer gossips with those of its own shard, knows their adverts, and finds workers and jobs among them. A swarm of
-//! a hundred thousand in a thousand shards costs each peer what a swarm of a hundred does.
+//! a hundred thousand in a thousand shards costs each peer about what a swarm of a hundred does.
 
 use crate::hash::{Hash, PeerKey, SwarmId};
 

@@ -6,6 +6,8 @@
 //! Wire types hold no maps, floats, `usize` or vectors of zero-sized items.
 
 use alloc::vec::Vec;
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Upper bound of what a decoder may allocate, whatever the lengths inside claim. Inputs are bounded separately.
@@ -36,11 +38,49 @@ pub enum CodecError {
     NotCanonical,
 }
 
+/// Room for most messages and bodies: growing byte by byte takes longer than encoding.
+const USUAL: usize = 512;
+
 /// Canonical bytes of `value`.
 #[must_use]
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(USUAL);
     // The types of this crate cannot fail to serialise: no maps of unknown length, no custom errors.
-    bincode::serde::encode_to_vec(value, CONFIG).unwrap_or_default()
+    match bincode::serde::encode_into_writer(value, Append(&mut bytes), CONFIG) {
+        Ok(()) => bytes,
+        Err(_) => Vec::new(),
+    }
+}
+
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl Writer for Append<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Whether `value` has exactly these canonical bytes.
+fn encodes_to<T: Serialize>(value: &T, bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    let same = bincode::serde::encode_into_writer(value, Same(&mut rest), CONFIG);
+    same.is_ok() && rest.is_empty()
+}
+
+/// Takes what is written off what is expected, and fails where they differ.
+struct Same<'a, 'b>(&'a mut &'b [u8]);
+
+impl Writer for Same<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        let rest = match (bytes, *self.0) {
+            // Arrays come byte by byte.
+            ([byte], [expected, rest @ ..]) => (byte == expected).then_some(rest),
+            (bytes, expected) => expected.strip_prefix(bytes),
+        };
+        *self.0 = rest.ok_or(EncodeError::UnexpectedEnd)?;
+        Ok(())
+    }
 }
 
 /// Decodes `bytes`, at most `limit` of them.
@@ -59,7 +99,7 @@ pub fn decode<T: Serialize + DeserializeOwned>(
     }
     let (value, read): (T, usize) =
         bincode::serde::decode_from_slice(bytes, CONFIG).map_err(|_| CodecError::Malformed)?;
-    if read != bytes.len() || encode(&value) != bytes {
+    if read != bytes.len() || !encodes_to(&value, bytes) {
         return Err(CodecError::NotCanonical);
     }
     Ok(value)

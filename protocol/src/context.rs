@@ -1,10 +1,11 @@
 //! What every sub-machine shares: the clock as last told, the identity, randomness, timers, and the outputs.
 
+use crate::advert::Advert;
 use crate::board;
 use crate::config;
 use crate::crypto::{BoxedSigner, Signer as _, Verifier};
 use crate::genesis::Genesis;
-use crate::hash::{BlobId, Hash, JobId, LeaseId, PeerKey, SwarmId};
+use crate::hash::{BlobId, Derive, Hash, JobId, LeaseId, PeerKey, SwarmId};
 use crate::io::{Event, Output, PersistSeq, Purpose, Record, TaskId};
 use crate::memo::Remembering;
 use crate::message::Message;
@@ -36,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) swarm: SwarmId,
     pub(crate) genesis: Genesis,
     signer: Remembering,
+    /// What adverts are signed under.
+    adverts: Derive,
     pub(crate) me: PeerKey,
     shard: u16,
     pub(crate) timers: Timers,
@@ -56,6 +59,7 @@ impl Context {
             genesis,
             me: signer.key(),
             signer: Remembering::new(signer),
+            adverts: Derive::new(Advert::CONTEXT),
             timers: Timers::default(),
             out: Vec::new(),
             rng: ChaCha12Rng::from_seed(rng_seed),
@@ -113,6 +117,13 @@ impl Context {
     /// For a fact that comes only once: see [`Remembering::once`].
     pub(crate) fn verify_once<T: Fact>(&self, fact: &Signed<T>, key: &PeerKey) -> bool {
         fact.verify(&self.swarm, self.signer.once(), key)
+    }
+
+    /// [`Self::verify_once`] for an advert whose encoded `body` is at hand: of all facts a peer hears most of these.
+    pub(crate) fn verify_advert(&self, advert: &Signed<Advert>, body: &[u8]) -> bool {
+        let digest = self.adverts.of(&[self.swarm.as_bytes(), body]);
+        let by = &advert.body.peer;
+        self.signer.once().verify(by, &digest, &advert.signature)
     }
 
     pub(crate) fn verifier(&self) -> &dyn Verifier {

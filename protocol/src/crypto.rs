@@ -13,6 +13,9 @@ pub struct Signature {
 }
 
 impl Signature {
+    /// Length of its encoding.
+    pub(crate) const BYTES: usize = 64;
+
     /// From the usual 64 bytes.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 64]) -> Self {

@@ -1,6 +1,7 @@
 //! Digests and the names made of them. Every digest is BLAKE3 in its key-derivation mode under a context string
 //! of its own, so that bytes hashed for one purpose can never stand for another.
 
+use blake3::hazmat::HasherExt as _;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +35,10 @@ impl Hash {
     /// Digest of the concatenated `parts` under `context`. Callers keep parts of variable length last.
     #[must_use]
     pub fn derive(context: &'static str, parts: &[&[u8]]) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key(context);
+        Self::concat(blake3::Hasher::new_derive_key(context), parts)
+    }
+
+    fn concat(mut hasher: blake3::Hasher, parts: &[&[u8]]) -> Self {
         for part in parts {
             hasher.update(part);
         }
@@ -63,6 +67,21 @@ impl Hash {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// A context that digests are derived under again and again: it is hashed once.
+#[derive(Clone, Copy)]
+pub(crate) struct Derive(blake3::hazmat::ContextKey);
+
+impl Derive {
+    pub(crate) fn new(context: &'static str) -> Self {
+        Self(blake3::hazmat::hash_derive_key_context(context))
+    }
+
+    /// As [`Hash::derive`] under the context.
+    pub(crate) fn of(&self, parts: &[&[u8]]) -> Hash {
+        Hash::concat(blake3::Hasher::new_from_context_key(&self.0), parts)
     }
 }
 

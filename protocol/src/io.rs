@@ -6,6 +6,7 @@ use crate::hash::{BlobId, Hash, JobId, KernelId, LeaseId, PeerKey};
 use crate::manifest::{BlobRef, JobRecord, Tier};
 use crate::reason::Reason;
 use crate::receipt::Receipt;
+use crate::text::Text;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -83,9 +84,9 @@ pub struct Capacity {
     /// Slices that it computes at once; 0 lends nothing.
     pub slots: u16,
     /// Self-declared region.
-    pub region: String,
+    pub region: Text<16>,
     /// Software version.
-    pub software: String,
+    pub software: Text<32>,
 }
 
 /// A finished computation.

@@ -30,6 +30,7 @@ pub mod peer;
 pub mod reason;
 pub mod receipt;
 pub mod signed;
+pub mod text;
 pub mod time;
 
 mod adverts;

@@ -4,7 +4,8 @@
 //! opens and again inside its receipt, its own wherever it is handed back. Only what was checked strictly, or signed
 //! here, is remembered, and only the very same key, digest and signature are recognised; so this changes what
 //! verification costs, never what it says. The memory is that of a processor's cache: a hash names a set of a few,
-//! and each set forgets its oldest first. It takes 16 KiB, whoever fills it.
+//! and each set forgets its oldest first. It grows by doubling, to 16 KiB at
+//! most, whoever fills it.
 
 use crate::config;
 use crate::crypto::{BoxedSigner, Signature, Signer, Verifier};
@@ -19,7 +20,8 @@ type Set = [Hash; 4];
 #[derive(Default)]
 struct Held(Vec<Set>);
 
-const SETS: usize = config::SIGNATURES_HELD_MAX / 4;
+/// How many sets there are at first, and at most: powers of two.
+const SETS: core::ops::RangeInclusive<usize> = 8..=config::SIGNATURES_HELD_MAX / 4;
 
 /// Names who signed what, and how.
 fn fact(key: &PeerKey, digest: &Hash, signature: &Signature) -> Hash {
@@ -30,25 +32,40 @@ fn fact(key: &PeerKey, digest: &Hash, signature: &Signature) -> Hash {
 }
 
 impl Held {
-    fn set(fact: &Hash) -> usize {
-        usize::from(u16::from_le_bytes([fact.0[0], fact.0[1]])) % SETS
+    fn set(&self, fact: &Hash) -> usize {
+        usize::from(u16::from_le_bytes([fact.0[0], fact.0[1]])) % self.0.len().max(1)
     }
 
     fn has(&self, fact: &Hash) -> bool {
-        self.0
-            .get(Self::set(fact))
-            .is_some_and(|set| set.contains(fact))
+        let set = self.0.get(self.set(fact));
+        set.is_some_and(|set| set.contains(fact))
     }
 
     fn keep(&mut self, fact: Hash) {
-        if self.0.is_empty() {
-            self.0.resize(SETS, Set::default());
+        if self.has(&fact) {
+            return;
         }
-        if !self.has(&fact)
-            && let Some(set) = self.0.get_mut(Self::set(&fact))
-        {
+        let full = |set: &Set| set[set.len() - 1] != Hash::default();
+        while self.0.get(self.set(&fact)).is_none_or(full) && self.0.len() < *SETS.end() {
+            self.grow();
+        }
+        let at = self.set(&fact);
+        if let Some(set) = self.0.get_mut(at) {
             set.rotate_right(1);
             set[0] = fact;
+        }
+    }
+
+    fn grow(&mut self) {
+        let sets = (self.0.len() * 2).max(*SETS.start());
+        let old = core::mem::replace(&mut self.0, alloc::vec![Set::default(); sets]);
+        // The oldest first, and none displaces another: a set's facts go to two sets.
+        for fact in old.iter().flat_map(|set| set.iter().rev()) {
+            if *fact != Hash::default() {
+                let at = self.set(fact);
+                self.0[at].rotate_right(1);
+                self.0[at][0] = *fact;
+            }
         }
     }
 }

@@ -21,7 +21,6 @@ use crate::timers::Timer;
 use crate::witness::Witness;
 use crate::worker::Worker;
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -223,7 +222,7 @@ impl Peer {
             return;
         };
         let query = Message::BoardQuery {
-            class: String::clone(class),
+            class: class.as_str().into(),
         };
         let me = self.ctx.me;
         for peer in peers.iter().filter(|p| **p != me).take(16) {

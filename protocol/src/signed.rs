@@ -1,9 +1,10 @@
 //! Signed facts. What is signed is `BLAKE3(context of the type, SwarmId, canonical body)`: a signature can neither
 //! be moved to another swarm nor be read as another kind of fact.
 
-use crate::codec;
+use crate::codec::{self, CodecError};
 use crate::crypto::{Signature, Signer, Verifier};
 use crate::hash::{Hash, PeerKey, SwarmId};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// A body that peers sign.
@@ -43,5 +44,20 @@ impl<T: Fact> Signed<T> {
     #[must_use]
     pub fn digest(&self, swarm: &SwarmId) -> Hash {
         self.body.digest(swarm)
+    }
+
+    /// Decodes `bytes`, at most `limit` of them, and shows which of them are the body: the encoding is canonical, so
+    /// that they need not be made again to be hashed.
+    ///
+    /// # Errors
+    /// [`CodecError`] as [`codec::decode`].
+    pub fn decode(bytes: &[u8], limit: usize) -> Result<(Self, &[u8]), CodecError>
+    where
+        T: DeserializeOwned,
+    {
+        let signed = codec::decode(bytes, limit)?;
+        // The signature comes last, and has always the same length.
+        let body = &bytes[..bytes.len().saturating_sub(Signature::BYTES)];
+        Ok((signed, body))
     }
 }

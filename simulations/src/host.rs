@@ -135,6 +135,17 @@ impl Host {
         self.disk
     }
 
+    /// Reads what the next event will need of the host itself, and of its core: see [`crate::warm`].
+    pub(crate) fn warm(&self) -> usize {
+        let full = self.devices.under_way() ^ self.prepared.len() ^ self.held.len();
+        full ^ usize::from(self.life) ^ usize::from(self.wake.is_some())
+    }
+
+    /// See [`Self::warm`].
+    pub(crate) fn warm_core(&self) -> usize {
+        self.core.next_deadline().map_or(0, |due| due.at.0 as usize)
+    }
+
     /// Takes one event.
     pub fn on(&mut self, around: &mut Shared, what: What) {
         let now = around.engine.now();
@@ -287,10 +298,12 @@ impl Host {
     /// Hands an input to the core, performs what it answers, and waits for its next deadline.
     fn tell(&mut self, around: &mut Shared, input: Input) {
         let now = around.engine.now();
-        let outputs: Vec<_> = self.core.handle(now, input).collect();
-        outputs
-            .into_iter()
-            .for_each(|output| self.perform(around, output));
+        let mut outputs = core::mem::take(&mut around.outputs);
+        outputs.extend(self.core.handle(now, input));
+        for output in outputs.drain(..) {
+            self.perform(around, output);
+        }
+        around.outputs = outputs;
         let full = [
             (self.devices.under_way() > TASKS_MAX, "too many tasks"),
             (self.prepared.len() > PREPARED_MAX, "too many jobs"),
@@ -320,8 +333,7 @@ impl Host {
 
     fn perform(&mut self, around: &mut Shared, output: Output) {
         let now = around.engine.now();
-        let key = around.names[self.index as usize];
-        around.observer.asked((self.index, key), now, &output);
+        around.asked(self.index, &output);
         match output {
             Output::Publish { data } => {
                 let Shared {

@@ -33,6 +33,7 @@ pub mod study;
 pub mod trace;
 pub mod truth;
 pub mod validate;
+mod warm;
 pub mod world;
 
 pub use experiment::Experiment;

@@ -160,12 +160,12 @@ impl Observer {
         }
     }
 
-    /// A core asks for something.
-    pub fn asked(&mut self, (peer, key): (u32, PeerKey), now: Time, output: &Output) {
+    /// A core asks for something. Most of the time nobody need look up its `key`.
+    pub fn asked(&mut self, peer: u32, key: impl Fn() -> PeerKey, now: Time, output: &Output) {
         self.now = now;
         if let Output::Persist { seq, record } = output {
             self.persisted(record);
-            self.history.order.persists(key, *seq, record);
+            self.history.order.persists(key(), *seq, record);
         }
         if let Some(trace) = &mut self.trace {
             trace.step(now, peer, output);

@@ -8,6 +8,7 @@ use crate::net::Network;
 use crate::observe::Observer;
 use core::time::Duration;
 use starling_protocol::PeerKey;
+use starling_protocol::io::Output;
 use std::collections::HashMap;
 
 /// Finds a peer by its key. Keys are random, so their first bytes are as good a hash as any; nothing iterates.
@@ -74,6 +75,8 @@ pub struct Shared {
     pub names: Vec<PeerKey>,
     /// Room for copies of gossip.
     pub copies: Vec<Copy>,
+    /// Room for what a core answers.
+    pub outputs: Vec<Output>,
 }
 
 impl Shared {
@@ -87,6 +90,12 @@ impl Shared {
                 what,
             },
         );
+    }
+
+    /// A core asks for something.
+    pub fn asked(&mut self, peer: u32, output: &Output) {
+        let name = || self.names[peer as usize];
+        self.observer.asked(peer, name, self.engine.now(), output);
     }
 
     /// Schedules the copies that gossip has just sent.

@@ -13,9 +13,11 @@ use crate::profile::Profile;
 use crate::roles::Roles;
 use crate::shared::{Keys, LookupTally, Shared};
 use crate::truth::Truth;
+use crate::warm::Warmer;
 use core::time::Duration;
 use starling_protocol::advert::{self, DeviceProfile, KernelOffer};
 use starling_protocol::io::{Capacity, Setup};
+use starling_protocol::text::{Text, cut};
 use starling_protocol::{Genesis, Hash, Peer, Tier, Time, board};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +56,9 @@ pub struct World {
     submissions: u32,
     trace: u64,
     events: u64,
+    /// The engine's, as last seen.
+    window: u64,
+    warmer: Warmer,
     /// Filled if it is there.
     pub profile: Option<Profile>,
 }
@@ -91,6 +96,7 @@ impl World {
             keys,
             names,
             copies: Vec::new(),
+            outputs: Vec::new(),
         };
         let mut world = Self {
             shared,
@@ -104,6 +110,8 @@ impl World {
             submissions: 0,
             trace: seed,
             events: 0,
+            window: 0,
+            warmer: Warmer::default(),
             profile: None,
         };
         world.schedule()?;
@@ -242,6 +250,10 @@ impl World {
         let mut waiting = self.experiment.run.until_jobs_end;
         while let Some(event) = self.shared.engine.next(until) {
             let now = self.shared.engine.now();
+            if self.window != self.shared.engine.window() {
+                self.window = self.shared.engine.window();
+                self.warmer.warm(&self.hosts, &self.shared);
+            }
             at_instant = if now == instant { at_instant + 1 } else { 0 };
             instant = now;
             if at_instant > SAME_INSTANT_MAX {
@@ -398,17 +410,17 @@ pub(crate) fn capacity(population: &Population, peer: u32, drawn: &Drawn) -> Cap
     Capacity {
         devices: vec![DeviceProfile {
             kind: advert::DeviceKind::Other,
-            name: kind.name.clone(),
+            name: cut(&kind.name),
         }],
         kernels: vec![KernelOffer {
             kernel: kernel(),
-            class: CLASS.into(),
+            class: cut(CLASS),
             tier: Tier::Exact,
             units_per_s: drawn.units_per_s,
             price: 0,
         }],
         slots,
-        region: String::new(),
-        software: concat!("starling-sim ", env!("CARGO_PKG_VERSION")).into(),
+        region: Text::new(),
+        software: cut(concat!("starling-sim ", env!("CARGO_PKG_VERSION"))),
     }
 }

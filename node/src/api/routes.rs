@@ -132,7 +132,7 @@ async fn status(State(hosted): Shared) -> Answer<Status> {
         swarm: lender.swarm(),
         swarm_name: hosted.swarm_name.clone(),
         lends: hosted.lends,
-        device: capability.profile.name.clone(),
+        device: capability.profile.name.to_string(),
         note: capability.note.clone(),
         peers: peers.iter().filter(|(advert, _)| advert.peer != me).count(),
         requester: desk.map(|desk| desk.node().key()),

@@ -12,6 +12,7 @@ use starling_kernels::runner::{
 use starling_kernels::{JobSpec, Kernel, KernelError, fractal, kernels, matmul, noop};
 use starling_protocol::Tier;
 use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
+use starling_protocol::text::cut;
 
 use super::Backend;
 
@@ -139,11 +140,10 @@ fn profile(device: &DeviceInfo) -> DeviceProfile {
         RunnerKind::Cpu => DeviceKind::Software,
         RunnerKind::Other => DeviceKind::Other,
     };
-    let mut name = device.name.clone();
-    while name.len() > 64 {
-        name.pop();
+    DeviceProfile {
+        kind,
+        name: cut(&device.name),
     }
-    DeviceProfile { kind, name }
 }
 
 fn offers(device: &mut Runner) -> Result<Vec<KernelOffer>, DeviceError> {
@@ -181,7 +181,7 @@ fn measure(device: &mut Runner, kernel: &dyn Kernel) -> Result<KernelOffer, Devi
     let units = done as f64 * shape.units_per_tile as f64;
     Ok(KernelOffer {
         kernel: kernel.id().0.into(),
-        class: kernel.name().into(),
+        class: cut(kernel.name()),
         tier: tier(shape.tier),
         units_per_s: ((units / start.elapsed().as_secs_f64()) as u64).max(1),
         price: 0,

@@ -353,7 +353,7 @@ fn commit(
     let swarm = world.genesis.swarm_id();
     let device = starling_protocol::advert::DeviceProfile {
         kind: starling_protocol::advert::DeviceKind::Cpu,
-        name: String::new(),
+        name: starling_protocol::text::Text::new(),
     };
     let body = Commitment {
         lease: lease.body.id(&swarm),

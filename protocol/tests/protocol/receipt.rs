@@ -34,7 +34,7 @@ fn the_largest_receipt_fits() {
     let mut r = WORLDS.last().expect("five worlds").first().clone();
     r.lease.body.slice = u32::MAX;
     r.lease.body.ttl_ms = u32::MAX;
-    r.commitment.body.device.name = "n".repeat(64);
+    r.commitment.body.device.name = starling_protocol::text::cut(&"n".repeat(64));
     r.lock_set
         .body
         .locks

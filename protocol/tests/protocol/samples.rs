@@ -15,6 +15,7 @@ use starling_protocol::manifest::{
 use starling_protocol::message::AuditCall;
 use starling_protocol::receipt::{Agreement, Quorum, Storer};
 use starling_protocol::signed::Signed;
+use starling_protocol::text::cut;
 use starling_protocol::{
     BlobId, Hash, JobId, KernelId, LeaseId, Message, PeerKey, Reason, Receipt, Roster, Tier,
 };
@@ -115,7 +116,7 @@ impl Fill {
     fn commitment(&mut self) -> Signed<Commitment> {
         let device = DeviceProfile {
             kind: DeviceKind::Discrete,
-            name: self.text(),
+            name: cut(&self.text()),
         };
         let commitment = Commitment {
             lease: self.id(),
@@ -129,11 +130,11 @@ impl Fill {
     fn advert(&mut self) -> Signed<Advert> {
         let device = |f: &mut Self| DeviceProfile {
             kind: DeviceKind::Integrated,
-            name: f.text(),
+            name: cut(&f.text()),
         };
         let offer = |f: &mut Self| KernelOffer {
             kernel: KernelId(f.hash()),
-            class: f.text(),
+            class: cut(&f.text()),
             tier: Tier::Exact,
             units_per_s: f.u64(),
             price: f.u64(),
@@ -146,8 +147,8 @@ impl Fill {
             devices: self.some(device),
             kernels: self.some(offer),
             free_slots: self.u16(),
-            region: self.text(),
-            software: self.text(),
+            region: cut(&self.text()),
+            software: cut(&self.text()),
         };
         self.signed(advert)
     }

@@ -6,6 +6,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::io::{Capacity, Computed, Purpose, Record, Setup, Shape, Submission};
+use starling_protocol::text::{Text, cut};
 use starling_protocol::{
     BlobId, Bundle, Core, Event, Genesis, Hash, Input, JobId, KernelId, Message, Output, Peer,
     PeerKey, Reason, Receipt, Scope, Tier, Time,
@@ -95,18 +96,18 @@ pub fn capacity() -> Capacity {
     Capacity {
         devices: vec![DeviceProfile {
             kind: DeviceKind::Cpu,
-            name: "test".into(),
+            name: cut("test"),
         }],
         kernels: vec![KernelOffer {
             kernel: kernel(),
-            class: "test".into(),
+            class: cut("test"),
             tier: Tier::Exact,
             units_per_s: 1_000_000,
             price: 0,
         }],
         slots: 1,
-        region: String::new(),
-        software: "test".into(),
+        region: Text::new(),
+        software: cut("test"),
     }
 }
 

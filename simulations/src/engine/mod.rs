@@ -50,6 +50,17 @@ impl<E> Engine<E> {
         self.queue.heap_bytes()
     }
 
+    /// Which window of some hundred microseconds it is: another number, another window.
+    #[must_use]
+    pub fn window(&self) -> u64 {
+        self.now.0 / wheel::WINDOW
+    }
+
+    /// Events that are due within this window, as far as they are known.
+    pub fn in_window(&self) -> impl Iterator<Item = &E> {
+        self.queue.window()
+    }
+
     /// Schedules `event` for `at`, or for now if that has passed.
     pub fn at(&mut self, at: Time, event: E) {
         self.queue.push(at.0, event);

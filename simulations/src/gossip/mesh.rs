@@ -5,6 +5,7 @@
 use super::{Copy, Gossip, GossipTally, ID_BYTES, MeshKnobs, OFFERED_FOR};
 use crate::engine::{Purpose, Stream, Streams};
 use crate::net::{Network, Packet, PacketKind};
+use crate::warm::lines;
 use core::time::Duration;
 use starling_protocol::Time;
 use std::rc::Rc;
@@ -24,13 +25,21 @@ struct Topic {
     mend: bool,
 }
 
+/// A member of a topic, with the place that it has there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seat {
+    peer: u32,
+    place: u32,
+}
+
 /// Where a peer is in the mesh.
 #[derive(Clone, Default)]
 struct Member {
     topic: u16,
     place: u32,
     here: bool,
-    neighbours: Vec<u32>,
+    /// With their places: whether they need a copy is asked of the message, not of them.
+    neighbours: Vec<Seat>,
 }
 
 /// What became of a message at a peer.
@@ -83,22 +92,21 @@ impl Mesh {
         }
     }
 
-    /// Neighbours of `peer`.
-    #[must_use]
-    pub fn neighbours(&self, peer: u32) -> &[u32] {
+    fn neighbours(&self, peer: u32) -> &[Seat] {
         &self.members[peer as usize].neighbours
     }
 
-    /// A random member of `topic`.
-    fn anybody(&mut self, topic: u16) -> u32 {
+    /// A random seat of `topic`, perhaps empty.
+    fn any_seat(&mut self, topic: u16) -> Seat {
         let members = &self.topics[usize::from(topic)].members;
         let place = self.stream.below(members.len() as u32);
-        members.get(place as usize).copied().unwrap_or(NOBODY)
+        let peer = members.get(place as usize).copied().unwrap_or(NOBODY);
+        Seat { peer, place }
     }
 
     /// Links `peer` with random members until it has as many neighbours as it aims at.
     fn graft(&mut self, peer: u32) -> Vec<u32> {
-        let Member { topic, .. } = self.members[peer as usize];
+        let Member { topic, place, .. } = self.members[peer as usize];
         let others = self.topics[usize::from(topic)].here.saturating_sub(1);
         let aim = self.knobs.degree.min(others) as usize;
         let mut new = Vec::new();
@@ -107,14 +115,16 @@ impl Mesh {
             if self.members[peer as usize].neighbours.len() >= aim {
                 break;
             }
-            let other = self.anybody(topic);
+            let seat = self.any_seat(topic);
+            let other = seat.peer;
             let fits = other != NOBODY
                 && other != peer
-                && self.members[other as usize].neighbours.len() < self.knobs.high as usize
-                && !self.neighbours(peer).contains(&other);
+                && self.neighbours(other).len() < self.knobs.high as usize
+                && !self.neighbours(peer).contains(&seat);
             if fits {
-                self.members[peer as usize].neighbours.push(other);
-                self.members[other as usize].neighbours.push(peer);
+                self.members[peer as usize].neighbours.push(seat);
+                let mine = Seat { peer, place };
+                self.members[other as usize].neighbours.push(mine);
                 new.push(other);
             }
         }
@@ -122,8 +132,12 @@ impl Mesh {
     }
 
     fn unlink(&mut self, a: u32, b: u32) {
-        self.members[a as usize].neighbours.retain(|n| *n != b);
-        self.members[b as usize].neighbours.retain(|n| *n != a);
+        let mut forget = |of: u32, other: u32| {
+            let neighbours = &mut self.members[of as usize].neighbours;
+            neighbours.retain(|seat| seat.peer != other);
+        };
+        forget(a, b);
+        forget(b, a);
     }
 
     fn spread(
@@ -139,7 +153,7 @@ impl Mesh {
         let source = held.and_then(|f| f.source.get(place as usize).copied());
         let neighbours = core::mem::take(&mut self.members[from as usize].neighbours);
         // Nobody sends a message back to where it came from.
-        for &to in neighbours.iter().filter(|n| Some(**n) != source) {
+        for &to in neighbours.iter().filter(|n| Some(n.peer) != source) {
             self.send(network, now, flood, (from, to), Duration::ZERO, copies);
         }
         self.members[from as usize].neighbours = neighbours;
@@ -150,11 +164,11 @@ impl Mesh {
         network: &mut Network,
         now: Time,
         index: u32,
-        (from, to): (u32, u32),
+        (from, to): (u32, Seat),
         wait: Duration,
         copies: &mut Vec<Copy>,
     ) {
-        let place = self.members[to as usize].place as usize;
+        let place = to.place as usize;
         let Some(flood) = &mut self.floods[index as usize] else {
             return;
         };
@@ -167,7 +181,7 @@ impl Mesh {
         }
         let packet = Packet {
             from,
-            to,
+            to: to.peer,
             bytes,
             kind: PacketKind::Gossip,
         };
@@ -189,7 +203,7 @@ impl Mesh {
             flood.on_their_way += 1;
             copies.push(Copy {
                 flood: index,
-                to,
+                to: to.peer,
                 delay,
             });
         }
@@ -210,11 +224,14 @@ impl Mesh {
         // At least `lazy`, or a quarter of those outside (gossipsub's gossip factor).
         let offers = self.knobs.lazy.max(outside / 4).min(outside);
         self.tally.control_bytes += ID_BYTES * u64::from(offers) * holders.len() as u64;
-        let missing = |place: &usize| flood.first.get(*place).is_none_or(|at| *at == NEVER);
-        let without: Vec<u32> = (0..topic.members.len())
-            .filter(missing)
-            .map(|place| topic.members[place])
-            .filter(|peer| *peer != NOBODY)
+        let missing = |place: u32| {
+            let first = flood.first.get(place as usize);
+            first.is_none_or(|at| *at == NEVER)
+        };
+        let seats = (0..).zip(&topic.members);
+        let without: Vec<Seat> = seats
+            .filter(|(place, peer)| **peer != NOBODY && missing(*place))
+            .map(|(place, peer)| Seat { peer: *peer, place })
             .collect();
         if holders.is_empty() {
             return;
@@ -223,7 +240,8 @@ impl Mesh {
             1.0 - f64::from(offers) / f64::from(outside),
             holders.len() as f64,
         );
-        for peer in without {
+        for seat in without {
+            let peer = seat.peer;
             let (chance, who) = (self.stream.unit(), self.stream.below(holders.len() as u32));
             let holder = holders[who as usize];
             if chance < passed_over || holder == peer {
@@ -240,7 +258,7 @@ impl Mesh {
             let request = network.send(now, &ask(peer, holder));
             if let Some(wait) = offer.zip(request).map(|(a, b)| a + b) {
                 self.tally.recovered += 1;
-                self.send(network, now, index, (holder, peer), wait, copies);
+                self.send(network, now, index, (holder, seat), wait, copies);
             }
         }
     }
@@ -260,7 +278,7 @@ impl Mesh {
             while self.neighbours(peer).len() > high {
                 let which = self.stream.below(self.neighbours(peer).len() as u32);
                 let other = self.neighbours(peer)[which as usize];
-                self.unlink(peer, other);
+                self.unlink(peer, other.peer);
             }
             if self.neighbours(peer).len() < low {
                 new.extend(self.graft(peer).into_iter().map(|other| (peer, other)));
@@ -298,8 +316,8 @@ impl Gossip for Mesh {
         }
         let (topic, place) = (usize::from(member.topic), member.place);
         let neighbours = core::mem::take(&mut member.neighbours);
-        for &other in &neighbours {
-            self.unlink(peer, other);
+        for other in &neighbours {
+            self.unlink(peer, other.peer);
         }
         let table = &mut self.topics[topic];
         table.members[place as usize] = NOBODY;
@@ -316,7 +334,7 @@ impl Gossip for Mesh {
                 flood.state[place as usize] = State::Unseen;
             }
         }
-        neighbours
+        neighbours.iter().map(|seat| seat.peer).collect()
     }
 
     fn publish(
@@ -368,6 +386,19 @@ impl Gossip for Mesh {
         *state = State::Seen;
         self.tally.delivered += 1;
         Some(flood.data.clone())
+    }
+
+    fn warm(&self, flood: u32, peer: u32) -> usize {
+        let member = &self.members[peer as usize];
+        let place = member.place as usize;
+        let neighbours = member.neighbours.first().map_or(0, |n| n.peer as usize);
+        let Some(flood) = &self.floods[flood as usize] else {
+            return neighbours;
+        };
+        let state = flood.state.get(place).map_or(0, |s| *s as usize);
+        let source = flood.source.get(place).map_or(0, |s| *s as usize);
+        let first = flood.first.get(place).map_or(0, |at| *at as usize);
+        neighbours ^ state ^ source ^ first ^ lines(&flood.data)
     }
 
     fn accept(

@@ -116,6 +116,10 @@ pub trait Gossip {
     );
     /// A copy arrives: the message, if it is the first one.
     fn arrives(&mut self, flood: u32, peer: u32) -> Option<Rc<[u8]>>;
+    /// Reads what the arrival of a copy will need: see [`crate::warm`].
+    fn warm(&self, _flood: u32, _peer: u32) -> usize {
+        0
+    }
     /// `peer` accepts a message and forwards it.
     fn accept(
         &mut self,

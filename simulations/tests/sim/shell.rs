@@ -85,6 +85,7 @@ fn play(
         keys: names.iter().copied().zip(0..).collect(),
         names,
         copies: Vec::new(),
+        outputs: Vec::new(),
     };
     let host = |peer| {
         let log = log.clone();

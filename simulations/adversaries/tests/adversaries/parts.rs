@@ -4,6 +4,7 @@ use starling_adversaries::{Backend, Means};
 use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
 use starling_protocol::crypto::{BoxedSigner, Signature, Signer, Verifier};
 use starling_protocol::io::{Capacity, Purpose, Setup};
+use starling_protocol::text::{Text, cut};
 use starling_protocol::{Genesis, Hash, KernelId, Manifest, Peer, PeerKey, Tier};
 use std::sync::Arc;
 
@@ -82,17 +83,17 @@ pub fn capacity() -> Capacity {
     Capacity {
         devices: vec![DeviceProfile {
             kind: DeviceKind::Cpu,
-            name: "test".into(),
+            name: cut("test"),
         }],
         kernels: vec![KernelOffer {
             kernel: KernelId::from([7; 32]),
-            class: "test".into(),
+            class: cut("test"),
             tier: Tier::Exact,
             units_per_s: 1_000_000,
             price: 0,
         }],
         slots: 1,
-        region: String::new(),
-        software: "test".into(),
+        region: Text::new(),
+        software: cut("test"),
     }
 }
