@@ -107,6 +107,12 @@ pub enum Violation {
         /// Who holds it.
         by: PeerKey,
     },
+    /// Who holds a receipt for a lease and who else does hold different ones: facts do not merge.
+    #[error("{by:?} holds another receipt for a lease than somebody else")]
+    TwoReceipts {
+        /// Who holds the later one.
+        by: PeerKey,
+    },
     /// An honest worker was blamed.
     #[error("the honest worker {worker:?} was blamed: {reason}")]
     HonestBlamed {
@@ -224,22 +230,33 @@ fn receipts(history: &History, verifier: &dyn Verifier, found: &mut Findings) {
         .iter()
         .filter(|(_, record)| sound(record))
         .collect();
+    let mut of_lease = BTreeMap::new();
     for held in &history.receipts {
         let by = held.by;
         let Some(record) = records.get(&held.job) else {
             found.violations.push(Violation::ReceiptWithoutJob { by });
             continue;
         };
-        match held.receipt.verify(record, &history.swarm, verifier) {
-            Err(error) => found.violations.push(Violation::Receipt { by, error }),
-            Ok(verified) if record.manifest.body.requester == by => {
-                let (flags, is) = (&mut found.flags, verified.flags);
-                flags.weak += u32::from(is.weak);
-                flags.missing_nonce += u32::from(is.missing_nonce);
-                flags.self_checked += u32::from(is.self_checked);
-                flags.not_stored += u32::from(is.not_stored);
+        let verified = match held.receipt.verify(record, &history.swarm, verifier) {
+            Ok(verified) => verified,
+            Err(error) => {
+                found.violations.push(Violation::Receipt { by, error });
+                continue;
             }
-            Ok(_) => {}
+        };
+        let requester = record.manifest.body.requester;
+        let first = of_lease.entry(held.receipt.id(&history.swarm));
+        let same = *first.or_insert(&held.receipt) == &held.receipt;
+        // A dishonest requester may give out as many as it likes.
+        if !same && !history.forfeits(&requester).own_jobs {
+            found.violations.push(Violation::TwoReceipts { by });
+        }
+        if requester == by {
+            let (flags, is) = (&mut found.flags, verified.flags);
+            flags.weak += u32::from(is.weak);
+            flags.missing_nonce += u32::from(is.missing_nonce);
+            flags.self_checked += u32::from(is.self_checked);
+            flags.not_stored += u32::from(is.not_stored);
         }
     }
 }

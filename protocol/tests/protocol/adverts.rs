@@ -1,5 +1,6 @@
 //! Adverts: what a peer believes of others, and what it does not.
 
+use proptest::prelude::*;
 use starling_protocol::advert::{Advert, DeviceKind, DeviceProfile, KernelOffer};
 use starling_protocol::config::{ADVERT_MAX, ADVERTS_MAX};
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
@@ -342,6 +343,34 @@ fn the_table_is_bounded_and_frees_itself() {
     ear.wait(300 * SECOND);
     assert_eq!(ear.peer.known_peers().count(), 0);
     assert_eq!(ear.hear_advert(next, ear.advert(next, 1)), Verdict::Accept);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Of each peer the advert with the highest number stands, in whatever order they come.
+    #[test]
+    fn adverts_merge_to_one_state_whatever_their_order(
+        order in Just((0..12_u32).collect::<Vec<_>>()).prop_shuffle(),
+        goodbyes in prop::collection::vec(any::<bool>(), 12),
+    ) {
+        let mut ear = Ear::new();
+        // Three peers with four adverts each, all of which are in time when the last one comes.
+        let adverts: Vec<_> = (0..12)
+            .map(|i| Advert {
+                goodbye: goodbyes[i as usize],
+                ..ear.advert(1 + i % 3, 1 + u64::from(i / 3))
+            })
+            .collect();
+        for i in order {
+            ear.hear_advert(1 + i % 3, adverts[i as usize].clone());
+            ear.wait(SECOND);
+        }
+        let here: Vec<_> = ear.peer.known_peers().map(|p| p.advert.clone()).collect();
+        let mut last: Vec<_> = adverts[9..].iter().filter(|a| !a.goodbye).cloned().collect();
+        last.sort_by_key(|a| a.peer);
+        prop_assert_eq!(here, last);
+    }
 }
 
 #[test]

@@ -74,6 +74,15 @@ fn a_changed_receipt() {
 }
 
 #[test]
+fn two_receipts_for_one_lease() {
+    let found = after(|h| h.receipts[1].receipt.stored = None);
+    assert!(
+        matches!(found[..], [Violation::TwoReceipts { .. }]),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn a_receipt_without_its_job() {
     let found = after(|h| h.receipts[0].job = JobId::from([7; 32]));
     assert!(
