@@ -7,7 +7,7 @@ use super::export::Data;
 use super::plot::Plot;
 use super::provenance::typed;
 use super::row::label;
-use super::summary::{STOP_SHARE, Stop, Summary, by_cell};
+use super::summary::{STOP_SHARE, Stop, Summary, by_cell, constant, in_order};
 use super::svg::{self, escape};
 use super::{Folder, ResultsError};
 use std::collections::BTreeSet;
@@ -19,6 +19,7 @@ const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--ground);max-width:60rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}caption{text-align:left;padding:.3rem 0}\
 th,td{border-bottom:1px solid var(--rule);padding:.25rem .7rem;text-align:right}th{text-align:left}\
+.figure{white-space:nowrap}.about{white-space:pre-line}\
 thead th{vertical-align:bottom}code,pre{font:14px/1.4 ui-monospace,monospace}\
 pre,.wide{overflow-x:auto}pre{background:var(--soft);padding:.7rem}code{overflow-wrap:anywhere}\
 .bad{color:var(--bad);font-weight:600}dt{font-weight:600}dd{margin:0 0 .4rem}\
@@ -27,14 +28,14 @@ svg{max-width:100%;height:auto;margin:.5rem 0}:focus-visible{outline:3px solid #
 /// The page. Its text depends on the folder's path only in the commands that it tells.
 pub fn page(folder: &Folder, data: &Data, plots: &[Plot]) -> Result<String, ResultsError> {
     let experiment = folder.experiment()?;
-    let name = experiment_name(&experiment)
+    let name = key(&experiment, "name")
         .or_else(|| Some(folder.dir().file_name()?.to_string_lossy().into_owned()))
         .unwrap_or_else(|| "experiment".into());
     let mut body = String::new();
-    heading(&mut body, &name, data);
+    heading(&mut body, &name, &experiment, data);
     violations(&mut body, folder, data);
     stop_rule(&mut body, folder, data);
-    cells(&mut body, data);
+    cells(&mut body, folder, data);
     if !plots.is_empty() {
         body.push_str("<h2>Plots</h2>\n<p>Bars around points are 95 % intervals of the mean by Student's t; series stand a little apart so that these do not hide each other.</p>\n");
     }
@@ -53,14 +54,15 @@ pub fn page(folder: &Folder, data: &Data, plots: &[Plot]) -> Result<String, Resu
     ))
 }
 
-fn experiment_name(experiment: &str) -> Option<String> {
+/// A text at the top of an experiment.
+fn key(experiment: &str, name: &str) -> Option<String> {
     let table: toml::Table = experiment.parse().ok()?;
-    Some(table.get("name")?.as_str()?.to_owned())
+    Some(table.get(name)?.as_str()?.to_owned())
 }
 
 // Writing to a string cannot fail, which is what every `let _` below leaves out.
 
-fn heading(body: &mut String, name: &str, data: &Data) {
+fn heading(body: &mut String, name: &str, experiment: &str, data: &Data) {
     let seeds: BTreeSet<u64> = data.rows.iter().map(|r| r.seed).collect();
     let _ = writeln!(
         body,
@@ -71,6 +73,9 @@ fn heading(body: &mut String, name: &str, data: &Data) {
         by_cell(&data.rows).len(),
         seeds.len(),
     );
+    if let Some(about) = key(experiment, "about") {
+        let _ = writeln!(body, "<p class=\"about\">{}</p>", escape(about.trim()));
+    }
 }
 
 fn violations(body: &mut String, folder: &Folder, data: &Data) {
@@ -167,14 +172,16 @@ fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-fn cells(body: &mut String, data: &Data) {
+fn cells(body: &mut String, folder: &Folder, data: &Data) {
+    let shown = in_order(&data.metrics, &folder.about().stop, &data.rows);
     body.push_str(
         "<h2>Cells</h2>\n<div class=\"wide\" role=\"region\" aria-label=\"Cells\" tabindex=\"0\">\n<table>\n\
          <caption>Mean ± 95 % half-width over the seeds of each cell; a dash where a metric does not apply</caption>\n\
          <thead><tr><th scope=\"col\">cell</th><th scope=\"col\">runs</th>",
     );
-    for metric in &data.metrics {
-        let _ = write!(body, "<th scope=\"col\">{}</th>", escape(&metric.title()));
+    for metric in &shown {
+        let title = escape(&data.metrics[*metric].title());
+        let _ = write!(body, "<th scope=\"col\">{title}</th>");
     }
     body.push_str("</tr></thead>\n<tbody>\n");
     let cells = by_cell(&data.rows);
@@ -188,12 +195,25 @@ fn cells(body: &mut String, data: &Data) {
             escape(&label(&runs[0].params)),
             runs.len()
         );
-        for summary in summaries {
-            let _ = write!(body, "<td>{}</td>", mean(summary));
+        for metric in &shown {
+            let mean = mean(&summaries[*metric]);
+            let _ = write!(body, "<td class=\"figure\">{mean}</td>");
         }
         body.push_str("</tr>\n");
     }
     body.push_str("</tbody>\n</table>\n</div>\n");
+    let constant = data.metrics.iter().filter_map(|metric| {
+        let figure = constant(metric, &data.rows)?;
+        Some(format!("{} {figure}", escape(&metric.title())))
+    });
+    let constant: Vec<_> = constant.collect();
+    if !constant.is_empty() {
+        let _ = writeln!(
+            body,
+            "<p>The same in every run: {}.</p>",
+            constant.join(", ")
+        );
+    }
 }
 
 fn mean(summary: &Summary) -> String {

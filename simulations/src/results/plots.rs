@@ -9,7 +9,7 @@ use super::folder::About;
 use super::plot::{Plot, Point, Shape};
 use super::row::{MetricInfo, Params, Row, Value, label, title};
 use super::stats::Sample;
-use super::summary::by_cell;
+use super::summary::{by_cell, in_order};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// More series than these cannot be told apart.
@@ -19,14 +19,18 @@ const BARS: usize = 40;
 /// Steps of a distribution, which bound a file's size.
 const STEPS: usize = 400;
 
-/// All plots, metric by metric, then table by table.
+/// All plots, metric by metric, then table by table. What is the same in every run needs none.
 pub fn all(about: &About, data: &Data) -> Vec<Plot> {
     let sweep = Sweep::new(&about.swept, &data.rows);
-    let metrics = data.metrics.iter().filter(|metric| {
+    let applies = |metric: &&MetricInfo| {
         let applies = |row: &Row| row.metric(&metric.name).is_some();
         data.rows.iter().any(applies)
-    });
+    };
+    let metrics = in_order(&data.metrics, &about.stop, &data.rows);
     let mut plots: Vec<Plot> = metrics
+        .into_iter()
+        .map(|at| &data.metrics[at])
+        .filter(applies)
         .flat_map(|metric| match &sweep.x {
             Some(x) => lines(metric, x, &sweep, &data.rows),
             None => bars(metric, &sweep, &data.rows),

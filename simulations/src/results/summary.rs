@@ -121,3 +121,21 @@ fn one(cell: u32, params: &Params, metric: &MetricInfo, runs: &[&Row]) -> Summar
     }
     summary
 }
+
+/// The figure of a metric that is the same in every one of several runs.
+pub fn constant(metric: &MetricInfo, rows: &[Row]) -> Option<f64> {
+    let [first, others @ ..] = rows else {
+        return None;
+    };
+    let figure = first.metric(&metric.name)?;
+    let same = |row: &Row| row.metric(&metric.name) == Some(figure);
+    (!others.is_empty() && others.iter().all(same)).then_some(figure)
+}
+
+/// Which metrics are worth a column or a plot: those that differ from run to run, and first those of the stop rule.
+pub fn in_order(metrics: &[MetricInfo], stop: &[String], rows: &[Row]) -> Vec<usize> {
+    let differs = |at: &usize| constant(&metrics[*at], rows).is_none();
+    let mut shown: Vec<_> = (0..metrics.len()).filter(differs).collect();
+    shown.sort_by_key(|at| !stop.contains(&metrics[*at].name));
+    shown
+}
