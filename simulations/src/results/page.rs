@@ -19,7 +19,7 @@ const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--ground);max-width:60rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}caption{text-align:left;padding:.3rem 0}\
 th,td{border-bottom:1px solid var(--rule);padding:.25rem .7rem;text-align:right}th{text-align:left}\
-.figure{white-space:nowrap}.about{white-space:pre-line}\
+.figure{white-space:nowrap}\
 thead th{vertical-align:bottom}code,pre{font:14px/1.4 ui-monospace,monospace}\
 pre,.wide{overflow-x:auto}pre{background:var(--soft);padding:.7rem}code{overflow-wrap:anywhere}\
 .bad{color:var(--bad);font-weight:600}dt{font-weight:600}dd{margin:0 0 .4rem}\
@@ -74,7 +74,7 @@ fn heading(body: &mut String, name: &str, experiment: &str, data: &Data) {
         seeds.len(),
     );
     if let Some(about) = key(experiment, "about") {
-        let _ = writeln!(body, "<p class=\"about\">{}</p>", escape(about.trim()));
+        let _ = writeln!(body, "<p>{}</p>", escape(about.trim()));
     }
 }
 

@@ -130,7 +130,7 @@ fn cells_without_enough_seeds_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let folder = small(dir.path());
     let html = page(&folder);
-    assert!(html.contains("<p class=\"about\">Why &lt;so&gt;?</p>"));
+    assert!(html.contains("<p>Why &lt;so&gt;?</p>"));
     // 6.353 of 101.5 is too much, 6.353 of 201.5 is not.
     assert!(html.contains("Not met by 1 mean of them"), "{html}");
     assert!(
