@@ -4,8 +4,7 @@
 //! opens and again inside its receipt, its own wherever it is handed back. Only what was checked strictly, or signed
 //! here, is remembered, and only the very same key, digest and signature are recognised; so this changes what
 //! verification costs, never what it says. The memory is that of a processor's cache: a hash names a set of a few,
-//! and each set forgets its oldest first. It grows by doubling, to 16 KiB at
-//! most, whoever fills it.
+//! and each set forgets its oldest first. It grows by doubling, to 16 KiB at most, whoever fills it.
 
 use crate::config;
 use crate::crypto::{BoxedSigner, Signature, Signer, Verifier};
