@@ -36,14 +36,6 @@ struct Known {
     handed: bool,
 }
 
-/// How an advert came.
-#[derive(Clone, Copy)]
-enum By<'a> {
-    /// In gossip, with its body as it was encoded.
-    Gossip(&'a [u8]),
-    Hand,
-}
-
 impl Known {
     fn new(advert: Advert, heard: Time, handed: bool) -> Self {
         Self {
@@ -149,20 +141,27 @@ impl Adverts {
     pub(crate) fn on_handed(&mut self, ctx: &mut Context, from: PeerKey, signed: Signed<Advert>) {
         // Its length needs no check of its own: what is well formed is shorter than what may be gossiped.
         if signed.body.peer == from {
-            self.judge(ctx, signed, By::Hand);
+            let body = codec::encode(&signed.body);
+            self.judge(ctx, signed, &body, true);
         }
     }
 
     /// Judges what was gossiped.
     pub(crate) fn on_gossip(&mut self, ctx: &mut Context, data: &[u8]) -> Verdict {
         match Signed::decode(data, config::ADVERT_MAX) {
-            Ok((signed, body)) => self.judge(ctx, signed, By::Gossip(body)),
+            Ok((signed, body)) => self.judge(ctx, signed, body, false),
             Err(_) => Verdict::Reject,
         }
     }
 
-    /// Cheap checks first.
-    fn judge(&mut self, ctx: &mut Context, signed: Signed<Advert>, by: By<'_>) -> Verdict {
+    /// Judges an advert with its `body` as encoded, cheap checks first.
+    fn judge(
+        &mut self,
+        ctx: &mut Context,
+        signed: Signed<Advert>,
+        body: &[u8],
+        handed: bool,
+    ) -> Verdict {
         let advert = &signed.body;
         if !advert.well_formed() {
             return Verdict::Reject;
@@ -170,7 +169,6 @@ impl Adverts {
         if advert.peer == ctx.me || !advert.timely(ctx.unix_s()) {
             return Verdict::Ignore;
         }
-        let handed = matches!(by, By::Hand);
         let full = self.table.len() >= config::ADVERTS_MAX;
         let mut known = self.table.get_mut(&advert.peer);
         let is_news = match &known {
@@ -183,11 +181,7 @@ impl Adverts {
         if !is_news && !first_in_gossip {
             return Verdict::Ignore;
         }
-        let holds = match by {
-            By::Gossip(body) => ctx.verify_advert(&signed, body),
-            By::Hand => ctx.verify_once(&signed, &advert.peer),
-        };
-        if !holds {
+        if !ctx.verify_advert(&signed, body) {
             return Verdict::Reject;
         }
         let (peer, gone) = (advert.peer, advert.goodbye);

@@ -114,12 +114,8 @@ impl Context {
         fact.verify(&self.swarm, &self.signer, key)
     }
 
-    /// For a fact that comes only once: see [`Remembering::once`].
-    pub(crate) fn verify_once<T: Fact>(&self, fact: &Signed<T>, key: &PeerKey) -> bool {
-        fact.verify(&self.swarm, self.signer.once(), key)
-    }
-
-    /// [`Self::verify_once`] for an advert whose encoded `body` is at hand: of all facts a peer hears most of these.
+    /// Of all facts a peer hears most adverts: each comes once, so that it need not be remembered, and its encoded
+    /// `body` is at hand.
     pub(crate) fn verify_advert(&self, advert: &Signed<Advert>, body: &[u8]) -> bool {
         let digest = self.adverts.of(&[self.swarm.as_bytes(), body]);
         let by = &advert.body.peer;

@@ -111,3 +111,13 @@ fn only_so_many_are_remembered() {
     assert_eq!(again.count(), 128);
     assert!(checks() < 1 + 13, "{} of 128 were forgotten", checks() - 1);
 }
+
+#[test]
+fn nothing_is_forgotten_while_the_memory_grows() {
+    let (me, checks) = remembering();
+    let few: Vec<_> = (0..64).map(|n| (digest(n), me.sign(&digest(n)))).collect();
+    assert!(few.iter().all(|(d, s)| me.verify(&me.key(), d, s)));
+    assert_eq!(checks(), 0);
+    let sets = me.held.borrow().0.len();
+    assert!(8 < sets && sets <= SIGNATURES_HELD_MAX / 4, "{sets} sets");
+}

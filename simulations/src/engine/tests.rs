@@ -54,3 +54,17 @@ fn the_wheel_tells_the_same_order_as_a_heap() {
         assert!(popped > 5_000, "seed {seed}: only {popped} in between");
     }
 }
+
+#[test]
+fn a_window_shows_what_is_due_within_it() {
+    let mut engine = Engine::default();
+    let start = 1_000 * wheel::WINDOW;
+    for (at, event) in [(0, 'a'), (0, 'b'), (7, 'c'), (255, 'd'), (256, 'e')] {
+        engine.at(Time(start + at), event);
+    }
+    let window = engine.window();
+    assert_eq!(engine.in_window().count(), 0, "it is far off");
+    assert_eq!(engine.next(Time(u64::MAX)), Some('a'));
+    assert_ne!(engine.window(), window);
+    assert_eq!(engine.in_window().collect::<String>(), "bcd");
+}

@@ -112,7 +112,7 @@ impl Mesh {
         let mut new = Vec::new();
         // Full and known ones are passed over: so many tries find the rest, and the next heartbeat tries again.
         for _ in 0..8 * (aim + 1) {
-            if self.members[peer as usize].neighbours.len() >= aim {
+            if self.neighbours(peer).len() >= aim {
                 break;
             }
             let seat = self.any_seat(topic);

@@ -12,6 +12,7 @@ use super::svg::{self, escape};
 use super::{Folder, ResultsError};
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::Path;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1a1a1a;--ground:#fff;--soft:#f3f3f3;--rule:#bbb;--bad:#a30000}\
@@ -28,9 +29,7 @@ svg{max-width:100%;height:auto;margin:.5rem 0}:focus-visible{outline:3px solid #
 /// The page. Its text depends on the folder's path only in the commands that it tells.
 pub fn page(folder: &Folder, data: &Data, plots: &[Plot]) -> Result<String, ResultsError> {
     let experiment = folder.experiment()?;
-    let name = key(&experiment, "name")
-        .or_else(|| Some(folder.dir().file_name()?.to_string_lossy().into_owned()))
-        .unwrap_or_else(|| "experiment".into());
+    let name = name(&folder.about().command);
     let mut body = String::new();
     heading(&mut body, &name, &experiment, data);
     violations(&mut body, folder, data);
@@ -54,10 +53,18 @@ pub fn page(folder: &Folder, data: &Data, plots: &[Plot]) -> Result<String, Resu
     ))
 }
 
-/// A text at the top of an experiment.
-fn key(experiment: &str, name: &str) -> Option<String> {
+/// The experiment's file, which the command names, without path and ending.
+fn name(command: &[String]) -> String {
+    let mut files = command.iter().map(Path::new);
+    let file = files.find(|f| f.extension().is_some_and(|e| e == "toml"));
+    let stem = file.and_then(Path::file_stem).map(|s| s.to_string_lossy());
+    stem.unwrap_or("experiment".into()).into_owned()
+}
+
+/// What the experiment asks.
+fn about(experiment: &str) -> Option<String> {
     let table: toml::Table = experiment.parse().ok()?;
-    Some(table.get(name)?.as_str()?.to_owned())
+    Some(table.get("about")?.as_str()?.trim().to_owned())
 }
 
 // Writing to a string cannot fail, which is what every `let _` below leaves out.
@@ -73,8 +80,8 @@ fn heading(body: &mut String, name: &str, experiment: &str, data: &Data) {
         by_cell(&data.rows).len(),
         seeds.len(),
     );
-    if let Some(about) = key(experiment, "about") {
-        let _ = writeln!(body, "<p>{}</p>", escape(about.trim()));
+    if let Some(about) = about(experiment).filter(|a| !a.is_empty()) {
+        let _ = writeln!(body, "<p>{}</p>", escape(&about));
     }
 }
 

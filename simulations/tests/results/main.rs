@@ -12,7 +12,7 @@ use starling_sim::results::{Better, Folder, MetricInfo, Plan, Row, Samples, Valu
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const EXPERIMENT: &str = "name = \"scale\"\nabout = \"Why <so>?\"\npeers = [10, 100]\nseeds = 2\n";
+const EXPERIMENT: &str = "about = \"Why <so>?\"\npeers = [10, 100]\nseeds = 2\n";
 
 fn metric(name: &str, unit: &str, better: Better) -> MetricInfo {
     MetricInfo {

@@ -54,7 +54,7 @@ fn the_page_needs_nothing_else_and_says_what_was_run() {
         &about.commit,
         &about.lockfile_blake3,
         "starling-sim sweep &#39;the scale.toml&#39;",
-        "<h1>scale</h1>",
+        "<h1>the scale</h1>",
         "peers = [10, 100]",
         "<dd>1 to 2</dd>",
         "every checked invariant held",
