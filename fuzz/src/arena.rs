@@ -1,4 +1,4 @@
-//! Four peers whose network, devices and lives the input decides; afterwards the network is honest and the job must end.
+//! Six peers, one of them a second steward, whose network, devices and lives the input decides; afterwards the network is honest and the job must end.
 //!
 //! Invariants that are asserted: no panic, every job ends, a peer answers one input with a bounded number of outputs,
 //! nobody signs two roots or reveals twice, whatever arrived in whatever order.
@@ -25,7 +25,7 @@ pub(crate) const PEERS: Target = Target {
     seeds,
 };
 
-const COUNT: usize = 4;
+const COUNT: usize = 6;
 /// No input makes a peer say more than this.
 const OUTPUTS_MAX: usize = 10_000;
 /// Inputs that wait; older ones are dropped.
@@ -203,6 +203,16 @@ impl Arena {
                 let peers = vec![self.keys[0]];
                 self.later(i, Input::Providers { board, peers });
             }
+            Output::Recall { lease, to, .. } => {
+                let kept = |record: &Record| match record {
+                    Record::Kept { receipt, .. } => Some(receipt.clone()),
+                    _ => None,
+                };
+                let mut kept = self.logs[i].iter().filter_map(kept);
+                if let Some(receipt) = kept.find(|r| r.commitment.body.lease == lease) {
+                    self.later(i, Input::Recalled { to, receipt });
+                }
+            }
             Output::Persist { record, .. } => self.logs[i].push(*record),
             Output::Notify(event) => self.notice(i, &event),
             Output::Verdict { .. }
@@ -267,6 +277,9 @@ impl Arena {
             Event::Working { .. } => 14,
             Event::Earned { .. } => 15,
             Event::Lost { .. } => 16,
+            Event::Held { .. } => 17,
+            Event::Found { .. } | Event::NotFound { .. } => 18,
+            Event::Appointed { .. } | Event::Kept { .. } | Event::Relieved { .. } => 19,
         };
         self.seen |= 1 << kind | u64::from(i == 0) << 20;
     }
@@ -281,6 +294,7 @@ impl Arena {
             slice_tiles: Some(64),
             max_price: None,
             deadline_in_s: DEADLINE_S,
+            stewards: None,
         };
         self.give(0, Input::Submit(Box::new(submission)));
     }
@@ -458,7 +472,7 @@ fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// What four honest peers say and log over one job, and the job's receipts' owner's log.
+/// What six honest peers say and log over one job, and the job's receipts' owner's log.
 pub(crate) fn story() -> (Vec<Vec<u8>>, Vec<Record>) {
     let mut arena = Arena::new();
     arena.told = Some(Vec::new());

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use starling_protocol::advert::Advert;
 use starling_protocol::io::{GossipId, Record, Submission, Verdict};
 use starling_protocol::manifest::JobRecord;
-use starling_protocol::{Core, Event, Input, JobId, Output, Peer, PeerKey, Time, codec};
+use starling_protocol::{Core, Event, Input, JobId, LeaseId, Output, Peer, PeerKey, Time, codec};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::blobs::BlobStore;
@@ -77,6 +77,7 @@ pub enum Happening {
 pub(crate) enum Command {
     Submit(Box<Submission>),
     Cancel(JobId),
+    Collect(JobId),
     Peers(oneshot::Sender<Vec<(Advert, u64)>>),
     Record(JobId, oneshot::Sender<Option<JobRecord>>),
     Network(oneshot::Sender<NetStatus>),
@@ -280,6 +281,10 @@ impl<C: Driven> Driver<C> {
                 self.persist(&record).await;
                 Ok(())
             }
+            Output::Recall { job, lease, to } => {
+                self.recall(&job, &lease, to);
+                Ok(())
+            }
             Output::Release { job } => {
                 self.parts.compute.release(&job);
                 self.pending.release(&job);
@@ -297,6 +302,14 @@ impl<C: Driven> Driver<C> {
         };
         if let Err(error) = result {
             tracing::debug!(%error, "the network did not take an output");
+        }
+    }
+
+    /// Looks a receipt up for the core. The index may not know it yet: whoever wants it asks again.
+    fn recall(&self, job: &JobId, lease: &LeaseId, to: PeerKey) {
+        let found = index::kept(&self.parts.store, job, lease);
+        if let Some(receipt) = found {
+            self.pending.answer(Input::Recalled { to, receipt });
         }
     }
 
@@ -430,6 +443,7 @@ impl<C: Driven> Driver<C> {
         match command {
             Command::Submit(submission) => self.give(Input::Submit(submission)).await,
             Command::Cancel(job) => self.give(Input::Cancel { job }).await,
+            Command::Collect(job) => self.give(Input::Collect { job }).await,
             Command::Peers(answer) => {
                 let known = self.parts.core.peer().known_peers();
                 let _ = answer.send(known.map(|p| (p.advert.clone(), p.age_ms)).collect());

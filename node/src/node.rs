@@ -244,6 +244,11 @@ impl Node {
             .await;
     }
 
+    /// Looks for a job that this identity submitted elsewhere; answered by `Event::Found` or `Event::NotFound`.
+    pub async fn collect(&self, job: JobId) {
+        let _ = self.commands.send(Command::Collect(job)).await;
+    }
+
     /// Cancels a job of this peer.
     pub async fn cancel(&self, job: JobId) {
         let _ = self.commands.send(Command::Cancel(job)).await;

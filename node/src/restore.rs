@@ -1,7 +1,7 @@
 //! What of the log the core gets back at start.
 //!
-//! All that this peer is bound to, and of its own jobs those that are not over, without the slices whose bytes are
-//! gone. Not a decoder: damaged records were dropped before. Invariant: a job that has ended is never given back.
+//! All that this peer is bound to, and of its own jobs and those that it is a steward of the ones that are not over,
+//! without the slices whose bytes are gone. Not a decoder: damaged records were dropped before. Invariant: a job that has ended is never given back.
 
 use std::collections::BTreeMap;
 
@@ -30,13 +30,14 @@ impl Restored {
             Record::Committed { .. } | Record::Locked { .. } | Record::Revealed { .. } => {
                 self.bound.push(record);
             }
-            Record::Submitted { record: ref of } => {
+            Record::Submitted { record: ref of } | Record::Appointed { record: ref of } => {
                 self.jobs.insert(of.id(&self.swarm), vec![record]);
             }
             Record::Ended { job, .. } => drop(self.jobs.remove(&job)),
             Record::Bound { job, .. }
             | Record::Excluded { job, .. }
-            | Record::SliceDone { job, .. } => {
+            | Record::SliceDone { job, .. }
+            | Record::Kept { job, .. } => {
                 if let Some(records) = self.jobs.get_mut(&job) {
                     records.push(record);
                 }
@@ -48,13 +49,15 @@ impl Restored {
 
     /// Own jobs that are not over.
     pub(crate) fn jobs(&self) -> Vec<JobId> {
-        self.jobs.keys().copied().collect()
+        let own = |records: &[Record]| matches!(records.first(), Some(Record::Submitted { .. }));
+        let jobs = self.jobs.iter().filter(|(_, records)| own(records));
+        jobs.map(|(job, _)| *job).collect()
     }
 
     /// The records in an order that the core understands. `has` tells which bytes are still here.
     pub(crate) fn into_records(self, has: impl Fn(&BlobId) -> bool) -> Vec<Record> {
         let here = |record: &Record| match record {
-            Record::SliceDone { blob, .. } => has(blob),
+            Record::SliceDone { blob, .. } | Record::Kept { blob, .. } => has(blob),
             _ => true,
         };
         let jobs = self.jobs.into_values().flatten().filter(here);

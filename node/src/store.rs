@@ -39,6 +39,8 @@ pub enum Space {
     Slices,
     /// Job id -> why an own job is over.
     Ends,
+    /// (Job id, lease id) -> receipt of a slice kept for somebody else.
+    Kept,
 }
 
 impl Space {
@@ -51,6 +53,7 @@ impl Space {
             Self::Peers => b"peers/",
             Self::Slices => b"slices/",
             Self::Ends => b"ends/",
+            Self::Kept => b"kept/",
         }
     }
 

@@ -31,6 +31,8 @@ struct Known {
     advert: Box<Advert>,
     number: u64,
     heard: Time,
+    /// Since when it has been here without a break.
+    since: Time,
     gone: bool,
     /// It came from the peer itself: the same one in gossip is news to others.
     handed: bool,
@@ -43,12 +45,16 @@ impl Known {
             gone: advert.goodbye,
             advert: Box::new(advert),
             heard,
+            since: heard,
             handed,
         }
     }
 
     /// Takes in the next one; its place is used again.
     fn hear(&mut self, advert: Advert, heard: Time, handed: bool) {
+        if self.gone {
+            self.since = heard;
+        }
         self.number = advert.number;
         self.gone = advert.goodbye;
         *self.advert = advert;
@@ -233,6 +239,12 @@ impl Adverts {
 
     pub(crate) fn is_here(&self, peer: &PeerKey) -> bool {
         self.table.get(peer).is_some_and(|k| !k.gone)
+    }
+
+    /// Since when a peer has been here without a break.
+    pub(crate) fn since(&self, peer: &PeerKey) -> Option<Time> {
+        let known = self.table.get(peer).filter(|k| !k.gone)?;
+        Some(known.since)
     }
 
     /// Claimed speed of a peer for a kernel, work units per second.

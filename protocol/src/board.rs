@@ -1,9 +1,10 @@
-//! Boards: the Kademlia keys under which a kernel class's stewards are found, and the shards of a large swarm.
+//! Boards: the Kademlia keys under which a kernel class's stewards are found, and those of one job; the shards of a
+//! large swarm.
 //!
 //! A peer gossips with those of its own shard, knows their adverts, and finds workers and jobs among them. A swarm of
 //! a hundred thousand in a thousand shards costs each peer about what a swarm of a hundred does.
 
-use crate::hash::{Hash, PeerKey, SwarmId};
+use crate::hash::{Hash, JobId, PeerKey, SwarmId};
 
 /// The board of a kernel class in one shard.
 #[must_use]
@@ -11,6 +12,15 @@ pub fn key(swarm: &SwarmId, class: &str, shard: u16) -> Hash {
     Hash::derive(
         "starling 2026-11 board v1",
         &[swarm.as_bytes(), &shard.to_le_bytes(), class.as_bytes()],
+    )
+}
+
+/// Where the stewards of one job are found by whoever knows its id: its requester, come back on another machine.
+#[must_use]
+pub fn job(swarm: &SwarmId, job: &JobId) -> Hash {
+    Hash::derive(
+        "starling 2026-11 job board v1",
+        &[swarm.as_bytes(), job.as_bytes()],
     )
 }
 

@@ -47,7 +47,12 @@ pub(crate) enum Outcome {
     /// Auditors were drawn.
     Auditing(Vec<PeerKey>),
     /// Receipt complete, bytes stored.
-    Done { blob: BlobId, receipt: Box<Receipt> },
+    Done {
+        blob: BlobId,
+        /// Of the salts: who keeps the bytes hands it on.
+        secret: Hash,
+        receipt: Box<Receipt>,
+    },
     /// Receipt complete, but the bytes never came.
     NotStored,
     /// Over without a receipt. `blame` excludes the worker from the job.
@@ -123,6 +128,24 @@ impl Case {
         let ranks = self.ranks.iter().skip(self.asked).take(count);
         let next: Vec<_> = ranks.copied().collect();
         self.asked += next.len();
+        next
+    }
+
+    /// The same of witnesses, passing over those that would lock and not reveal, while enough are left without them:
+    /// two of those in one set cost the lease.
+    fn next_witnesses(&mut self, count: usize, reveals: &dyn Fn(&PeerKey) -> bool) -> Vec<PeerKey> {
+        let left = self.ranks.iter().skip(self.asked);
+        let spare = left.filter(|w| reveals(w)).count() >= count;
+        let mut next = Vec::new();
+        while next.len() < count {
+            let Some(witness) = self.ranks.get(self.asked) else {
+                break;
+            };
+            self.asked += 1;
+            if !spare || reveals(witness) {
+                next.push(*witness);
+            }
+        }
         next
     }
 

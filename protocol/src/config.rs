@@ -49,6 +49,10 @@ pub const INPUTS_MAX: usize = 16;
 pub const INPUT_LEN_MAX: u64 = 2 << 30;
 /// Stewards of a job.
 pub const STEWARDS_MAX: usize = 8;
+/// Stewards that a requester appoints beside itself ...
+pub const STEWARDS: usize = 3;
+/// ... while so many peers are left that can judge a worker: with fewer, one that is silent costs the quorum.
+pub const JUDGES_MIN: usize = 4;
 /// Jobs whose records a peer keeps, and ids of ended ones beside them.
 pub const BOOK_JOBS_MAX: usize = 256;
 /// Bytes of messages kept until the record of their job has come, per job: some 200 calls to audit.
@@ -89,6 +93,22 @@ pub const OWN_JOBS_MAX: usize = 64;
 pub const FAILURES_MAX: u32 = 3;
 /// False accusers that a collector remembers, one for each job that it heard them in; the oldest go first.
 pub const DISCREDITED_MAX: usize = 256;
+/// Jobs of others that a peer is a steward of.
+pub const STEWARDED_MAX: usize = 64;
+/// ... of them, of one requester.
+pub const STEWARDED_PER_REQUESTER: usize = 16;
+/// Slices of a job that its steward takes another one's word for that they are leased.
+pub const BUSY_MAX: usize = 4_096;
+/// Slices that one steward asks another one for at once.
+pub const SETTLE_MAX: usize = 16;
+/// Slices of a job that a steward fetches from others at once.
+pub const SETTLING_MAX: usize = 8;
+/// So many slices that a steward said to have and did not hand over: it is not believed in this job any more.
+pub const BROKEN_MAX: u32 = 8;
+/// Own jobs that a peer looks for at once, and how often each before it gives up.
+pub const SEEKING_MAX: usize = 16;
+/// See [`SEEKING_MAX`].
+pub const SEEK_TRIES: u32 = 24;
 /// Jobs that a worker considers at once.
 pub const WORKER_JOBS_MAX: usize = 32;
 
@@ -132,6 +152,18 @@ pub const TOLD_OF_OPEN: usize = 3;
 pub const LEASE_TTL_MIN: Duration = Duration::from_secs(15);
 /// See [`LEASE_TTL_MIN`].
 pub const LEASE_TTL_MAX: Duration = Duration::from_secs(600);
+/// A steward that was asked for a lease in vain is passed over for so long ...
+pub const MUTE_WAIT: Duration = Duration::from_secs(30);
+/// ... and for twice as long each time that it was in a row, so many times over.
+pub const MUTE_DOUBLINGS: u32 = 4;
+/// Stewards tell each other how far a job is this long after something has changed ...
+pub const TELL_SOON: Duration = Duration::from_secs(1);
+/// ... and this often anyway.
+pub const TELL: Duration = Duration::from_secs(10);
+/// Another steward's word that a slice is leased holds so long: the longest lease, and its audit.
+pub const BUSY_WAIT: Duration = Duration::from_secs(900);
+/// A requester that looks for a job asks again after this.
+pub const SEEK: Duration = Duration::from_secs(5);
 /// A job without any lease for this long has failed to find a worker once.
 pub const STARVED_WAIT: Duration = Duration::from_secs(10);
 /// A requester that comes back gives itself this long to meet its peers before it offers its jobs again.

@@ -30,6 +30,8 @@ pub(crate) enum Waiting {
     Collector(LeaseId),
     /// The requester of a job, for a slice of its own.
     Requester(JobId, u32),
+    /// The steward of a job, for a slice that another one handed over.
+    Steward(JobId, u32),
 }
 
 pub(crate) struct Context {
@@ -48,6 +50,8 @@ pub(crate) struct Context {
     last_seq: u64,
     last_task: u64,
     tasks: BTreeMap<TaskId, Waiting>,
+    /// Blobs that are kept for requesters, and for how many slices each.
+    pinned: BTreeMap<BlobId, u32>,
 }
 
 impl Context {
@@ -67,6 +71,30 @@ impl Context {
             last_seq: 0,
             last_task: 0,
             tasks: BTreeMap::new(),
+            pinned: BTreeMap::new(),
+        }
+    }
+
+    /// Keeps a blob, whoever else has done with it.
+    pub(crate) fn pin(&mut self, blob: BlobId) {
+        *self.pinned.entry(blob).or_default() += 1;
+    }
+
+    /// Keeps it no longer.
+    pub(crate) fn unpin(&mut self, blob: BlobId) {
+        if let Some(count) = self.pinned.get_mut(&blob) {
+            *count -= 1;
+            if *count == 0 {
+                self.pinned.remove(&blob);
+                self.discard(blob);
+            }
+        }
+    }
+
+    /// A blob may go, unless it is kept for a requester.
+    pub(crate) fn discard(&mut self, blob: BlobId) {
+        if !self.pinned.contains_key(&blob) {
+            self.out.push(Output::Discard { blob });
         }
     }
 

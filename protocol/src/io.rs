@@ -1,17 +1,18 @@
 //! The core's whole boundary: what the shell tells it, what it asks of the shell, what it tells people.
 
 use crate::advert::{Advert, DeviceProfile, KernelOffer};
+pub use crate::event::Event;
 use crate::genesis::Genesis;
 use crate::hash::{BlobId, Hash, JobId, KernelId, LeaseId, PeerKey};
 use crate::manifest::{BlobRef, JobRecord, Tier};
 use crate::reason::Reason;
 use crate::receipt::Receipt;
+pub use crate::record::Record;
 use crate::text::Text;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::{self, Vec};
-use serde::{Deserialize, Serialize};
 
 /// Names one computation that the core asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +58,8 @@ pub struct Submission {
     pub max_price: Option<u64>,
     /// Seconds from now until nothing is computed any more.
     pub deadline_in_s: u64,
+    /// At most so many stewards besides this peer; by default [`crate::config::STEWARDS`].
+    pub stewards: Option<u16>,
 }
 
 /// Which device a computation may use.
@@ -136,6 +139,12 @@ pub enum Input {
         /// Which job.
         job: JobId,
     },
+    /// A person wants a job back that this identity submitted, from another machine or before its log was lost: its
+    /// stewards are looked for.
+    Collect {
+        /// Which.
+        job: JobId,
+    },
     /// Leave: take leave of everybody. Own jobs are not cancelled; they go on when this peer comes back.
     Leave,
     /// An advert arrived by gossip; answered by a `Verdict`.
@@ -187,6 +196,13 @@ pub enum Input {
         task: TaskId,
         /// How.
         result: Result<Computed, Reason>,
+    },
+    /// A receipt from the log, as asked for; nothing comes if it is not there.
+    Recalled {
+        /// Who wants it.
+        to: PeerKey,
+        /// The receipt.
+        receipt: Box<Receipt>,
     },
     /// A slice's output was fetched, stored and cut into tiles, or not.
     Fetched {
@@ -290,6 +306,15 @@ pub enum Output {
         /// What to keep.
         record: Box<Record>,
     },
+    /// Look a receipt up that was logged as `Kept`; answered by `Recalled`.
+    Recall {
+        /// Its job.
+        job: JobId,
+        /// Its lease.
+        lease: LeaseId,
+        /// Who wants it.
+        to: PeerKey,
+    },
     /// Nothing more will be computed for this job.
     Release {
         /// Which job.
@@ -313,245 +338,6 @@ pub enum Verdict {
     Ignore,
     /// Drop it and lower the sender's score.
     Reject,
-}
-
-/// What outlives a crash. Written before the message that depends on it leaves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Record {
-    /// This peer, as a worker, is bound to a root.
-    Committed {
-        /// Under which lease.
-        lease: LeaseId,
-        /// To which root.
-        root: Hash,
-    },
-    /// This peer, as a witness, has signed a lock.
-    Locked {
-        /// The slice's job.
-        job: JobId,
-        /// The slice.
-        slice: u32,
-        /// The worker.
-        worker: PeerKey,
-        /// The steward that asked.
-        collector: PeerKey,
-        /// Under which lease.
-        lease: LeaseId,
-        /// The root.
-        root: Hash,
-        /// The witness's own nonce.
-        nonce: Hash,
-        /// Unix second after which the lock may be forgotten.
-        until_s: u64,
-    },
-    /// This peer, as a witness, is about to reveal its nonce.
-    Revealed {
-        /// The only lease for which it will.
-        lease: LeaseId,
-        /// The only lock set against which it will.
-        lock_set: Hash,
-    },
-    /// A job that this peer submitted.
-    Submitted {
-        /// All of it.
-        record: Box<JobRecord>,
-    },
-    /// A receipt that this peer collected or earned.
-    Receipted {
-        /// Its job, to find the record.
-        job: JobId,
-        /// The receipt.
-        receipt: Box<Receipt>,
-    },
-    /// This peer, as a steward, has a worker's commitment: its witnesses will reveal for this lease or never.
-    Bound {
-        /// The slice's job.
-        job: JobId,
-        /// The slice.
-        slice: u32,
-        /// The worker.
-        worker: PeerKey,
-        /// Under which lease.
-        lease: LeaseId,
-    },
-    /// This peer, as a steward, leases nothing more of a job to a worker that lied.
-    Excluded {
-        /// The job.
-        job: JobId,
-        /// The worker.
-        worker: PeerKey,
-    },
-    /// A slice of an own job is done, and its bytes are here.
-    SliceDone {
-        /// The job.
-        job: JobId,
-        /// The slice.
-        slice: u32,
-        /// Who computed it.
-        worker: PeerKey,
-        /// Its bytes.
-        blob: BlobId,
-    },
-    /// An own job is over.
-    Ended {
-        /// The job.
-        job: JobId,
-        /// `JobDone`, or why it ended early.
-        reason: Reason,
-    },
-}
-
-/// Something worth telling a person. The shell prints, counts or forwards it, and decides nothing by it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// A peer's first advert.
-    PeerSeen {
-        /// Which.
-        peer: PeerKey,
-    },
-    /// A peer said goodbye, or its advert expired.
-    PeerGone {
-        /// Which.
-        peer: PeerKey,
-    },
-    /// A job is on its way.
-    Submitted {
-        /// Which.
-        job: JobId,
-        /// Slices.
-        slices: u32,
-        /// Tiles.
-        tiles: u32,
-        /// Peers in the roster.
-        roster: usize,
-    },
-    /// A job of a former life goes on.
-    Resumed {
-        /// Which.
-        job: JobId,
-        /// Slices.
-        slices: u32,
-        /// Slices that are done already.
-        done: u32,
-    },
-    /// A submission was refused.
-    SubmitRefused {
-        /// Why.
-        reason: Reason,
-    },
-    /// A slice was leased.
-    Leased {
-        /// Job.
-        job: JobId,
-        /// Slice.
-        slice: u32,
-        /// Worker.
-        worker: PeerKey,
-    },
-    /// A worker has finished a slice and is bound to it.
-    Committed {
-        /// Job.
-        job: JobId,
-        /// Slice.
-        slice: u32,
-        /// Worker.
-        worker: PeerKey,
-    },
-    /// Auditors were drawn.
-    Auditing {
-        /// Job.
-        job: JobId,
-        /// Slice.
-        slice: u32,
-        /// Who recomputes.
-        auditors: Vec<PeerKey>,
-    },
-    /// A slice is done.
-    SliceDone {
-        /// Job.
-        job: JobId,
-        /// Slice.
-        slice: u32,
-        /// Who computed it; the requester itself if nobody else did.
-        worker: PeerKey,
-        /// Its bytes.
-        blob: BlobId,
-        /// Its proof; none if the requester computed it.
-        receipt: Option<Box<Receipt>>,
-    },
-    /// A slice is open again.
-    SliceReopened {
-        /// Job.
-        job: JobId,
-        /// Slice.
-        slice: u32,
-        /// Whose lease ended.
-        worker: PeerKey,
-        /// Why.
-        reason: Reason,
-    },
-    /// A worker lied, or hid what it had done.
-    CheatCaught {
-        /// Job.
-        job: JobId,
-        /// Slice.
-        slice: u32,
-        /// Who.
-        worker: PeerKey,
-        /// Whose recomputation showed it; none when it withheld its opening.
-        by: Option<PeerKey>,
-        /// How.
-        reason: Reason,
-    },
-    /// An auditor accused a worker, and recomputing proved the auditor wrong.
-    FalseAccusation {
-        /// Job.
-        job: JobId,
-        /// Slice.
-        slice: u32,
-        /// Who accused.
-        accuser: PeerKey,
-        /// Whom.
-        worker: PeerKey,
-    },
-    /// All slices are done.
-    JobDone {
-        /// Job.
-        job: JobId,
-    },
-    /// The job ended early.
-    JobFailed {
-        /// Job.
-        job: JobId,
-        /// Why.
-        reason: Reason,
-    },
-    /// As a worker: a slice that this peer computes.
-    Working {
-        /// Job.
-        job: JobId,
-        /// Slice.
-        slice: u32,
-    },
-    /// As a worker: a slice of this peer has its receipt.
-    Earned {
-        /// Job.
-        job: JobId,
-        /// Slice.
-        slice: u32,
-        /// The proof.
-        receipt: Box<Receipt>,
-    },
-    /// As a worker: a slice of this peer ended without one.
-    Lost {
-        /// Job.
-        job: JobId,
-        /// Slice.
-        slice: u32,
-        /// Why.
-        reason: Reason,
-    },
 }
 
 /// A peer as its latest advert shows it.

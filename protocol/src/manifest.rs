@@ -261,18 +261,6 @@ impl Roster {
         self.0.get(usize::from(index)).copied()
     }
 
-    /// Everybody but `worker`, in rank order: by XOR distance of their positions to `target`.
-    #[must_use]
-    pub fn ranks(&self, worker: &PeerKey, target: &Hash) -> Vec<PeerKey> {
-        draw::ranks(&self.0, worker, target)
-    }
-
-    /// e: how many peers may judge `worker`.
-    #[must_use]
-    pub fn eligible(&self, worker: &PeerKey) -> usize {
-        self.0.len() - usize::from(self.index(worker).is_some())
-    }
-
     fn well_formed(&self) -> bool {
         (1..=config::ROSTER_MAX).contains(&self.0.len()) && self.0.windows(2).all(|w| w[0] < w[1])
     }
@@ -311,6 +299,43 @@ impl JobRecord {
     #[must_use]
     pub fn id(&self, swarm: &SwarmId) -> JobId {
         self.manifest.body.id(swarm)
+    }
+
+    /// Those who may judge `worker`, in rank order: by XOR distance of their positions to `target`. Not the worker, and
+    /// no steward: whoever may gather an audit must not be drawn for it.
+    #[must_use]
+    pub fn ranks(&self, worker: &PeerKey, target: &Hash) -> Vec<PeerKey> {
+        let peers: Vec<_> = self.judges().copied().collect();
+        draw::ranks(&peers, worker, target)
+    }
+
+    /// e: how many peers may judge `worker`.
+    #[must_use]
+    pub fn eligible(&self, worker: &PeerKey) -> usize {
+        self.judges().filter(|p| *p != worker).count()
+    }
+
+    /// e of a worker that is no steward: the least, and what the intensity of all leases is made for.
+    #[must_use]
+    pub fn committee(&self) -> usize {
+        self.judges().count().saturating_sub(1)
+    }
+
+    fn judges(&self) -> impl Iterator<Item = &PeerKey> {
+        self.roster.0.iter().filter(|p| !self.is_steward(p))
+    }
+
+    /// Who has the inputs: `first`, then the stewards, the requester among them.
+    #[must_use]
+    pub fn sources(&self, first: &[PeerKey]) -> Vec<PeerKey> {
+        let mut sources = first.to_vec();
+        let stewards = self.appointment.body.stewards.iter();
+        for peer in stewards.chain([&self.manifest.body.requester]) {
+            if !sources.contains(peer) {
+                sources.push(*peer);
+            }
+        }
+        sources
     }
 
     /// Whether the appointment lets `peer` lease.

@@ -2,6 +2,7 @@
 //! its list against this enum.
 
 use crate::advert::Advert;
+use crate::bits::Bits;
 use crate::codec::{self, CodecError};
 use crate::config;
 use crate::evidence::{
@@ -149,6 +150,31 @@ pub enum Message {
     },
     /// anyone->anyone, once connected: my advert, which you may have missed.
     Advert(Box<Signed<Advert>>),
+    /// S->S, also R: I have the job's record and inputs, and am so far with it.
+    Progress {
+        /// Which job.
+        job: JobId,
+        /// Slices whose bytes I have.
+        done: Bits,
+        /// Slices that I have leased, or compute.
+        busy: Bits,
+    },
+    /// S->S, also R: hand me over these slices, which you say to have.
+    SettleRequest {
+        /// Which job.
+        job: JobId,
+        /// Which slices, 16 at most.
+        slices: Vec<u32>,
+    },
+    /// S->S, also R: a slice is done; here is what proves it, and its bytes can be fetched from me.
+    Settle {
+        /// The proof.
+        receipt: Box<Receipt>,
+        /// The slice's bytes, all tiles in order.
+        blob: BlobId,
+        /// Makes all salts: whoever has the bytes rebuilds the root with it.
+        secret: Hash,
+    },
 }
 
 /// What an auditor needs to check that it was drawn, and to recompute.
@@ -214,6 +240,9 @@ impl Message {
             Self::LeaseEnded { .. } => "LeaseEnded",
             Self::JobEnded { .. } => "JobEnded",
             Self::Advert(_) => "Advert",
+            Self::Progress { .. } => "Progress",
+            Self::SettleRequest { .. } => "SettleRequest",
+            Self::Settle { .. } => "Settle",
         }
     }
 }

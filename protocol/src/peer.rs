@@ -2,6 +2,7 @@
 
 use crate::adverts::Adverts;
 use crate::auditor::Auditor;
+use crate::bits::Bits;
 use crate::book::{Book, Prepared};
 use crate::collector::Collector;
 use crate::config;
@@ -16,13 +17,13 @@ use crate::parked::Parked;
 use crate::reason::Reason;
 use crate::requester::Requester;
 use crate::signed::Signed;
+use crate::steward::Steward;
 use crate::time::{Deadline, Time};
 use crate::timers::Timer;
 use crate::witness::Witness;
 use crate::worker::Worker;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 /// What the shell drives: the real peer, or something wrapped around it.
@@ -40,6 +41,7 @@ pub struct Peer {
     book: Book,
     parked: Parked,
     requester: Requester,
+    steward: Steward,
     collector: Collector,
     worker: Worker,
     witness: Witness,
@@ -71,6 +73,7 @@ impl Peer {
             book: Book::default(),
             parked: Parked::default(),
             requester: Requester::default(),
+            steward: Steward::default(),
             collector: Collector::default(),
             worker: Worker::default(),
             witness: Witness::default(),
@@ -109,13 +112,19 @@ impl Peer {
             }
             Input::Capacity(capacity) => self.adverts.set_capacity(&mut self.ctx, capacity),
             Input::Submit(submission) => {
-                self.requester
-                    .submit(&mut self.ctx, &self.adverts, &mut self.book, *submission);
+                self.requester.submit(
+                    &mut self.ctx,
+                    &self.adverts,
+                    &mut self.book,
+                    &mut self.steward,
+                    *submission,
+                );
             }
             Input::Cancel { job } => {
-                self.requester
+                self.steward
                     .cancel(&mut self.ctx, &mut self.book, &mut self.collector, job);
             }
+            Input::Collect { job } => self.requester.collect(&mut self.ctx, &self.book, job),
             Input::Leave => {
                 self.worker.leave(&mut self.ctx);
                 self.adverts.goodbye(&mut self.ctx);
@@ -131,11 +140,15 @@ impl Peer {
             }
             Input::Undelivered { to } | Input::PeerLost { peer: to } => {
                 self.collector.on_undelivered(&mut self.ctx, &to);
+                self.steward.on_lost(&to);
             }
             Input::PeerConnected { peer } => self.adverts.introduce(&mut self.ctx, peer),
             Input::Providers { board, peers } => self.on_providers(board, &peers),
             Input::Prepared { job, shape } => self.on_prepared(job, shape),
             Input::Computed { task, result } => self.on_result(task, result),
+            Input::Recalled { to, receipt } => {
+                self.steward.on_recalled(&mut self.ctx, to, receipt);
+            }
             Input::Fetched { task, result } => {
                 self.on_result(task, result.map(Computed::tiles));
             }
@@ -147,10 +160,9 @@ impl Peer {
         for record in restored {
             self.witness.restore(record);
             self.worker.restore(record);
-            self.requester
-                .restore(&mut self.ctx, &mut self.book, record);
+            self.steward.restore(&mut self.ctx, &mut self.book, record);
         }
-        self.requester
+        self.steward
             .resume(&mut self.ctx, &mut self.book, &mut self.collector);
         self.adverts.start(&mut self.ctx);
         self.ctx
@@ -164,24 +176,28 @@ impl Peer {
                 Timer::Advert => self.adverts.publish(&mut self.ctx),
                 Timer::Sweep => {
                     self.adverts.sweep(&mut self.ctx);
-                    let worker = &self.worker;
-                    self.book.sweep(&mut self.ctx, &|job| worker.serves(job));
+                    let (worker, steward) = (&self.worker, &self.steward);
+                    let serves = |job: &JobId| worker.serves(job) || steward.serves(job);
+                    self.book.sweep(&mut self.ctx, &serves);
                     self.parked.sweep(self.ctx.now);
                     self.release_ended();
                     self.witness.sweep(self.ctx.unix_s());
                 }
                 Timer::Boards => self.look_boards_up(),
                 Timer::Job(job) => {
-                    self.requester.on_timer(
+                    self.steward.on_timer(
                         &mut self.ctx,
+                        &self.adverts,
                         &mut self.book,
                         &mut self.collector,
                         job,
                     );
                 }
+                Timer::Tell(job) => self.steward.tell(&mut self.ctx, job),
+                Timer::Seek(job) => self.requester.seek(&mut self.ctx, job),
                 Timer::Case(id) => self.collector.on_timer(&mut self.ctx, &self.adverts, id),
                 Timer::Ask(job) => {
-                    self.worker.stop_asking(&job);
+                    self.worker.stop_asking(&self.ctx, &job);
                     self.ask(job);
                 }
                 Timer::Work(id) => self.worker.on_timer(&mut self.ctx, id),
@@ -214,6 +230,9 @@ impl Peer {
     }
 
     fn on_providers(&mut self, board: Hash, peers: &[PeerKey]) {
+        if self.requester.on_providers(&mut self.ctx, &board, peers) {
+            return;
+        }
         let Some(capacity) = self.adverts.capacity() else {
             return;
         };
@@ -242,6 +261,9 @@ impl Peer {
     fn on_prepared(&mut self, job: JobId, shape: Result<Shape, Reason>) {
         let prepared = self.book.set_prepared(&job, shape) == Prepared::Yes;
         self.worker.on_prepared(&mut self.ctx, &job, prepared);
+        if prepared {
+            self.steward.on_prepared(&mut self.ctx, &mut self.book, job);
+        }
         for id in self.auditor.of_job(&job) {
             if prepared {
                 self.auditor.compute(&mut self.ctx, id);
@@ -267,10 +289,21 @@ impl Peer {
             }
             Some(Waiting::Auditor(id)) => self.auditor.on_computed(&mut self.ctx, id, result),
             Some(Waiting::Collector(id)) => self.collector.on_result(&mut self.ctx, id, result),
+            Some(Waiting::Steward(job, slice)) => {
+                let slice = (job, slice);
+                self.steward.on_arrived(
+                    &mut self.ctx,
+                    &mut self.book,
+                    &mut self.collector,
+                    slice,
+                    result,
+                );
+            }
             Some(Waiting::Requester(job, slice)) => {
                 let slice = (job, slice);
-                self.requester.on_computed(
+                self.steward.on_computed(
                     &mut self.ctx,
+                    &self.adverts,
                     &mut self.book,
                     &mut self.collector,
                     slice,
@@ -281,7 +314,7 @@ impl Peer {
         }
     }
 
-    /// What the collector has found out changes the requester's table.
+    /// What the collector has found out changes the steward's table.
     fn settle(&mut self) {
         loop {
             let outcomes = self.collector.take_outcomes();
@@ -289,8 +322,9 @@ impl Peer {
                 return;
             }
             for (id, outcome) in outcomes {
-                self.requester.on_outcome(
+                self.steward.on_outcome(
                     &mut self.ctx,
+                    &self.adverts,
                     &mut self.book,
                     &mut self.collector,
                     id,
@@ -303,7 +337,7 @@ impl Peer {
     /// Jobs that have ended may go from the shell's memory once the last receipt is in.
     fn release_ended(&mut self) {
         for job in self.book.ended() {
-            if !self.worker.serves(&job) {
+            if !self.worker.serves(&job) && !self.steward.serves(&job) {
                 self.book.release(&mut self.ctx, &job);
             }
         }
@@ -311,6 +345,10 @@ impl Peer {
 
     fn on_record(&mut self, from: PeerKey, record: JobRecord) {
         let job = record.id(&self.ctx.swarm);
+        let own = record.manifest.body.requester == self.ctx.me;
+        if own && !self.requester.seeks(&job) {
+            return;
+        }
         let fresh = self.book.learn(&self.ctx, record).is_some();
         if fresh {
             // Where there is one job there may be others.
@@ -327,14 +365,22 @@ impl Peer {
             return;
         };
         let capacity = self.adverts.capacity();
-        if capacity.is_some_and(|c| self.worker.consider(&self.ctx, job, &record, c)) {
+        if capacity.is_some_and(|c| self.worker.consider(&self.ctx, &from, job, &record, c)) {
             // Also a second time: what could not be fetched before may be there now.
-            let sources = [from, record.manifest.body.requester];
+            let sources = record.sources(&[from]);
             if self.book.prepare(&mut self.ctx, &job, &sources) == Prepared::Yes {
                 self.worker.on_prepared(&mut self.ctx, &job, true);
             }
         } else {
-            self.worker.reconsider(&mut self.ctx, &job);
+            self.worker.reconsider(&mut self.ctx, &from, &job);
+        }
+        if fresh && own {
+            let (ctx, book) = (&mut self.ctx, &mut self.book);
+            self.requester
+                .found(ctx, book, &mut self.steward, job, &record);
+        } else if fresh {
+            self.steward
+                .appoint(&mut self.ctx, &mut self.book, job, &record);
         }
         for (from, message) in self.parked.take(&job) {
             self.on_message(from, message);
@@ -361,20 +407,22 @@ impl Peer {
     fn on_message(&mut self, from: PeerKey, message: Message) {
         let ctx = &mut self.ctx;
         match message {
-            Message::BoardQuery { class } => self.requester.on_board_query(ctx, from, &class),
+            Message::BoardQuery { class } => {
+                self.steward
+                    .on_board_query(ctx, &self.adverts, from, &class);
+            }
             Message::Record(record) => self.on_record(from, *record),
             Message::RecordRequest { job } => {
-                let record = self
-                    .book
-                    .get(&job)
-                    .filter(|r| r.roster.index(&from).is_some());
+                let record = self.book.get(&job).filter(|r| {
+                    r.roster.index(&from).is_some() || r.manifest.body.requester == from
+                });
                 if let Some(record) = record {
-                    self.requester.told(&job, from);
+                    self.steward.told(&job, from);
                     ctx.send(from, &Message::Record(Box::new((**record).clone())));
                 }
             }
             Message::LeaseRequest { job } => {
-                self.requester
+                self.steward
                     .on_lease_request(ctx, &self.adverts, &mut self.collector, from, job);
             }
             Message::LeaseGrant(lease) => self.worker.on_grant(ctx, from, *lease),
@@ -452,13 +500,53 @@ impl Peer {
                 self.collector.on_give_up(ctx, from, lease, reason);
             }
             Message::Advert(advert) => self.adverts.on_handed(ctx, from, *advert),
-            Message::JobEnded { job, reason: _ } => {
-                if self.book.get(&job).is_some_and(|r| r.is_steward(&from)) {
-                    self.worker.end_job(ctx, &job);
-                    self.book.end(ctx, &job);
-                    self.release_ended();
-                }
+            Message::JobEnded { job, reason } => self.on_job_ended(from, job, reason),
+            Message::Progress { job, done, busy } => self.on_progress(from, job, done, busy),
+            Message::SettleRequest { job, slices } => {
+                self.steward.on_settle_request(ctx, from, job, &slices);
             }
+            Message::Settle {
+                receipt,
+                blob,
+                secret,
+            } => self.steward.on_settle(ctx, from, receipt, blob, secret),
+        }
+    }
+
+    /// A job is over when its requester says so; when another steward does, there is nothing more to ask that one for.
+    fn on_job_ended(&mut self, from: PeerKey, job: JobId, reason: Reason) {
+        let Some(record) = self.book.get(&job).filter(|r| r.is_steward(&from)) else {
+            return;
+        };
+        let by_requester = record.manifest.body.requester == from;
+        if by_requester {
+            self.worker.end_job(&mut self.ctx, &job);
+            let (ctx, book) = (&mut self.ctx, &mut self.book);
+            let ended = (job, reason);
+            self.steward
+                .on_job_ended(ctx, book, &mut self.collector, from, ended);
+        } else {
+            self.worker.close(&mut self.ctx, &from, &job);
+        }
+        if by_requester || !(self.worker.considers(&job) || self.steward.serves(&job)) {
+            self.book.end(&self.ctx, &job);
+        }
+        self.release_ended();
+    }
+
+    /// Another steward tells how far a job is, maybe before the record that appoints this peer has come.
+    fn on_progress(&mut self, from: PeerKey, job: JobId, done: Bits, busy: Bits) {
+        let again = || Message::Progress {
+            job,
+            done: done.clone(),
+            busy: busy.clone(),
+        };
+        if self.book.is_ended(&job) {
+            let reason = Reason::JobDone;
+            self.ctx.send(from, &Message::JobEnded { job, reason });
+        } else if self.record_for(from, job, &again).is_some() {
+            self.steward
+                .on_progress(&mut self.ctx, from, job, (done, busy));
         }
     }
 
@@ -470,7 +558,7 @@ impl Peer {
             .on_commit(ctx, &self.adverts, from, commitment);
         if let Some(job) = job.filter(|_| next) {
             self.settle();
-            self.requester.on_lease_request(
+            self.steward.on_lease_request(
                 &mut self.ctx,
                 &self.adverts,
                 &mut self.collector,
@@ -491,9 +579,7 @@ impl Peer {
         if !self.auditor.on_call(&mut self.ctx, from, record, call) {
             return;
         }
-        let sources: Vec<_> = [from, worker, record.manifest.body.requester]
-            .into_iter()
-            .collect();
+        let sources = record.sources(&[from, worker]);
         match self.book.prepare(&mut self.ctx, &job, &sources) {
             Prepared::Yes => self.auditor.compute(&mut self.ctx, id),
             Prepared::No | Prepared::Asked => {}

@@ -181,7 +181,7 @@ impl Receipt {
         let (lease, commitment) = (&self.lease.body, &self.commitment.body);
         let manifest = &record.manifest.body;
         let id = lease.id(swarm);
-        let e = record.roster.eligible(&lease.worker);
+        let e = record.eligible(&lease.worker);
         let n = manifest.tiles_in(lease.slice);
 
         ensure(codec::encode(self).len() <= config::RECEIPT_MAX, TooLong)?;

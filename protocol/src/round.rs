@@ -42,6 +42,13 @@ struct Step {
     at: Option<Time>,
 }
 
+impl Step {
+    fn is_often(&self, now: Time) -> bool {
+        let kept = |at: Time| now < at.after(config::SILENT_KEPT);
+        self.score >= OFTEN && self.at.is_some_and(kept)
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Silence {
     /// In a row, whatever was asked.
@@ -95,9 +102,15 @@ impl Silences {
         self.0.entry(peer).or_default()
     }
 
+    /// Whether it was silent in `step` too often to be relied on.
+    pub(crate) fn often_in(&self, peer: &PeerKey, step: Owed, now: Time) -> bool {
+        self.0
+            .get(peer)
+            .is_some_and(|silence| silence.of[step as usize].is_often(now))
+    }
+
     fn often(&self, peer: &PeerKey, now: Time) -> bool {
-        let kept = |at: Time| now < at.after(config::SILENT_KEPT);
-        let in_step = |step: &Step| step.score >= OFTEN && step.at.is_some_and(kept);
+        let in_step = |step: &Step| step.is_often(now);
         self.0
             .get(peer)
             .is_some_and(|silence| silence.any >= 2 || silence.of.iter().any(in_step))

@@ -34,16 +34,14 @@ pub(crate) fn drawn(
 /// The peers that may witness for a lease, in rank order.
 pub(crate) fn witness_ranks(record: &JobRecord, lease: &Lease) -> Vec<PeerKey> {
     let target = draw::witness_target(&lease.job, lease.slice, &lease.worker);
-    let mut ranks = record.roster.ranks(&lease.worker, &target);
+    let mut ranks = record.ranks(&lease.worker, &target);
     ranks.truncate(config::WITNESS_RANKS);
     ranks
 }
 
 /// The peers that may audit under `seed`, in rank order.
 pub(crate) fn auditor_ranks(record: &JobRecord, lease: &Lease, seed: &Hash) -> Vec<PeerKey> {
-    let mut ranks = record
-        .roster
-        .ranks(&lease.worker, &draw::auditor_target(seed));
+    let mut ranks = record.ranks(&lease.worker, &draw::auditor_target(seed));
     ranks.truncate(lease.intensity.ranks(ranks.len()));
     ranks
 }
@@ -64,7 +62,11 @@ pub(crate) fn check_lease(
         lease.appointment == record.appointment.digest(swarm),
         mismatch("appointment"),
     )?;
-    ensure(record.is_steward(&lease.steward), mismatch("steward"))?;
+    // Whoever works does not gather its own audit.
+    ensure(
+        record.is_steward(&lease.steward) && lease.steward != lease.worker,
+        mismatch("steward"),
+    )?;
     ensure(
         record.roster.index(&lease.worker).is_some(),
         mismatch("worker"),
@@ -72,7 +74,7 @@ pub(crate) fn check_lease(
     ensure(
         lease
             .intensity
-            .meets(&manifest.floor, record.roster.eligible(&lease.worker)),
+            .meets(&manifest.floor, record.eligible(&lease.worker)),
         mismatch("intensity"),
     )
 }
@@ -84,7 +86,7 @@ pub(crate) fn check_lock_set(
     id: LeaseId,
     set: &LockSet,
 ) -> Result<Vec<PeerKey>, ReceiptError> {
-    let full = config::WITNESSES.min(record.roster.eligible(&lease.worker));
+    let full = config::WITNESSES.min(record.eligible(&lease.worker));
     ensure(
         set.lease == id && set.locks.len() <= full,
         ReceiptError::Mismatch("lock set"),

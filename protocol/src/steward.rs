@@ -1,259 +1,567 @@
-//! The steward: one job's table of slices, and who may lease which.
+//! The jobs that this peer hands out: its own, and those of others that it was appointed to. It grants their leases,
+//! and sees every slice to its end.
 //!
-//! | state of a slice | input | next |
+//! | state of a job | input | next |
 //! |---|---|---|
-//! | Open | a worker asks | Leased |
-//! | Open | nobody else computes | Own (requester only) |
-//! | Leased | commitment | Committed |
-//! | Leased | lease lapsed or given back | Open, without blame; the third time in a row the worker gets no more |
-//! | Committed | receipt and bytes | Done |
-//! | Committed | refuted, no opening, wrong output, two roots | Open; the worker is excluded from the job |
-//! | Committed | witnesses silent, bytes never came | Open; this worker does not get this slice again |
-//! | Own | computed | Done |
+//! | - | submitted here | running: board provided, peers offered it, the other stewards told |
+//! | - | a record that appoints this peer | preparing: record logged, inputs fetched |
+//! | preparing | inputs are here | running: boards provided, the other stewards told |
+//! | running, own | nobody computes for a while | offered again; the third time a slice is computed here |
+//! | running, another's | nobody computes for a while, and its requester is gone | offered |
+//! | running, own | last slice done | done |
+//! | running, another's | every slice is here or with its requester | complete: kept until its requester has it, or the deadline |
+//! | running | this peer dies and comes back | running: done slices stay, leases are void, nobody is blamed |
+//! | any | its requester ends it, deadline passed, own device failed | over |
 //!
-//! Invariant: a slice has at most one live lease of this steward.
+//! Workers ask the requester while it is here, so two stewards seldom lease at one time; what they tell each other
+//! (`settling`) is soft and only saves work. What proves itself is the receipt.
 
+mod offers;
+mod resume;
+mod settling;
+
+use crate::adverts::Adverts;
+use crate::bits::Bits;
+use crate::board;
+use crate::book::Book;
+use crate::collector::{Collector, Outcome};
 use crate::config;
-use crate::hash::{JobId, LeaseId, PeerKey};
-use crate::io::TaskId;
-use crate::manifest::JobRecord;
+use crate::context::{Context, Waiting};
+use crate::draw;
+use crate::evidence::Lease;
+use crate::hash::{BlobId, JobId, LeaseId, PeerKey};
+use crate::io::{Computed, Event, Output, Purpose, Record};
+use crate::manifest::{Intensity, JobRecord};
+use crate::message::Message;
 use crate::reason::Reason;
-use crate::{draw, hash::Hash};
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::receipt::Receipt;
+use crate::signed::Fact;
+use crate::table::{Grant, Table};
+use crate::time::Time;
+use crate::timers::Timer;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
+use settling::Arrival;
 
-/// What becomes of one slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SliceState {
-    Open,
-    Leased(LeaseId),
-    Committed(LeaseId),
-    Own(TaskId),
-    Done,
+struct Job {
+    table: Table,
+    /// This peer is its requester.
+    own: bool,
+    /// Record and inputs are here: it may be leased.
+    ready: bool,
+    /// Every slice is here or with the requester, and the workers were told.
+    complete: bool,
+    /// Peers that may wait for word of the job's end.
+    involved: Vec<PeerKey>,
+    /// Peers that get it offered when those do not take it.
+    others: Vec<PeerKey>,
+    starved: u32,
+    own_failures: u32,
+    leases: BTreeMap<LeaseId, (u32, PeerKey)>,
+    /// Leases of a former life whose workers may wait for a receipt.
+    void: Vec<(LeaseId, PeerKey)>,
+    /// Slices that are on their way from other stewards.
+    arriving: BTreeMap<u32, Arrival>,
+    /// Slices that another steward was asked for, and when.
+    requested: BTreeMap<u32, (PeerKey, Time)>,
 }
 
-/// One worker in one job.
-#[derive(Default)]
-struct Standing {
-    /// Its lease without a commitment, if any.
-    leased: Option<LeaseId>,
-    /// Its leases without a receipt.
-    unreceipted: BTreeSet<LeaseId>,
-    /// Slices that it must not get again: their nonces are known to it.
-    barred: BTreeSet<u32>,
-    /// Leases in a row that it let lapse or gave back.
-    lapsed: u32,
-    /// How often in a row it found nothing open.
-    idle: u32,
-    excluded: bool,
-}
-
-pub(crate) struct Table {
-    pub(crate) record: Arc<JobRecord>,
-    slices: Vec<SliceState>,
-    /// Open slices in rendezvous order.
-    open: BTreeSet<(Hash, u32)>,
-    keys: Vec<Hash>,
-    workers: BTreeMap<PeerKey, Standing>,
-    done: u32,
-}
-
-/// What a worker that asks gets.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Grant {
-    /// A new lease on this slice.
-    Slice(u32),
-    /// The lease that it already has.
-    Again(LeaseId),
-    /// Nothing; ask again after so many ms, 0 for never.
-    Refused(Reason, u32),
-}
-
-impl Table {
-    pub(crate) fn new(record: Arc<JobRecord>, job: JobId, steward: &PeerKey) -> Self {
-        let count = record.manifest.body.slices();
-        let keys: Vec<_> = (0..count)
-            .map(|s| draw::rendezvous(steward, &job, s))
-            .collect();
+impl Job {
+    /// `peers` are offered it in this order.
+    fn new(record: Arc<JobRecord>, job: JobId, me: &PeerKey, peers: Vec<PeerKey>) -> Self {
+        let own = record.manifest.body.requester == *me;
+        let table = Table::new(record, job, me);
+        let (involved, others) = offers::first(table.progress().0, peers);
         Self {
-            slices: alloc::vec![SliceState::Open; count as usize],
-            open: keys.iter().copied().zip(0..count).collect(),
-            keys,
-            record,
-            workers: BTreeMap::new(),
-            done: 0,
+            table,
+            own,
+            ready: own,
+            complete: false,
+            involved,
+            others,
+            starved: 0,
+            own_failures: 0,
+            leases: BTreeMap::new(),
+            void: Vec::new(),
+            arriving: BTreeMap::new(),
+            requested: BTreeMap::new(),
         }
     }
 
-    /// Decides about a lease for `worker`; [`Table::leased`] makes it so.
-    pub(crate) fn ask(&mut self, worker: &PeerKey) -> Grant {
-        if self.record.roster.index(worker).is_none() {
-            return Grant::Refused(Reason::NotInRoster, 0);
-        }
-        let retry_ms = config::LEASE_RETRY.as_millis() as u32;
-        let standing = self.workers.entry(*worker).or_default();
-        if standing.excluded {
-            return Grant::Refused(Reason::Excluded, 0);
-        }
-        if standing.lapsed >= config::FAILURES_MAX {
-            return Grant::Refused(Reason::LeaseExpired, 0);
-        }
-        if let Some(lease) = standing.leased {
-            return Grant::Again(lease);
-        }
-        if standing.unreceipted.len() >= config::UNRECEIPTED_MAX {
-            return Grant::Refused(Reason::TooManyUnreceipted, retry_ms);
-        }
-        match self
-            .open
-            .iter()
-            .find(|(_, slice)| !standing.barred.contains(slice))
-        {
-            Some((_, slice)) => Grant::Slice(*slice),
-            None => {
-                // It is told when something opens again; asking is only for what gets lost.
-                let doubled = standing.idle.min(config::LEASE_RETRY_DOUBLINGS);
-                standing.idle = standing.idle.saturating_add(1);
-                Grant::Refused(Reason::NothingOpen, retry_ms << doubled)
-            }
-        }
+    fn record(&self) -> &Arc<JobRecord> {
+        &self.table.record
     }
 
-    /// Some of those that found nothing open and may have `slice`, which now is, in this order; they count as told.
-    pub(crate) fn waiting_for(&mut self, slice: u32, order: &[PeerKey]) -> Vec<PeerKey> {
-        let waits = |s: &Standing| {
-            s.idle > 0
-                && !s.excluded
-                && s.lapsed < config::FAILURES_MAX
-                && !s.barred.contains(&slice)
+    /// The slices that other stewards see to.
+    fn elsewhere(&self, adverts: &Adverts, ctx: &Context) -> Bits {
+        self.table.others(&|peer| adverts.is_here(peer), ctx.now)
+    }
+
+    /// The other stewards.
+    fn colleagues(&self, me: PeerKey) -> impl Iterator<Item = PeerKey> + '_ {
+        let stewards = self.record().appointment.body.stewards.iter().copied();
+        stewards.filter(move |s| *s != me)
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Steward {
+    jobs: BTreeMap<JobId, Job>,
+}
+
+impl Steward {
+    /// How many own jobs are running.
+    pub(crate) fn own_jobs(&self) -> usize {
+        self.jobs.values().filter(|j| j.own).count()
+    }
+
+    /// A job that this peer has drawn up or taken back. `peers` are offered it in this order.
+    pub(crate) fn begin(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        record: JobRecord,
+        peers: Vec<PeerKey>,
+    ) {
+        let job = record.id(&ctx.swarm);
+        let mut peers = peers;
+        peers.truncate(offers::MAX);
+        let entry = Job::new(Arc::new(record), job, &ctx.me, peers);
+        self.jobs.insert(job, entry);
+        self.announce(ctx, book, job);
+        self.offer(ctx, &job);
+        self.introduce(ctx, &job);
+        ctx.timers
+            .set(Timer::Job(job), ctx.now.after(config::STARVED_WAIT));
+    }
+
+    /// Provides the job's boards, and gets its inputs ready.
+    fn announce(&self, ctx: &mut Context, book: &mut Book, job: JobId) {
+        let Some(entry) = self.jobs.get(&job) else {
+            return;
         };
-        let mut told = Vec::new();
-        for peer in order {
-            let standing = self.workers.get_mut(peer).filter(|s| waits(s));
-            if let Some(standing) = standing {
-                standing.idle = 0;
-                told.push(*peer);
-            }
-            if told.len() >= config::TOLD_OF_OPEN {
-                break;
-            }
+        let mut boards = alloc::vec![ctx.board(&entry.record().manifest.body.class)];
+        if entry.record().appointment.body.stewards.len() > 1 {
+            boards.push(board::job(&ctx.swarm, &job));
         }
-        told
-    }
-
-    fn set(&mut self, slice: u32, state: SliceState) {
-        let key = (self.keys[slice as usize], slice);
-        if state == SliceState::Open {
-            self.open.insert(key);
-        } else {
-            self.open.remove(&key);
+        for board in boards {
+            ctx.out.push(Output::Provide { board });
         }
-        self.slices[slice as usize] = state;
+        let me = ctx.me;
+        let sources: Vec<_> = entry.colleagues(me).collect();
+        book.prepare(ctx, &job, &sources);
+        self.tell_soon(ctx, job);
     }
 
-    pub(crate) fn leased(&mut self, slice: u32, worker: PeerKey, lease: LeaseId) {
-        self.set(slice, SliceState::Leased(lease));
-        let standing = self.workers.entry(worker).or_default();
-        standing.leased = Some(lease);
-        standing.idle = 0;
-        standing.unreceipted.insert(lease);
-    }
-
-    pub(crate) fn committed(&mut self, slice: u32, worker: &PeerKey, lease: LeaseId) {
-        self.set(slice, SliceState::Committed(lease));
-        if let Some(standing) = self.workers.get_mut(worker) {
-            standing.leased = None;
-            standing.lapsed = 0;
+    pub(crate) fn on_lease_request(
+        &mut self,
+        ctx: &mut Context,
+        adverts: &Adverts,
+        collector: &mut Collector,
+        from: PeerKey,
+        job: JobId,
+    ) {
+        let refuse = |ctx: &mut Context, reason, retry_ms| {
+            ctx.send(
+                from,
+                &Message::LeaseRefusal {
+                    job,
+                    reason,
+                    retry_ms,
+                },
+            );
+        };
+        let Some(entry) = self.jobs.get_mut(&job).filter(|e| !e.complete) else {
+            refuse(ctx, Reason::JobDone, 0);
+            return;
+        };
+        if !adverts.is_here(&from) || !entry.ready {
+            // Its advert, or the job's inputs, may still be on their way.
+            refuse(ctx, Reason::Busy, config::LEASE_RETRY.as_millis() as u32);
+            return;
         }
-    }
-
-    /// The lease is over. The slice is open again unless it is `done`.
-    pub(crate) fn ended(&mut self, slice: u32, worker: &PeerKey, lease: LeaseId, done: bool) {
-        if let Some(standing) = self.workers.get_mut(worker) {
-            standing.unreceipted.remove(&lease);
-            if standing.leased == Some(lease) {
-                standing.leased = None;
-                standing.lapsed += 1;
-            }
-            if matches!(self.slices[slice as usize], SliceState::Committed(_)) {
-                standing.barred.insert(slice);
-            }
+        let here = |peer: &PeerKey| adverts.is_here(peer);
+        if entry.table.is_led(&here, ctx.now) {
+            let retry = config::LEASE_RETRY * (1 << config::LEASE_RETRY_DOUBLINGS);
+            refuse(ctx, Reason::NothingOpen, retry.as_millis() as u32);
+            return;
         }
-        if done {
-            self.finish(slice);
-        } else {
-            self.set(slice, SliceState::Open);
-        }
-    }
-
-    /// `worker` gets no lease on `slice` (again).
-    pub(crate) fn bar(&mut self, slice: u32, worker: PeerKey) {
-        self.workers.entry(worker).or_default().barred.insert(slice);
-    }
-
-    pub(crate) fn exclude(&mut self, worker: PeerKey) {
-        self.workers.entry(worker).or_default().excluded = true;
-    }
-
-    /// The next open slice becomes the requester's own computation.
-    pub(crate) fn next_open(&self) -> Option<u32> {
-        self.open.first().map(|(_, slice)| *slice)
-    }
-
-    pub(crate) fn own(&mut self, slice: u32, task: TaskId) {
-        self.set(slice, SliceState::Own(task));
-    }
-
-    pub(crate) fn reopen(&mut self, slice: u32) {
-        self.set(slice, SliceState::Open);
-    }
-
-    pub(crate) fn finish(&mut self, slice: u32) {
-        // A damaged log may name any slice.
-        if self
-            .slices
-            .get(slice as usize)
-            .is_some_and(|s| *s != SliceState::Done)
-        {
-            self.set(slice, SliceState::Done);
-            self.done += 1;
-        }
-    }
-
-    /// Slices in all, and those that are done.
-    pub(crate) fn progress(&self) -> (u32, u32) {
-        (self.slices.len() as u32, self.done)
-    }
-
-    pub(crate) fn is_done(&self) -> bool {
-        self.done as usize == self.slices.len()
-    }
-
-    /// Whether slices are open and nobody computes any.
-    pub(crate) fn is_starved(&self) -> bool {
-        !self.open.is_empty() && self.open.len() + self.done as usize == self.slices.len()
-    }
-
-    /// The tasks of own computations.
-    pub(crate) fn own_tasks(&self) -> Vec<TaskId> {
-        self.slices
-            .iter()
-            .filter_map(|s| {
-                if let SliceState::Own(task) = s {
-                    Some(*task)
-                } else {
-                    None
+        let elsewhere = entry.elsewhere(adverts, ctx);
+        entry.involve(from);
+        entry.void.retain(|(_, worker)| *worker != from);
+        match entry.table.ask(&from, &elsewhere) {
+            Grant::Refused(reason, retry_ms) => refuse(ctx, reason, retry_ms),
+            Grant::Again(id) => {
+                if let Some(lease) = collector.uncommitted(&id) {
+                    ctx.send(from, &Message::LeaseGrant(Box::new(lease.clone())));
                 }
-            })
-            .collect()
+            }
+            Grant::Slice(slice) => {
+                let record = entry.table.record.clone();
+                let manifest = &record.manifest.body;
+                let units =
+                    u64::from(manifest.tiles_in(slice)).saturating_mul(manifest.units_per_tile);
+                let rate = adverts.rate(&from, &manifest.kernel).unwrap_or(1);
+                // Four times what it claims to need, and its queue before that.
+                let claimed = Duration::from_millis(units.saturating_mul(4_000) / rate);
+                let ttl = claimed
+                    .saturating_add(config::LEASE_TTL_MIN)
+                    .min(config::LEASE_TTL_MAX);
+                let nonce = ctx.nonce();
+                let lease = ctx.sign(Lease {
+                    job,
+                    slice,
+                    worker: from,
+                    steward: ctx.me,
+                    ttl_ms: ttl.as_millis() as u32,
+                    intensity: Intensity::newcomer(record.committee()),
+                    nonce_digest: draw::nonce_digest(&nonce),
+                    appointment: record.appointment.body.digest(&ctx.swarm),
+                });
+                let id = lease.body.id(&ctx.swarm);
+                entry.table.leased(slice, from, id);
+                entry.leases.insert(id, (slice, from));
+                entry.starved = 0;
+                ctx.send(from, &Message::LeaseGrant(Box::new(lease.clone())));
+                ctx.notify(Event::Leased {
+                    job,
+                    slice,
+                    worker: from,
+                });
+                collector.begin(ctx, &record, lease, nonce);
+                self.tell_soon(ctx, job);
+            }
+        }
     }
 
-    /// Whether `worker` may still get a lease, as far as this job is concerned.
-    pub(crate) fn accepts(&self, worker: &PeerKey) -> bool {
-        !self
-            .workers
-            .get(worker)
-            .is_some_and(|s| s.excluded || s.lapsed >= config::FAILURES_MAX)
+    /// A slice of an own job is here.
+    fn slice_done(
+        &mut self,
+        ctx: &mut Context,
+        (job, slice): (JobId, u32),
+        worker: PeerKey,
+        blob: BlobId,
+        receipt: Option<Box<Receipt>>,
+    ) {
+        let Some(entry) = self.jobs.get_mut(&job).filter(|e| e.table.lacks(slice)) else {
+            return;
+        };
+        entry.table.finish(slice);
+        ctx.persist(Record::SliceDone {
+            job,
+            slice,
+            worker,
+            blob,
+        });
+        ctx.notify(Event::SliceDone {
+            job,
+            slice,
+            worker,
+            blob,
+            receipt,
+        });
+        self.tell_soon(ctx, job);
+    }
+
+    /// What the collector has found out.
+    pub(crate) fn on_outcome(
+        &mut self,
+        ctx: &mut Context,
+        adverts: &Adverts,
+        book: &mut Book,
+        collector: &mut Collector,
+        id: LeaseId,
+        outcome: Outcome,
+    ) {
+        let found = self
+            .jobs
+            .iter_mut()
+            .find_map(|(job, e)| e.leases.get(&id).copied().map(|l| (*job, e, l)));
+        let Some((job, entry, (slice, worker))) = found else {
+            return;
+        };
+        match outcome {
+            Outcome::Committed => {
+                entry.table.committed(slice, &worker, id);
+                ctx.persist(Record::Bound {
+                    job,
+                    slice,
+                    worker,
+                    lease: id,
+                });
+                ctx.notify(Event::Committed { job, slice, worker });
+            }
+            Outcome::Auditing(auditors) => ctx.notify(Event::Auditing {
+                job,
+                slice,
+                auditors,
+            }),
+            Outcome::FalseAccusation { accuser } => {
+                ctx.notify(Event::FalseAccusation {
+                    job,
+                    slice,
+                    accuser,
+                    worker,
+                });
+            }
+            Outcome::Done { blob, receipt, .. } if entry.own => {
+                entry.leases.remove(&id);
+                entry.table.ended(slice, &worker, id);
+                self.slice_done(ctx, (job, slice), worker, blob, Some(receipt));
+                self.finish_if_done(ctx, book, collector, job);
+            }
+            Outcome::Done {
+                blob,
+                secret,
+                receipt,
+            } => {
+                entry.leases.remove(&id);
+                entry.table.ended(slice, &worker, id);
+                self.keep(ctx, &receipt, blob, secret);
+                self.hand_round(ctx, adverts, &receipt, blob, secret);
+            }
+            Outcome::NotStored => self.reopen(ctx, job, id, slice, worker, Reason::NotDelivered),
+            Outcome::Ended { reason, blame, by } => {
+                if blame {
+                    entry.table.exclude(worker);
+                    ctx.persist(Record::Excluded { job, worker });
+                    ctx.notify(Event::CheatCaught {
+                        job,
+                        slice,
+                        worker,
+                        by,
+                        reason,
+                    });
+                }
+                self.reopen(ctx, job, id, slice, worker, reason);
+            }
+        }
+    }
+
+    fn reopen(
+        &mut self,
+        ctx: &mut Context,
+        job: JobId,
+        id: LeaseId,
+        slice: u32,
+        worker: PeerKey,
+        reason: Reason,
+    ) {
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        entry.leases.remove(&id);
+        entry.table.ended(slice, &worker, id);
+        ctx.notify(Event::SliceReopened {
+            job,
+            slice,
+            worker,
+            reason,
+        });
+        // Whoever found nothing open before need not find out by asking; the fastest that were offered it first.
+        let waiting = entry.table.waiting_for(slice, &entry.involved);
+        if entry.own && !entry.involved.iter().any(|p| entry.table.accepts(p)) {
+            // Nobody is left to wait for but those who were not asked yet.
+            if entry.others.is_empty() {
+                entry.starved = config::STARVED_MAX;
+            }
+            ctx.timers.set_by(Timer::Job(job), ctx.now);
+        }
+        let message = Message::Record(Box::new((*entry.table.record).clone()));
+        waiting.iter().for_each(|p| ctx.send(*p, &message));
+        self.tell_soon(ctx, job);
+    }
+
+    /// The `Job` timer: is anybody computing?
+    pub(crate) fn on_timer(
+        &mut self,
+        ctx: &mut Context,
+        adverts: &Adverts,
+        book: &mut Book,
+        collector: &mut Collector,
+        job: JobId,
+    ) {
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        if entry.table.record.manifest.body.deadline_s <= ctx.unix_s() {
+            self.end(ctx, book, collector, job, Reason::DeadlinePassed);
+            return;
+        }
+        ctx.timers
+            .set(Timer::Job(job), ctx.now.after(config::STARVED_WAIT));
+        if !entry.ready {
+            let me = ctx.me;
+            let sources: Vec<_> = entry.colleagues(me).collect();
+            book.prepare(ctx, &job, &sources);
+            return;
+        }
+        let here = |peer: &PeerKey| adverts.is_here(peer);
+        let elsewhere = entry.elsewhere(adverts, ctx);
+        if !entry.table.is_starved(&elsewhere) || entry.table.is_led(&here, ctx.now) {
+            return;
+        }
+        entry.starved = entry.starved.saturating_add(1);
+        entry.involve_others();
+        if entry.own && entry.starved >= config::STARVED_MAX {
+            self.compute_own(ctx, adverts, job);
+        } else {
+            self.offer(ctx, &job);
+        }
+    }
+
+    /// Nobody else does it.
+    fn compute_own(&mut self, ctx: &mut Context, adverts: &Adverts, job: JobId) {
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        let elsewhere = entry.elsewhere(adverts, ctx);
+        let Some(slice) = entry.table.next_open(&elsewhere) else {
+            return;
+        };
+        let tiles = entry.table.record.manifest.body.tiles_of(slice).collect();
+        let task = ctx.compute(Waiting::Requester(job, slice), job, tiles, Purpose::Own);
+        entry.table.own(slice, task);
+    }
+
+    pub(crate) fn on_computed(
+        &mut self,
+        ctx: &mut Context,
+        adverts: &Adverts,
+        book: &mut Book,
+        collector: &mut Collector,
+        (job, slice): (JobId, u32),
+        result: Result<Computed, Reason>,
+    ) {
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        match result {
+            Ok(Computed {
+                blob: Some(blob), ..
+            }) => {
+                self.slice_done(ctx, (job, slice), ctx.me, blob, None);
+                self.go_on_alone(ctx, adverts, job);
+                self.finish_if_done(ctx, book, collector, job);
+            }
+            Ok(Computed { blob: None, .. }) | Err(_) => {
+                entry.table.reopen(slice);
+                entry.own_failures += 1;
+                if entry.own_failures >= config::STARVED_MAX {
+                    self.end(ctx, book, collector, job, Reason::DeviceFailed);
+                }
+            }
+        }
+    }
+
+    /// One own computation has followed another while nobody else does any.
+    fn go_on_alone(&mut self, ctx: &mut Context, adverts: &Adverts, job: JobId) {
+        let entry = self.jobs.get(&job);
+        if entry.is_some_and(|e| e.table.is_starved(&e.elsewhere(adverts, ctx))) {
+            self.compute_own(ctx, adverts, job);
+        }
+    }
+
+    fn finish_if_done(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        collector: &mut Collector,
+        job: JobId,
+    ) {
+        if self.jobs.get(&job).is_some_and(|e| e.table.is_done()) {
+            self.end(ctx, book, collector, job, Reason::JobDone);
+        }
+    }
+
+    /// Its requester cancels; stewards cannot.
+    pub(crate) fn cancel(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        collector: &mut Collector,
+        job: JobId,
+    ) {
+        if self.jobs.get(&job).is_some_and(|e| e.own) {
+            self.end(ctx, book, collector, job, Reason::Cancelled);
+        }
+    }
+
+    /// A job's requester says that it is over.
+    pub(crate) fn on_job_ended(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        collector: &mut Collector,
+        from: PeerKey,
+        (job, reason): (JobId, Reason),
+    ) {
+        let by_requester = |e: &Job| !e.own && e.record().manifest.body.requester == from;
+        if self.jobs.get(&job).is_some_and(by_requester) {
+            self.end(ctx, book, collector, job, reason);
+        }
+    }
+
+    fn end(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        collector: &mut Collector,
+        job: JobId,
+        reason: Reason,
+    ) {
+        let Some(mut entry) = self.jobs.remove(&job) else {
+            return;
+        };
+        ctx.timers.clear(Timer::Job(job));
+        ctx.timers.clear(Timer::Tell(job));
+        collector.cancel(ctx, &job, reason);
+        entry
+            .table
+            .own_tasks()
+            .into_iter()
+            .chain(entry.arriving.values().map(|a| a.task))
+            .for_each(|task| ctx.abort(Some(task)));
+        if entry.own {
+            let me = ctx.me;
+            let colleagues: Vec<_> = entry.colleagues(me).collect();
+            colleagues.into_iter().for_each(|s| entry.involve(s));
+        }
+        Self::tell_the_end(ctx, &entry, job, reason);
+        self.stop_providing(ctx, &entry, job);
+        book.end(ctx, &job);
+        book.release(ctx, &job);
+        ctx.persist(Record::Ended { job, reason });
+        if !entry.own {
+            Self::discard(ctx, &entry);
+            ctx.notify(Event::Relieved { job, reason });
+        } else if reason == Reason::JobDone {
+            ctx.notify(Event::JobDone { job });
+        } else {
+            ctx.notify(Event::JobFailed { job, reason });
+        }
+    }
+
+    fn tell_the_end(ctx: &mut Context, entry: &Job, job: JobId, reason: Reason) {
+        for peer in &entry.involved {
+            ctx.send(*peer, &Message::JobEnded { job, reason });
+        }
+    }
+
+    /// A job that was removed is on no board any more.
+    fn stop_providing(&self, ctx: &mut Context, entry: &Job, job: JobId) {
+        let class = &entry.record().manifest.body.class;
+        let same_class = |j: &Job| j.record().manifest.body.class == *class;
+        if !self.jobs.values().any(same_class) {
+            let board = ctx.board(class);
+            ctx.out.push(Output::StopProviding { board });
+        }
+        if entry.record().appointment.body.stewards.len() > 1 {
+            let board = board::job(&ctx.swarm, &job);
+            ctx.out.push(Output::StopProviding { board });
+        }
     }
 }

@@ -15,6 +15,10 @@ pub(crate) enum Timer {
     Boards,
     /// Requester: look after an own job.
     Job(JobId),
+    /// Steward: tell the other ones how far a job is.
+    Tell(JobId),
+    /// Requester: ask again who has a job of its own that it knows nothing of.
+    Seek(JobId),
     /// Collector: the current step of a lease.
     Case(LeaseId),
     /// Worker: ask for a lease.
@@ -32,6 +36,8 @@ impl Timer {
             Self::Sweep => "sweep",
             Self::Boards => "boards",
             Self::Job(_) => "job",
+            Self::Tell(_) => "tell",
+            Self::Seek(_) => "seek",
             Self::Case(_) => "case",
             Self::Ask(_) => "ask",
             Self::Work(_) => "work",

@@ -78,6 +78,8 @@ impl Witness {
             | Record::Excluded { .. }
             | Record::SliceDone { .. }
             | Record::Ended { .. }
+            | Record::Appointed { .. }
+            | Record::Kept { .. }
             | Record::Receipted { .. } => {}
         }
     }

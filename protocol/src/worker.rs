@@ -22,13 +22,14 @@ use crate::config;
 use crate::context::{Context, Waiting};
 use crate::evidence::{Commitment, Lease, LockSet, Opening, Revealed, SealList};
 use crate::hash::{BlobId, Hash, JobId, LeaseId, PeerKey};
-use crate::io::{Capacity, Computed, Event, Output, Purpose, Record, TaskId};
+use crate::io::{Capacity, Computed, Event, Purpose, Record, TaskId};
 use crate::manifest::{Intensity, JobRecord};
 use crate::merkle;
 use crate::message::Message;
 use crate::reason::Reason;
 use crate::rules;
 use crate::signed::Signed;
+use crate::time::Time;
 use crate::timers::Timer;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -41,10 +42,16 @@ use core::time::Duration;
 struct Engagement {
     record: Arc<JobRecord>,
     prepared: bool,
-    /// A lease was asked for and nothing has come back.
-    asking: bool,
+    /// Who was asked for a lease and has not answered.
+    asked: Option<PeerKey>,
     /// Leases that the own device could not fulfil.
     failures: u32,
+    /// Stewards that have said something of it.
+    heard: BTreeSet<PeerKey>,
+    /// Stewards that were asked in vain: how often in a row, and until when they are passed over.
+    mute: BTreeMap<PeerKey, (u32, Time)>,
+    /// Stewards that have nothing more for this peer.
+    closed: BTreeSet<PeerKey>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +121,7 @@ impl Worker {
     pub(crate) fn consider(
         &mut self,
         ctx: &Context,
+        from: &PeerKey,
         job: JobId,
         record: &Arc<JobRecord>,
         capacity: &Capacity,
@@ -133,17 +141,24 @@ impl Worker {
                 Engagement {
                     record: record.clone(),
                     prepared: false,
-                    asking: false,
+                    asked: None,
                     failures: 0,
+                    heard: BTreeSet::from([*from]),
+                    mute: BTreeMap::new(),
+                    closed: BTreeSet::new(),
                 },
             );
         }
         wanted
     }
 
-    /// A steward offers again a job that is known already: ask at once.
-    pub(crate) fn reconsider(&mut self, ctx: &mut Context, job: &JobId) {
-        if self.jobs.contains_key(job) {
+    /// A steward offers again a job that is known already: ask at once, unless an answer is awaited.
+    pub(crate) fn reconsider(&mut self, ctx: &mut Context, from: &PeerKey, job: &JobId) {
+        let Some(engagement) = self.jobs.get_mut(job) else {
+            return;
+        };
+        engagement.hear(from);
+        if engagement.asked.is_none() {
             ctx.timers.set(Timer::Ask(*job), ctx.now);
         }
     }
@@ -162,24 +177,23 @@ impl Worker {
     pub(crate) fn on_grant(&mut self, ctx: &mut Context, from: PeerKey, lease: Signed<Lease>) {
         let body = &lease.body;
         let id = body.id(&ctx.swarm);
-        let Some(engagement) = self.jobs.get_mut(&body.job).filter(|e| e.asking) else {
+        let Some(engagement) = self.jobs.get_mut(&body.job).filter(|e| e.asked.is_some()) else {
             return;
         };
         let record = engagement.record.clone();
-        let newcomer = Intensity::newcomer(record.roster.eligible(&ctx.me));
+        let newcomer = Intensity::newcomer(record.committee());
         let good = body.worker == ctx.me
             && body.steward == from
             && !self.works.contains_key(&id)
             && !self.bound.contains(&id)
-            && body
-                .intensity
-                .meets(&newcomer, record.roster.eligible(&ctx.me))
+            && body.intensity.meets(&newcomer, record.eligible(&ctx.me))
             && rules::check_lease(&record, body, &ctx.swarm).is_ok()
             && ctx.verify(&lease, &from);
         if !good {
             return;
         }
-        engagement.asking = false;
+        engagement.asked = None;
+        engagement.hear(&from);
         ctx.timers.clear(Timer::Ask(body.job));
         let (job, slice) = (body.job, body.slice);
         let tiles = record.manifest.body.tiles_of(slice).collect();
@@ -276,10 +290,10 @@ impl Worker {
         work.commitment = Some(commitment.clone());
         work.stage = Stage::Committing { tries: 1 };
         let (job, steward) = (work.lease.body.job, work.steward());
-        let next = work.record.appointment.body.stewards[0] == steward
+        let next = self.steward_of(ctx, &job, knows) == Some(steward)
             && matches!(self.room(ctx, &job, Some(id), capacity, knows), Room::Yes);
         if next {
-            self.asks(ctx, &job);
+            self.asks(ctx, &job, knows);
         }
         let commitment = Box::new(commitment);
         ctx.send_after(seq, steward, &Message::Commit { commitment, next });
@@ -311,7 +325,7 @@ impl Worker {
         if let Some(work) = self.remove(ctx, id) {
             if matches!(work.stage, Stage::Committing { .. }) {
                 // What its commitment asked for will not come either.
-                self.stop_asking(&work.lease.body.job);
+                self.stop_asking(ctx, &work.lease.body.job);
             }
             ctx.notify(Event::Lost {
                 job: work.lease.body.job,
@@ -330,7 +344,7 @@ impl Worker {
         let shared = |blob: &BlobId| self.works.values().any(|w| w.blob.as_ref() == Some(blob));
         let kept = work.blob.filter(|_| work.bytes.is_empty());
         if let Some(blob) = kept.filter(|b| !shared(b)) {
-            ctx.out.push(Output::Discard { blob });
+            ctx.discard(blob);
         }
         Some(work)
     }
@@ -376,7 +390,10 @@ impl Worker {
                 let Some(commitment) = work.commitment.clone() else {
                     return;
                 };
-                let asking = self.jobs.get(&work.lease.body.job).map(|e| e.asking);
+                let asking = self
+                    .jobs
+                    .get(&work.lease.body.job)
+                    .map(|e| e.asked.is_some());
                 let commit = Message::Commit {
                     commitment: Box::new(commitment),
                     next: asking.unwrap_or(false),
@@ -446,6 +463,11 @@ impl Worker {
         for id in unfinished.collect::<Vec<_>>() {
             self.give_up(ctx, id, Reason::WorkerLeft);
         }
+    }
+
+    /// Whether it still asks for leases of the job.
+    pub(crate) fn considers(&self, job: &JobId) -> bool {
+        self.jobs.contains_key(job)
     }
 
     pub(crate) fn serves(&self, job: &JobId) -> bool {

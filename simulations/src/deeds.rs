@@ -115,7 +115,10 @@ fn receipt(
         found.push("its worker has not computed the slice");
     }
     let fair = !history.forfeits(&manifest.requester).own_jobs;
-    let (k, s) = judge::newcomer(record.roster.peers().len() - 1);
+    let stewards = &record.appointment.body.stewards;
+    let judges = record.roster.peers().iter();
+    let judges = judges.filter(|p| !stewards.contains(p)).count();
+    let (k, s) = judge::newcomer(judges.saturating_sub(1));
     let (of_k, of_s) = (lease.intensity.k, lease.intensity.s);
     if fair && (usize::from(of_k), usize::from(of_s)) != (k, s) {
         found.push("its audit is not the newcomers'");

@@ -3,7 +3,7 @@
 use crate::experiment::Job;
 use starling_protocol::io::{PersistSeq, TaskId};
 use starling_protocol::manifest::JobRecord;
-use starling_protocol::{BlobId, Hash, JobId};
+use starling_protocol::{BlobId, Hash, JobId, PeerKey, Receipt};
 use std::sync::Arc;
 
 /// Something that happens.
@@ -48,7 +48,7 @@ impl Event {
             What::Republish(_) | What::Providers(_) => "boards",
             What::Prepared(_) | What::Failed(_) | What::Device => "device",
             What::FetchRequest(_) | What::Fetched(_) => "blob",
-            What::Durable(_) => "disk",
+            What::Durable(_) | What::Recalled(_) => "disk",
             What::Wake => "timer",
         }
     }
@@ -90,6 +90,8 @@ pub enum What {
     FetchRequest(Box<Fetch>),
     /// A blob that it asked for, as tile hashes; `None` if there is no such blob.
     Fetched(Box<(Fetch, Option<Vec<Hash>>)>),
+    /// A receipt that it looked up in its log, and for whom.
+    Recalled(Box<(PeerKey, Receipt)>),
     /// Its log is durable up to here.
     Durable(PersistSeq),
     /// Its deadline may have come.
@@ -118,6 +120,7 @@ impl What {
             Self::Fetched(_) => 14,
             Self::Durable(_) => 15,
             Self::Wake => 16,
+            Self::Recalled(_) => 17,
         }
     }
 
@@ -147,6 +150,7 @@ impl What {
                 fetched.1.iter().flatten().for_each(|t| to(&t.0));
             }
             Self::Durable(seq) => to(&seq.0.to_le_bytes()),
+            Self::Recalled(recalled) => to(recalled.1.commitment.body.lease.as_bytes()),
         }
     }
 }

@@ -15,7 +15,7 @@ use starling_protocol::io::{
     Verdict,
 };
 use starling_protocol::manifest::JobRecord;
-use starling_protocol::{BlobId, Core, Hash, JobId, PeerKey, Reason, Time};
+use starling_protocol::{BlobId, Core, Hash, JobId, LeaseId, PeerKey, Reason, Receipt, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -48,6 +48,8 @@ pub struct Disk {
     log: Vec<(PersistSeq, Record)>,
     /// Outputs that it stores, as tile hashes.
     blobs: BTreeMap<BlobId, Vec<Hash>>,
+    /// Receipts of slices that it keeps for others.
+    kept: BTreeMap<LeaseId, Receipt>,
 }
 
 /// What a host is made of, each time that it starts.
@@ -222,6 +224,11 @@ impl Host {
                 self.held = held;
                 free.into_iter()
                     .for_each(|(_, to, bytes)| self.send(around, to, bytes));
+            }
+            What::Recalled(recalled) => {
+                let (to, receipt) = *recalled;
+                let receipt = Box::new(receipt);
+                self.tell(around, Input::Recalled { to, receipt });
             }
             What::Wake => {
                 if self.wake == Some(now) {
@@ -424,11 +431,22 @@ impl Host {
             // The modelled shell keeps every output of its workers, so none comes with its message.
             Output::Store { .. } => {}
             Output::Persist { seq, record } => {
+                if let Record::Kept { receipt, .. } = &*record {
+                    let lease = receipt.commitment.body.lease;
+                    self.disk.kept.insert(lease, (**receipt).clone());
+                }
                 if self.keeps_log {
                     self.disk.log.push((seq, *record));
                 }
                 let delay = around.network.disk_delay(self.index);
                 around.engine.after(delay, self.mine(What::Durable(seq)));
+            }
+            Output::Recall { lease, to, .. } => {
+                if let Some(receipt) = self.disk.kept.get(&lease) {
+                    let what = What::Recalled(Box::new((to, receipt.clone())));
+                    let delay = around.network.disk_delay(self.index);
+                    around.engine.after(delay, self.mine(what));
+                }
             }
             Output::Release { job } => {
                 self.prepared.remove(&job);

@@ -44,7 +44,11 @@ pub fn receipt(
 ) -> Result<Audit, &'static str> {
     let (lease, manifest) = (&receipt.lease.body, &record.manifest.body);
     let (id, root) = (receipt.lease.body.id(swarm), receipt.commitment.body.root);
-    let e = record.roster.peers().len() - 1;
+    let stewards = &record.appointment.body.stewards;
+    let judges = record.roster.peers().iter();
+    let e = judges
+        .filter(|p| **p != lease.worker && !stewards.contains(p))
+        .count();
     let (k, s) = (usize::from(lease.intensity.k), u32::from(lease.intensity.s));
     let (floor_k, floor_s) = (manifest.floor.k, u32::from(manifest.floor.s));
     let first = lease.slice * manifest.slice_tiles;
@@ -52,6 +56,10 @@ pub fn receipt(
     ensure(
         k >= usize::from(floor_k) && s >= floor_s && k <= e,
         "its audit is too weak",
+    )?;
+    ensure(
+        stewards.contains(&lease.steward) && lease.steward != lease.worker,
+        "its lease is not a steward's, or is one's own",
     )?;
     ensure(
         receipt.commitment.body.tiles == n,
@@ -188,11 +196,12 @@ fn witness_target(job: &JobId, slice: u32, worker: &PeerKey) -> Hash {
     )
 }
 
-/// Roster indices of the first `most` ranks: by distance to `target`, without the worker.
+/// Roster indices of the first `most` ranks: by distance to `target`, without the worker and without stewards.
 fn ranks(record: &JobRecord, worker: &PeerKey, target: &Hash, most: usize) -> Vec<u16> {
+    let stewards = &record.appointment.body.stewards;
     let others = (0_u16..).zip(record.roster.peers());
     let mut ranked: Vec<([u8; 32], u16)> = others
-        .filter(|(_, key)| *key != worker)
+        .filter(|(_, key)| *key != worker && !stewards.contains(key))
         .map(|(at, key)| {
             let position = Hash::of(key.as_bytes()).0;
             (core::array::from_fn(|i| position[i] ^ target.0[i]), at)

@@ -251,6 +251,8 @@ impl Observer {
             | Record::Excluded { .. }
             | Record::SliceDone { .. }
             | Record::Ended { .. }
+            | Record::Appointed { .. }
+            | Record::Kept { .. }
             | Record::Receipted { .. } => {}
         }
     }
@@ -348,7 +350,13 @@ impl Observer {
             | Event::Committed { .. }
             | Event::Auditing { .. }
             | Event::Resumed { .. }
-            | Event::Lost { .. } => {}
+            | Event::Lost { .. }
+            | Event::Held { .. }
+            | Event::Found { .. }
+            | Event::NotFound { .. }
+            | Event::Appointed { .. }
+            | Event::Kept { .. }
+            | Event::Relieved { .. } => {}
         }
     }
 

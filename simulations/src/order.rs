@@ -46,10 +46,11 @@ pub struct Order {
     logged: BTreeSet<(PeerKey, Promise)>,
     said: BTreeMap<(PeerKey, LeaseId, Once), Hash>,
     audited: BTreeSet<LeaseId>,
-    live: BTreeMap<(JobId, u32), LeaseId>,
-    in_a_row: BTreeMap<(JobId, PeerKey), u32>,
-    excluded: BTreeSet<(JobId, PeerKey)>,
-    ended: BTreeSet<JobId>,
+    /// By steward, as are the next three: what one of them does another need not know.
+    live: BTreeMap<(PeerKey, JobId, u32), LeaseId>,
+    in_a_row: BTreeMap<(PeerKey, JobId, PeerKey), u32>,
+    excluded: BTreeSet<(PeerKey, JobId, PeerKey)>,
+    ended: BTreeSet<(PeerKey, JobId)>,
     down: BTreeMap<PeerKey, Time>,
     /// By peer, the peers that it called gone when they were down already, and how often they have come back since.
     gone: BTreeMap<PeerKey, BTreeMap<PeerKey, u32>>,
@@ -101,13 +102,7 @@ impl Order {
         let of = |lease: &Lease| lease.steward == peer;
         self.live
             .retain(|_, id| self.leases.get(id).is_none_or(|l| !of(l)));
-        let jobs: BTreeSet<_> = self
-            .leases
-            .values()
-            .filter(|l| of(l))
-            .map(|l| l.job)
-            .collect();
-        self.in_a_row.retain(|(job, _), _| !jobs.contains(job));
+        self.in_a_row.retain(|(steward, ..), _| *steward != peer);
     }
 
     /// A message leaves.
@@ -119,7 +114,7 @@ impl Order {
             Message::Commit { commitment, .. } => {
                 let body = &commitment.body;
                 if let Some(lease) = self.leases.get(&body.lease) {
-                    self.in_a_row.remove(&(lease.job, from));
+                    self.in_a_row.remove(&(lease.steward, lease.job, from));
                 }
                 self.keeps(from, Promise::Commitment(body.lease, body.root));
                 self.once(from, body.lease, Once::Root, body.root);
@@ -195,16 +190,16 @@ impl Order {
             return;
         }
         let (steward, job, worker) = (lease.steward, lease.job, lease.worker);
-        if self.ended.contains(&job) {
+        if self.ended.contains(&(steward, job)) {
             self.breach(steward, "leased a slice of a job that had ended");
         }
-        if self.excluded.contains(&(job, worker)) {
+        if self.excluded.contains(&(steward, job, worker)) {
             self.breach(steward, "leased a slice to a worker that it had excluded");
         }
-        if self.live.insert((job, lease.slice), id).is_some() {
+        if self.live.insert((steward, job, lease.slice), id).is_some() {
             self.breach(steward, "leased a slice to two workers at once");
         }
-        let row = self.in_a_row.entry((job, worker)).or_default();
+        let row = self.in_a_row.entry((steward, job, worker)).or_default();
         *row += 1;
         if *row > LAPSES {
             self.breach(steward, "leased again to a worker that had let three lapse");
@@ -214,10 +209,14 @@ impl Order {
     /// A core tells people something.
     pub fn notified(&mut self, by: PeerKey, event: &Event) {
         match event {
-            Event::SliceReopened { job, slice, .. } => drop(self.live.remove(&(*job, *slice))),
-            Event::CheatCaught { job, worker, .. } => drop(self.excluded.insert((*job, *worker))),
-            Event::JobDone { job } | Event::JobFailed { job, .. } => {
-                self.ended.insert(*job);
+            Event::SliceReopened { job, slice, .. } => {
+                self.live.remove(&(by, *job, *slice));
+            }
+            Event::CheatCaught { job, worker, .. } => {
+                self.excluded.insert((by, *job, *worker));
+            }
+            Event::JobDone { job } | Event::JobFailed { job, .. } | Event::Relieved { job, .. } => {
+                self.ended.insert((by, *job));
             }
             Event::PeerGone { peer } if self.down.contains_key(peer) => {
                 self.gone.entry(by).or_default().entry(*peer).or_default();

@@ -130,6 +130,12 @@ impl Trace {
                 Record::Ended { reason, .. } => {
                     ("(logs)", None, format!("the job's end: {reason}"))
                 }
+                Record::Appointed { .. } => ("(logs)", None, "that it is a steward".into()),
+                Record::Kept { receipt, .. } => (
+                    "(logs)",
+                    Some(receipt.lease.body.slice),
+                    "that it keeps it".into(),
+                ),
                 Record::Receipted { receipt, .. } => (
                     "(logs)",
                     Some(receipt.lease.body.slice),
@@ -256,11 +262,13 @@ fn lease_of(message: &Message, swarm: &SwarmId) -> Option<LeaseId> {
         | Message::LeaseRequest { .. }
         | Message::LeaseRefusal { .. }
         | Message::JobEnded { .. }
+        | Message::Progress { .. }
+        | Message::SettleRequest { .. }
         | Message::Advert(_) => None,
         Message::LeaseGrant(lease) => Some(lease.body.id(swarm)),
         Message::LockRequest { lease, .. } => Some(lease.body.id(swarm)),
         Message::AuditCall(call) => Some(call.lease.body.id(swarm)),
-        Message::Receipt(receipt) => Some(receipt.id(swarm)),
+        Message::Receipt(receipt) | Message::Settle { receipt, .. } => Some(receipt.id(swarm)),
         Message::Commit { commitment, .. } => Some(commitment.body.lease),
         Message::Locked(lock) => Some(lock.body.lease),
         Message::LockSet(set) => Some(set.body.lease),
@@ -362,6 +370,13 @@ fn describe(message: &Message) -> String {
             }
         },
         Message::LeaseEnded { reason, .. } | Message::JobEnded { reason, .. } => reason.to_string(),
+        Message::Progress { done, busy, .. } => format!(
+            "{} here, {} leased",
+            count(done.iter().count(), "slice"),
+            busy.iter().count()
+        ),
+        Message::SettleRequest { slices, .. } => count(slices.len(), "slice"),
+        Message::Settle { .. } => "its bytes can be fetched".into(),
         Message::Record(_)
         | Message::RecordRequest { .. }
         | Message::LeaseRequest { .. }

@@ -208,6 +208,14 @@ impl Client {
         .await
     }
 
+    /// Looks for a job that this identity submitted elsewhere.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn collect(&self, id: &str) -> Result<JobView, Reason> {
+        self.post(&format!("/jobs/{}/collect", word(id)?)).await
+    }
+
     /// Cancels a job.
     ///
     /// # Errors

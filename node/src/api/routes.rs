@@ -65,6 +65,7 @@ pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bo
                 .routes(routes!(eligible))
                 .routes(routes!(jobs, submit))
                 .routes(routes!(job, forget))
+                .routes(routes!(collect))
                 .routes(routes!(cancel))
                 .routes(routes!(collected))
                 .routes(routes!(why))
@@ -269,6 +270,7 @@ async fn submit(
             slice_tiles: order.slice_tiles,
             deadline_s: order.deadline_s.unwrap_or(DEADLINE_S),
             max_price: order.max_price,
+            stewards: order.stewards,
             peers: order.peers,
             wait: Duration::from_secs_f64(wait),
             output: order.output,
@@ -294,6 +296,14 @@ async fn found(hosted: &Hosted, name: &str) -> Result<JobFile, Reason> {
 async fn job(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
     let event = hosted.feed.last();
     Ok(Json(JobView::of(found(&hosted, &id).await?, event)))
+}
+
+/// Looks for a job that this identity submitted elsewhere, and takes it back; answers when its record was found.
+#[utoipa::path(post, path = "/jobs/{id}/collect", params(("id" = String, Path)),
+    responses((status = 200, body = JobView), (status = 404, body = Problem, content_type = "application/problem+json")))]
+async fn collect(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
+    let file = hosted.desk().await?.collect(&id).await?;
+    Ok(Json(JobView::of(file, hosted.feed.last())))
 }
 
 /// Cancels a job that runs.

@@ -98,6 +98,9 @@ pub struct JobOrder {
     /// Most that is paid per 10^9 work units.
     #[serde(default)]
     pub max_price: Option<u64>,
+    /// At most so many other peers hold the job, so that it outlives this one; 3, if there are enough, if it is not said.
+    #[serde(default)]
+    pub stewards: Option<u16>,
     /// Peers to wait for; one, and those heard in the second after it, if it is not said.
     #[serde(default)]
     pub peers: Option<u32>,

@@ -103,6 +103,12 @@ impl Session {
         }
     }
 
+    /// Whether its peer outlives this command.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        self.own.is_none()
+    }
+
     /// Takes leave of the swarm, if this command joined it.
     pub async fn close(self) {
         if let Some(Own { desk, server }) = self.own {

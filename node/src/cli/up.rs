@@ -397,7 +397,18 @@ fn told(event: &Event) -> Option<String> {
                 worker.short()
             )
         }
+        Event::Appointed {
+            job,
+            requester,
+            slices,
+        } => {
+            let whose = requester.short();
+            format!("steward of {:?} for {whose}: {slices} slices", job.0)
+        }
+        Event::Kept { job, slice, .. } => format!("keeps   slice {slice} of {:?}", job.0),
+        Event::Relieved { job, reason } => format!("steward of {:?} no longer: {reason}", job.0),
         // A requester's own story; `run` tells it.
+        Event::Held { .. } | Event::Found { .. } | Event::NotFound { .. } => return None,
         Event::Submitted { .. }
         | Event::Resumed { .. }
         | Event::SubmitRefused { .. }

@@ -1,12 +1,27 @@
-//! What the index holds of the log: receipts by job and slice, jobs by id, what this peer is bound to.
+//! What the index holds of the log: receipts by job and slice, jobs by id, what this peer is bound to, what it keeps
+//! for others.
 //!
 //! A function of one record alone, so that the index can be rebuilt from the log at any time.
 
-use starling_protocol::codec;
+use starling_protocol::config::RECEIPT_MAX;
 use starling_protocol::io::Record;
+use starling_protocol::{JobId, LeaseId, Receipt, codec};
 
 use crate::log::MAX_RECORD;
-use crate::store::{Batch, Space};
+use crate::store::{Batch, Space, Store};
+
+/// The receipt of a slice that this peer keeps for somebody else.
+pub(crate) fn kept(store: &Store, job: &JobId, lease: &LeaseId) -> Option<Box<Receipt>> {
+    let found = store.get(Space::Kept, &kept_key(job, lease));
+    let bytes = found
+        .inspect_err(|error| tracing::warn!(%error, "a kept receipt could not be looked up"))
+        .ok()??;
+    codec::decode(&bytes, RECEIPT_MAX).ok().map(Box::new)
+}
+
+fn kept_key(job: &JobId, lease: &LeaseId) -> Vec<u8> {
+    [&job.as_bytes()[..], &lease.as_bytes()[..]].concat()
+}
 
 /// The index entries that follow from one record of the log.
 pub(crate) fn index(_seq: u64, bytes: &[u8], batch: &mut Batch) {
@@ -44,6 +59,13 @@ pub(crate) fn index(_seq: u64, bytes: &[u8], batch: &mut Batch) {
         Record::Ended { job, reason } => {
             batch.put(Space::Ends, job.as_bytes(), &codec::encode(&reason));
         }
-        Record::Revealed { .. } | Record::Bound { .. } | Record::Excluded { .. } => {}
+        Record::Kept { job, receipt, .. } => {
+            let key = kept_key(&job, &receipt.commitment.body.lease);
+            batch.put(Space::Kept, &key, &codec::encode(&*receipt));
+        }
+        Record::Appointed { .. }
+        | Record::Revealed { .. }
+        | Record::Bound { .. }
+        | Record::Excluded { .. } => {}
     }
 }

@@ -61,6 +61,11 @@ impl Pending {
         }
     }
 
+    /// Tells the core something that was at hand.
+    pub(super) fn answer(&self, input: Input) {
+        let _ = self.answer.send(input);
+    }
+
     /// The loaded job, once it is prepared.
     pub(super) fn spec(&self, job: &JobId) -> Option<Arc<JobSpec>> {
         self.specs().get(job).cloned()

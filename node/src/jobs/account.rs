@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use starling_protocol::manifest::Manifest;
+use starling_protocol::manifest::JobRecord;
 use starling_protocol::{BlobId, Event, JobId, LeaseId, PeerKey, Reason as Refusal};
 use utoipa::ToSchema;
 
@@ -146,6 +146,13 @@ pub struct JobFile {
     /// Why leases ended early, by code, and how often.
     #[serde(default)]
     pub reopened: BTreeMap<String, u32>,
+    /// Stewards besides this home's requester.
+    #[serde(default)]
+    pub stewards: usize,
+    /// Those of them that have its record and inputs: it goes on with any of them, whatever becomes of this home.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub held_by: Vec<PeerKey>,
     /// Whether its outputs were taken and removed.
     #[serde(default)]
     pub collected: bool,
@@ -169,7 +176,10 @@ pub struct WorkFile {
 
 impl JobFile {
     /// The account of a job that begins now.
-    pub fn new(job: JobId, output: Option<PathBuf>, manifest: &Manifest) -> Self {
+    pub fn new(job: JobId, output: Option<PathBuf>, record: &JobRecord) -> Self {
+        let manifest = &record.manifest.body;
+        let stewards = record.appointment.body.stewards.iter();
+        let others = stewards.filter(|s| **s != manifest.requester).count();
         let slice = |n| Slice {
             tiles: manifest.tiles_in(n),
             ..Slice::default()
@@ -197,6 +207,8 @@ impl JobFile {
             cheats: Vec::new(),
             false_accusations: 0,
             reopened: BTreeMap::new(),
+            stewards: others,
+            held_by: Vec::new(),
             collected: false,
         }
     }
@@ -255,6 +267,12 @@ impl JobFile {
                 });
             }
             Event::FalseAccusation { .. } => self.false_accusations += 1,
+            Event::Held { by, of, .. } => {
+                self.stewards = *of;
+                if !self.held_by.contains(by) {
+                    self.held_by.push(*by);
+                }
+            }
             Event::JobDone { .. } => self.end(Refusal::JobDone),
             Event::JobFailed { reason, .. } => self.end(*reason),
             // As a worker, or about peers: not this job's story.
@@ -265,7 +283,12 @@ impl JobFile {
             | Event::SubmitRefused { .. }
             | Event::Working { .. }
             | Event::Earned { .. }
-            | Event::Lost { .. } => {}
+            | Event::Lost { .. }
+            | Event::Found { .. }
+            | Event::NotFound { .. }
+            | Event::Appointed { .. }
+            | Event::Kept { .. }
+            | Event::Relieved { .. } => {}
         }
     }
 

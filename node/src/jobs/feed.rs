@@ -59,7 +59,13 @@ impl Numbered {
             | Event::JobFailed { job, .. }
             | Event::Working { job, .. }
             | Event::Earned { job, .. }
-            | Event::Lost { job, .. } => Some(*job),
+            | Event::Lost { job, .. }
+            | Event::Held { job, .. }
+            | Event::Found { job }
+            | Event::NotFound { job }
+            | Event::Appointed { job, .. }
+            | Event::Kept { job, .. }
+            | Event::Relieved { job, .. } => Some(*job),
             Event::PeerSeen { .. } | Event::PeerGone { .. } | Event::SubmitRefused { .. } => None,
         }
     }

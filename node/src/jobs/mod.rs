@@ -54,6 +54,8 @@ pub struct Order {
     pub deadline_s: u64,
     /// Most that is paid per 10^9 work units.
     pub max_price: Option<u64>,
+    /// At most so many stewards besides this peer; none: the protocol's number.
+    pub stewards: Option<u16>,
     /// Peers to wait for; none: one, and those heard in the second after it.
     pub peers: Option<u32>,
     /// How long to wait for them.
@@ -82,6 +84,8 @@ struct State {
     open: BTreeMap<JobId, Open>,
     answer: Option<oneshot::Sender<Result<JobId, Refusal>>>,
     next_output: Option<PathBuf>,
+    /// Jobs that are looked for in the swarm, and who waits for them.
+    sought: BTreeMap<JobId, Vec<oneshot::Sender<bool>>>,
 }
 
 impl Desk {
@@ -149,6 +153,16 @@ impl Desk {
                 }
                 self.answer(Ok(*job));
             }
+            Event::Found { job } => {
+                let known = self.state().open.contains_key(job);
+                if let Some(bundle) = self.inner.node.bundle(*job).await.filter(|_| !known) {
+                    let open = Open::new(*job, None, bundle);
+                    open.save(&self.inner.jobs, true);
+                    self.state().open.insert(*job, open);
+                }
+                self.was_sought(job, true);
+            }
+            Event::NotFound { job } => self.was_sought(job, false),
             Event::Resumed { job, .. } => {
                 if let Some(bundle) = self.inner.node.bundle(*job).await {
                     let file = JobFile::load(&self.inner.jobs, &job.to_string());
@@ -171,6 +185,13 @@ impl Desk {
                     state.open.remove(&job);
                 }
             }
+        }
+    }
+
+    fn was_sought(&self, job: &JobId, found: bool) {
+        for waiting in self.state().sought.remove(job).into_iter().flatten() {
+            // Whoever asked may be gone.
+            let _ = waiting.send(found);
         }
     }
 
@@ -209,6 +230,7 @@ impl Desk {
             slice_tiles: order.slice_tiles,
             max_price: order.max_price,
             deadline_in_s: order.deadline_s,
+            stewards: order.stewards,
         };
         self.inner.node.submit(submission).await;
         let silent = || Reason::new("error", "the peer does not answer", "run `starling doctor`");
@@ -338,6 +360,29 @@ impl Desk {
             .ok()
             .and_then(|job: JobId| self.state().open.get(&job).map(|open| open.file.clone()));
         open.map_or_else(|| JobFile::load(&self.inner.jobs, &id), Ok)
+    }
+
+    /// A job of this home; one that it does not know is looked for among the stewards that it may have in the swarm.
+    ///
+    /// # Errors
+    /// Those of [`Desk::find`]; `unknown_job` if nobody has it.
+    pub async fn collect(&self, name: &str) -> Result<JobFile, Reason> {
+        let unknown = match self.find(name) {
+            Err(reason) if reason.code == "unknown_job" => reason,
+            found => return found,
+        };
+        let job: JobId = name.parse().map_err(|_| unknown)?;
+        let (found, answer) = oneshot::channel();
+        self.state().sought.entry(job).or_default().push(found);
+        self.inner.node.collect(job).await;
+        if answer.await == Ok(true) {
+            return self.find(name);
+        }
+        let what =
+            "no peer that can be reached is a steward of a job with this id for this identity";
+        let fix = "jobs are collected by the identity that submitted them, before their deadline: \
+                   copy requester/identity.key of that home here, and wait for its stewards to be up";
+        Err(Reason::new("unknown_job", what, fix).with("job", name))
     }
 
     /// Cancels a job if it still runs.

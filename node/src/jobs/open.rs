@@ -45,7 +45,7 @@ impl Open {
     pub(super) fn new(job: JobId, output: Option<PathBuf>, bundle: Bundle) -> Self {
         let now = Instant::now();
         Self {
-            file: JobFile::new(job, output, &bundle.record.manifest.body),
+            file: JobFile::new(job, output, &bundle.record),
             bundle,
             receipts: BTreeMap::new(),
             before: Duration::ZERO,
@@ -187,6 +187,7 @@ pub(super) fn job_of(event: &Event) -> Option<JobId> {
         | Event::SliceReopened { job, .. }
         | Event::CheatCaught { job, .. }
         | Event::FalseAccusation { job, .. }
+        | Event::Held { job, .. }
         | Event::JobDone { job }
         | Event::JobFailed { job, .. } => Some(*job),
         _ => None,

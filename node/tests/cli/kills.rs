@@ -127,7 +127,7 @@ struct Ledger {
     collected: BTreeMap<LeaseId, Receipt>,
     earned: BTreeMap<LeaseId, Receipt>,
     done: BTreeSet<(JobId, u32)>,
-    ended: BTreeSet<JobId>,
+    ended: BTreeSet<(PeerKey, JobId)>,
 }
 
 impl Ledger {
@@ -174,7 +174,7 @@ impl Ledger {
                 let job = record.id(&self.swarm.expect("set"));
                 assert!(self.jobs.insert(job, *record).is_none());
             }
-            Record::Receipted { receipt, .. } => {
+            Record::Receipted { receipt, .. } | Record::Kept { receipt, .. } => {
                 let lease = receipt.id(&self.swarm.expect("set"));
                 let mine = receipt.lease.body.worker == me;
                 let side = if mine {
@@ -188,9 +188,9 @@ impl Ledger {
                 assert!(self.done.insert((job, slice)), "slice {slice} done twice");
             }
             Record::Ended { job, .. } => {
-                assert!(self.ended.insert(job), "a job ended twice");
+                assert!(self.ended.insert((me, job)), "a job ended twice");
             }
-            Record::Bound { .. } | Record::Excluded { .. } => {}
+            Record::Bound { .. } | Record::Excluded { .. } | Record::Appointed { .. } => {}
         }
     }
 
@@ -222,7 +222,10 @@ impl Ledger {
         }
         let slices: u32 = self.jobs.values().map(|r| r.manifest.body.slices()).sum();
         assert_eq!(self.done.len(), slices as usize);
-        assert_eq!(self.ended.len(), self.jobs.len());
+        for (job, record) in &self.jobs {
+            let owner = record.manifest.body.requester;
+            assert!(self.ended.contains(&(owner, *job)), "{job} is not over");
+        }
         self.collected.len()
     }
 }

@@ -17,5 +17,6 @@ mod network;
 #[cfg(target_os = "linux")]
 mod routers;
 mod settings;
+mod stewards;
 mod support;
 mod usage;

@@ -30,7 +30,7 @@ impl Collector {
 
     /// How many locks make a full set: min(3, e).
     fn full_set(case: &Case) -> usize {
-        config::WITNESSES.min(case.record.roster.eligible(&case.worker()))
+        config::WITNESSES.min(case.record.eligible(&case.worker()))
     }
 
     /// Asks as many of the next ranks as locks are missing. With none left, goes on with what there is.
@@ -39,7 +39,9 @@ impl Collector {
             return;
         };
         let missing = Self::full_set(case).saturating_sub(case.locks.len());
-        let next = case.next_ranks(missing);
+        let silences = &self.silences;
+        let keeps = |w: &PeerKey| !silences.often_in(w, Owed::Reveal, ctx.now);
+        let next = case.next_witnesses(missing, &keeps);
         if next.is_empty() {
             self.finish_locking(ctx, adverts, id);
             return;
@@ -266,6 +268,12 @@ impl Collector {
         let Some(case) = self.cases.get_mut(&id) else {
             return;
         };
+        let own = case.record.manifest.body.requester == ctx.me;
+        if !own && case.seals.len() < case.lease.body.intensity.quorum() {
+            // Only a requester may stand in for those who are missing, and no worker opens to fewer.
+            self.end(ctx, id, Reason::NoQuorum, false, None);
+            return;
+        }
         let roster = &case.record.roster;
         let asked = case.ranks[..case.asked.min(case.ranks.len())].to_vec();
         let seal = |auditor: &PeerKey| {
@@ -280,7 +288,7 @@ impl Collector {
             seals: asked.iter().filter_map(seal).collect(),
             skipped: silent.filter_map(|p| roster.index(p)).collect(),
             // The requester can then recompute enough by itself, whatever becomes of the auditors.
-            requester_draw: case.record.manifest.body.requester == ctx.me,
+            requester_draw: own,
         });
         let message = Message::SealList(Box::new(list.clone()));
         case.seal_list = Some(list);

@@ -346,18 +346,19 @@ impl Collector {
         };
         let rebuilt = merkle::root(&id, &merkle::leaves(&secret, &fetched.tiles));
         if rebuilt.is_some() && rebuilt == case.commitment.as_ref().map(|c| c.body.root) {
-            self.conclude(ctx, id, Some(blob));
+            self.conclude(ctx, id, Some((blob, secret)));
         } else {
             self.end(ctx, id, Reason::WrongOutput, true, None);
         }
     }
 
-    /// Makes the receipt, and says Stored if the bytes are here.
-    fn conclude(&mut self, ctx: &mut Context, id: LeaseId, blob: Option<BlobId>) {
+    /// Makes the receipt, and says Stored if the bytes are here: then with the secret of their salts.
+    fn conclude(&mut self, ctx: &mut Context, id: LeaseId, stored: Option<(BlobId, Hash)>) {
         let Some(case) = self.remove(ctx, id) else {
             return;
         };
         let nonces = case.nonce_list();
+        let own = case.record.manifest.body.requester == ctx.me;
         let (Some(commitment), Some(lock_set), Some(seal_list), Some(opening), Some(quorum)) = (
             case.commitment,
             case.lock_set,
@@ -367,7 +368,8 @@ impl Collector {
         ) else {
             return;
         };
-        let stored = blob.map(|_| {
+        let kept = stored;
+        let stored = kept.map(|_| {
             ctx.sign(Stored {
                 lease: id,
                 root: commitment.body.root,
@@ -388,17 +390,31 @@ impl Collector {
             lease: case.lease,
         });
         let job = receipt.lease.body.job;
-        let seq = ctx.persist(Record::Receipted {
-            job,
-            receipt: receipt.clone(),
-        });
+        let record = match kept {
+            // Of somebody else's job the bytes are kept, too.
+            Some((blob, secret)) if !own => Record::Kept {
+                job,
+                blob,
+                secret,
+                receipt: receipt.clone(),
+            },
+            Some(_) | None => Record::Receipted {
+                job,
+                receipt: receipt.clone(),
+            },
+        };
+        let seq = ctx.persist(record);
         Self::send_receipt(ctx, &receipt, seq);
         if self.concluded.len() >= config::CONCLUDED_MAX {
             self.concluded.pop_front();
         }
         self.concluded.push_back((id, seq, receipt.clone()));
-        let outcome = match blob {
-            Some(blob) => Outcome::Done { blob, receipt },
+        let outcome = match kept {
+            Some((blob, secret)) => Outcome::Done {
+                blob,
+                secret,
+                receipt,
+            },
             None => Outcome::NotStored,
         };
         self.outcomes.push((id, outcome));

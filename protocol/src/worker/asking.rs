@@ -1,10 +1,10 @@
 //! When a worker asks for a lease, and of whom.
 //!
 //! It asks when a slot is free, and with the commitment that frees one: a slice that is committed to needs its device
-//! no more. Invariant: one question a job at a time, and never more leases than slots, or more slices without a receipt
+//! no more. It asks the requester while that is here, else the next of the job's stewards that is. Invariant: one question a job at a time, and never more leases than slots, or more slices without a receipt
 //! than it leaves to one requester.
 
-use super::{Work, Worker};
+use super::{Engagement, Work, Worker};
 use crate::config;
 use crate::context::Context;
 use crate::hash::{JobId, LeaseId, PeerKey};
@@ -24,6 +24,23 @@ pub(super) enum Room {
     Never,
 }
 
+impl Engagement {
+    /// Stewards that may still have something for `me`, the requester first.
+    fn open(&self, me: &PeerKey) -> impl Iterator<Item = PeerKey> {
+        let stewards = self.record.appointment.body.stewards.iter().copied();
+        stewards.filter(move |s| s != me && !self.closed.contains(s))
+    }
+
+    /// `steward` is there, whatever it said before.
+    pub(super) fn hear(&mut self, steward: &PeerKey) {
+        if self.record.is_steward(steward) {
+            self.heard.insert(*steward);
+            self.mute.remove(steward);
+            self.closed.remove(steward);
+        }
+    }
+}
+
 impl Worker {
     /// Asks for a lease of `job`, if there is room for one. `knows` tells whether a roster member is known.
     pub(crate) fn ask(
@@ -39,11 +56,17 @@ impl Worker {
             Room::Later => ctx
                 .timers
                 .set(Timer::Ask(job), ctx.now.after(config::LEASE_RETRY)),
-            Room::Yes => {
-                if let Some(steward) = self.asks(ctx, &job) {
-                    ctx.send(steward, &Message::LeaseRequest { job });
+            Room::Yes => match self.asks(ctx, &job, knows) {
+                Some(steward) => ctx.send(steward, &Message::LeaseRequest { job }),
+                None => {
+                    let mute = self.jobs.get(&job).map(|e| e.mute.values());
+                    let next = mute.into_iter().flatten().map(|(_, until)| *until).min();
+                    let next = next
+                        .unwrap_or(ctx.now)
+                        .max(ctx.now.after(config::LOCK_WAIT));
+                    ctx.timers.set(Timer::Ask(job), next);
                 }
-            }
+            },
         }
     }
 
@@ -69,7 +92,7 @@ impl Worker {
             return Room::Never;
         }
         // Whoever offers a roster of strangers could have made them up; whoever is busy asks when it is not.
-        if engagement.asking
+        if engagement.asked.is_some()
             || unreceipted >= config::UNRECEIPTED_MAX
             || known * 3 < roster.len() * 2
         {
@@ -79,7 +102,7 @@ impl Worker {
             .works
             .iter()
             .filter(|(id, w)| w.before_commitment() && Some(**id) != finished);
-        let asked = self.jobs.values().filter(|j| j.asking);
+        let asked = self.jobs.values().filter(|j| j.asked.is_some());
         if open.count() + asked.count() < usize::from(capacity.slots) {
             Room::Yes
         } else {
@@ -88,19 +111,61 @@ impl Worker {
     }
 
     /// A lease of `job` is being asked for: of whom.
-    pub(super) fn asks(&mut self, ctx: &mut Context, job: &JobId) -> Option<PeerKey> {
+    pub(super) fn asks(
+        &mut self,
+        ctx: &mut Context,
+        job: &JobId,
+        knows: &dyn Fn(&PeerKey) -> bool,
+    ) -> Option<PeerKey> {
+        let steward = self.steward_of(ctx, job, knows)?;
         let engagement = self.jobs.get_mut(job)?;
-        engagement.asking = true;
+        engagement.asked = Some(steward);
         // An answer that never comes must not hold the slot for ever.
         ctx.timers
             .set(Timer::Ask(*job), ctx.now.after(config::LOCK_WAIT));
-        Some(engagement.record.appointment.body.stewards[0])
+        Some(steward)
     }
 
-    /// The `Ask` timer: what was asked before went unanswered.
-    pub(crate) fn stop_asking(&mut self, job: &JobId) {
-        if let Some(engagement) = self.jobs.get_mut(job) {
-            engagement.asking = false;
+    /// Whom to ask for a lease of `job`: of those that have not sent this peer away the first one that seems to be here.
+    pub(super) fn steward_of(
+        &self,
+        ctx: &Context,
+        job: &JobId,
+        knows: &dyn Fn(&PeerKey) -> bool,
+    ) -> Option<PeerKey> {
+        let engagement = self.jobs.get(job)?;
+        let open = || engagement.open(&ctx.me);
+        let mute = |s: &PeerKey| engagement.mute.get(s);
+        let answers = |s: &PeerKey| mute(s).is_none_or(|(_, until)| *until <= ctx.now);
+        let here = |s: &PeerKey| answers(s) && (knows(s) || engagement.heard.contains(s));
+        open().find(here).or_else(|| open().find(answers))
+    }
+
+    /// The `Ask` timer: what was asked before went unanswered, so another steward is asked next.
+    pub(crate) fn stop_asking(&mut self, ctx: &Context, job: &JobId) {
+        let Some(engagement) = self.jobs.get_mut(job) else {
+            return;
+        };
+        if let Some(silent) = engagement.asked.take() {
+            engagement.heard.remove(&silent);
+            let (times, until) = engagement.mute.entry(silent).or_default();
+            let doubled = (*times).min(config::MUTE_DOUBLINGS);
+            *until = ctx.now.after(config::MUTE_WAIT * (1 << doubled));
+            *times = times.saturating_add(1);
+        }
+    }
+
+    /// A steward has nothing more of `job` for this peer. Without another one to ask, the job is over for it.
+    pub(crate) fn close(&mut self, ctx: &mut Context, from: &PeerKey, job: &JobId) {
+        let Some(engagement) = self.jobs.get_mut(job) else {
+            return;
+        };
+        engagement.closed.insert(*from);
+        engagement.asked = None;
+        if engagement.open(&ctx.me).next().is_none() {
+            self.end_job(ctx, job);
+        } else {
+            ctx.timers.set_by(Timer::Ask(*job), ctx.now);
         }
     }
 
@@ -109,7 +174,7 @@ impl Worker {
         for job in self
             .jobs
             .iter()
-            .filter(|(_, e)| !e.asking)
+            .filter(|(_, e)| e.asked.is_none())
             .map(|(job, _)| *job)
         {
             ctx.timers.set_by(Timer::Ask(job), ctx.now);
@@ -130,9 +195,10 @@ impl Worker {
         else {
             return;
         };
-        engagement.asking = false;
+        engagement.asked = None;
+        engagement.hear(&from);
         if retry_ms == 0 {
-            self.end_job(ctx, &job);
+            self.close(ctx, &from, &job);
         } else {
             let wait = Duration::from_millis(u64::from(retry_ms.min(60_000)));
             ctx.timers.set(Timer::Ask(job), ctx.now.after(wait));

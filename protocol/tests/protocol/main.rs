@@ -18,4 +18,5 @@ mod real;
 mod receipt;
 mod samples;
 mod silence;
+mod stewards;
 mod world;

@@ -14,6 +14,8 @@ enum Slice {
     Leased(PeerKey),
     Committed(PeerKey),
     Done,
+    /// Another steward handed it over, whatever became of its lease here.
+    Settled,
 }
 
 /// Asserts every invariant that holds for a world at any time.
@@ -28,6 +30,11 @@ fn one_live_lease_per_slice(world: &World) {
     let mut slices: BTreeMap<(JobId, u32), Slice> = BTreeMap::new();
     let mut over = BTreeSet::new();
     for event in world.events.iter().filter(|(i, _)| *i == 0).map(|(_, e)| e) {
+        if let Event::Committed { job, slice, .. } | Event::SliceReopened { job, slice, .. } = event
+            && slices.get(&(*job, *slice)) == Some(&Slice::Settled)
+        {
+            continue;
+        }
         match event {
             Event::Leased { job, slice, worker } => {
                 let before = slices.insert((*job, *slice), Slice::Leased(*worker));
@@ -61,19 +68,32 @@ fn one_live_lease_per_slice(world: &World) {
                 receipt,
                 ..
             } => {
-                let before = slices.insert((*job, *slice), Slice::Done);
-                let expected = receipt.as_ref().map(|_| Slice::Committed(*worker));
-                assert_eq!(before, expected, "slice {slice} was done out of turn");
+                let granted_by = receipt.as_ref().map(|r| r.lease.body.steward);
+                let settled = granted_by.is_some_and(|steward| steward != world.keys[0]);
+                let state = if settled { Slice::Settled } else { Slice::Done };
+                let before = slices.insert((*job, *slice), state);
+                let expected = granted_by.map(|_| Slice::Committed(*worker));
+                assert!(
+                    if settled {
+                        before.is_none_or(|s| s != Slice::Done)
+                    } else {
+                        before == expected
+                    },
+                    "slice {slice} was done out of turn"
+                );
             }
             Event::Resumed { job, done, .. } => {
                 // Leases of the former life are void; what was done stays done.
-                slices.retain(|(of, _), state| of != job || *state == Slice::Done);
+                let stays = |state: &Slice| matches!(state, Slice::Done | Slice::Settled);
+                slices.retain(|(of, _), state| of != job || stays(state));
                 let kept = slices.keys().filter(|(of, _)| of == job).count();
                 assert_eq!(
                     kept, *done as usize,
                     "done slices were forgotten or made up"
                 );
             }
+            // Another life, without a log.
+            Event::Found { job } => slices.retain(|(of, _), _| of != job),
             Event::JobDone { job } | Event::JobFailed { job, .. } => {
                 assert!(over.insert(*job), "a job ended twice")
             }
@@ -86,12 +106,19 @@ fn one_live_lease_per_slice(world: &World) {
             | Event::FalseAccusation { .. }
             | Event::Working { .. }
             | Event::Earned { .. }
-            | Event::Lost { .. } => {}
+            | Event::Lost { .. }
+            | Event::Held { .. }
+            | Event::NotFound { .. }
+            | Event::Appointed { .. }
+            | Event::Kept { .. }
+            | Event::Relieved { .. } => {}
         }
     }
     if world.is_done() {
         assert!(
-            slices.values().all(|s| *s == Slice::Done),
+            slices
+                .values()
+                .all(|s| matches!(s, Slice::Done | Slice::Settled)),
             "a job was done before its slices: {slices:?}"
         );
     }

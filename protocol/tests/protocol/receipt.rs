@@ -332,7 +332,8 @@ fn the_lease_must_be_the_records_and_as_strict() {
             mismatch("appointment")
         );
         assert_eq!(changed(&|l| l.steward = l.worker), mismatch("steward"));
-        assert_eq!(changed(&|l| l.worker = real.keys[0]), mismatch("worker"));
+        let stranger = signer(200).key();
+        assert_eq!(changed(&|l| l.worker = stranger), mismatch("worker"));
         // Allowed by the record, but another lease than the one that was committed to.
         assert_eq!(changed(&|l| l.intensity.s += 1), mismatch("commitment"));
         assert_eq!(changed(&|l| l.ttl_ms += 1), mismatch("commitment"));
@@ -377,7 +378,10 @@ fn the_seal_list_accounts_for_every_rank() {
         // A later rank in place of the first, which is passed over in silence.
         let roster = &real.bundle.record.roster;
         let worker = real.first().lease.body.worker;
-        let ranks = roster.ranks(&worker, &draw::auditor_target(&real.seed()));
+        let ranks = real
+            .bundle
+            .record
+            .ranks(&worker, &draw::auditor_target(&real.seed()));
         if let Some(friend) = ranks.get(k) {
             let friend = roster.index(friend).expect("in the roster");
             let picked = relisted(&|l| {
@@ -410,7 +414,7 @@ fn witnesses_are_the_drawn_ones_in_order() {
     // Someone beyond the ten ranks, with a good signature.
     let lease = &real.first().lease.body;
     let target = draw::witness_target(&lease.job, lease.slice, &lease.worker);
-    let far = real.bundle.record.roster.ranks(&lease.worker, &target)[15];
+    let far = real.bundle.record.ranks(&lease.worker, &target)[15];
     let stranger = relocked(&|s| {
         let nonce_digest = s.locks[2].nonce_digest;
         let lock = Lock {

@@ -3,6 +3,7 @@
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use starling_protocol::advert::{Advert, DeviceKind, DeviceProfile, KernelOffer};
+use starling_protocol::bits::Bits;
 use starling_protocol::crypto::Signature;
 use starling_protocol::evidence::{
     Attestation, Commitment, Lease, Lock, LockEntry, LockSet, OpenedTile, Opening, Reveal,
@@ -374,5 +375,19 @@ pub fn messages(seed: u64) -> Vec<Message> {
             reason: Reason::NoEligiblePeer,
         },
         Message::Advert(Box::new(f.advert())),
+        Message::Progress {
+            job: f.job(),
+            done: Bits::of(19, [0, 7, 18]),
+            busy: Bits::of(19, [1]),
+        },
+        Message::SettleRequest {
+            job: f.job(),
+            slices: vec![f.u32(), 3],
+        },
+        Message::Settle {
+            receipt: Box::new(f.receipt()),
+            blob: BlobId(f.hash()),
+            secret: f.hash(),
+        },
     ]
 }

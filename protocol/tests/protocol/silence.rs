@@ -2,8 +2,8 @@
 
 use crate::world::Nature::{Honest, Withholds};
 use crate::world::{NOBODY, World};
-use starling_protocol::Event;
 use starling_protocol::config::SILENT_KEPT;
+use starling_protocol::{Event, Reason};
 
 /// Seconds that 256 slices take among five peers, one of which withholds.
 fn seconds(withheld: &'static str) -> u64 {
@@ -19,6 +19,26 @@ fn seconds(withheld: &'static str) -> u64 {
 fn who_locks_and_never_reveals_is_soon_not_waited_for() {
     let slowed = seconds("Reveal");
     assert!(slowed < 15, "{slowed} s");
+}
+
+#[test]
+fn two_that_lock_and_never_reveal_cost_a_few_leases_and_no_more() {
+    let natures = [
+        Withholds("Reveal"),
+        Withholds("Reveal"),
+        Honest,
+        Honest,
+        Honest,
+        Honest,
+    ];
+    let mut world = World::new(&natures);
+    world.submit_in(1, None);
+    world.run_job(600_000);
+    assert!(world.is_done());
+    assert_eq!(world.caught(), NOBODY);
+    let silent = |(_, e): &&(usize, Event)| matches!(e, Event::SliceReopened { reason, .. } if *reason == Reason::WitnessesSilent);
+    let lost = world.events.iter().filter(silent).count();
+    assert!(lost <= 12, "{lost} of 256 leases");
 }
 
 #[test]

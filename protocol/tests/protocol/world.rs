@@ -11,7 +11,7 @@ use starling_protocol::{
     BlobId, Bundle, Core, Event, Genesis, Hash, Input, JobId, KernelId, Message, Output, Peer,
     PeerKey, Reason, Receipt, Scope, Tier, Time,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub const TILES: u32 = 256;
 pub const SLICE: u32 = 64;
@@ -70,6 +70,10 @@ pub struct World {
     slices: BTreeMap<JobId, u32>,
     /// Seconds by which each wall clock is wrong.
     skews: Vec<i64>,
+    /// Who provides a board.
+    providers: BTreeMap<Hash, BTreeSet<usize>>,
+    /// Peers that are down.
+    down: BTreeSet<usize>,
 }
 
 pub fn shape() -> Shape {
@@ -153,6 +157,8 @@ impl World {
             genesis,
             slices: BTreeMap::new(),
             skews: vec![0; natures.len()],
+            providers: BTreeMap::new(),
+            down: BTreeSet::new(),
             natures,
         };
         for i in 0..world.peers.len() {
@@ -191,6 +197,7 @@ impl World {
             slice_tiles: Some(slice),
             max_price,
             deadline_in_s: 3_600,
+            stewards: None,
         };
         self.give(0, Input::Submit(Box::new(submission)));
     }
@@ -341,18 +348,27 @@ impl World {
                 self.events.push((i, event));
             }
             Output::FindProviders { board } => {
-                self.later(
-                    1,
-                    i,
-                    Input::Providers {
-                        board,
-                        peers: vec![self.keys[0]],
-                    },
-                );
+                let providers = self.providers.get(&board).into_iter().flatten();
+                let peers = providers.map(|p| self.keys[*p]).collect();
+                self.later(1, i, Input::Providers { board, peers });
+            }
+            Output::Provide { board } => {
+                self.providers.entry(board).or_default().insert(i);
+            }
+            Output::StopProviding { board } => {
+                self.providers.entry(board).or_default().remove(&i);
+            }
+            Output::Recall { lease, to, .. } => {
+                let swarm = self.genesis.swarm_id();
+                let found = self.logs[i].iter().find_map(|record| match record {
+                    Record::Kept { receipt, .. } if receipt.id(&swarm) == lease => Some(receipt),
+                    _ => None,
+                });
+                if let Some(receipt) = found.cloned() {
+                    self.later(1, i, Input::Recalled { to, receipt });
+                }
             }
             Output::Verdict { .. }
-            | Output::Provide { .. }
-            | Output::StopProviding { .. }
             | Output::Abort { .. }
             | Output::Release { .. }
             | Output::Discard { .. } => {}
@@ -384,6 +400,27 @@ impl World {
         if i > 0 {
             self.give(i, Input::Capacity(capacity()));
         }
+    }
+
+    /// Peer `i` is killed, and does not come back by itself.
+    pub fn kill(&mut self, i: usize) {
+        self.down.insert(i);
+        for providers in self.providers.values_mut() {
+            providers.remove(&i);
+        }
+        let peer = self.keys[i];
+        for at in (0..self.keys.len()).filter(|at| *at != i) {
+            self.give(at, Input::PeerLost { peer });
+        }
+    }
+
+    /// It comes back, with its log or on another machine.
+    pub fn revive(&mut self, i: usize, with_log: bool) {
+        self.down.remove(&i);
+        if !with_log {
+            self.logs[i].clear();
+        }
+        self.restart(i);
     }
 
     pub fn unix_s(&self) -> u64 {
@@ -434,6 +471,7 @@ impl World {
             .peers
             .iter()
             .enumerate()
+            .filter(|(i, _)| !self.down.contains(i))
             .filter_map(|(i, p)| p.next_deadline().map(|d| (d.at.0, i)))
             .min();
         let message = self.queue.front().map(|(at, _, _)| *at);
@@ -449,7 +487,9 @@ impl World {
         self.now = self.now.max(at);
         if message == Some(at) {
             let (_, to, input) = self.queue.pop_front().expect("just seen");
-            if self.natures[to] != Nature::Silent || matches!(input, Input::Gossip { .. }) {
+            if self.down.contains(&to) {
+                // Nobody is there.
+            } else if self.natures[to] != Nature::Silent || matches!(input, Input::Gossip { .. }) {
                 self.give(to, input);
             }
         } else if let Some((_, i)) = due {
@@ -500,6 +540,18 @@ impl World {
             .count()
     }
 
+    /// The stewards of the requester's first job beside itself.
+    pub fn stewards(&self) -> BTreeSet<usize> {
+        let record = self.logs[0].iter().find_map(|r| match r {
+            Record::Submitted { record } => Some(record),
+            _ => None,
+        });
+        let stewards = record.map(|r| &r.appointment.body.stewards);
+        let place = |key: &PeerKey| self.keys.iter().position(|k| k == key);
+        let all = stewards.into_iter().flatten().filter_map(place);
+        all.filter(|i| *i != 0).collect()
+    }
+
     /// The requester's receipts.
     pub fn receipts(&self) -> Vec<Receipt> {
         let receipts = self.logs[0].iter();
@@ -515,12 +567,9 @@ impl World {
     }
 
     pub fn bundle(&self) -> Bundle {
-        let record = self.logs[0].iter().find_map(|r| {
-            if let Record::Submitted { record } = r {
-                Some((**record).clone())
-            } else {
-                None
-            }
+        let record = self.logs[0].iter().find_map(|r| match r {
+            Record::Submitted { record } => Some((**record).clone()),
+            _ => None,
         });
         Bundle {
             genesis: self.genesis.clone(),

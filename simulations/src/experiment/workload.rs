@@ -51,6 +51,9 @@ pub struct Job {
     /// When it is given up, s after its submission.
     #[serde(default = "default_deadline_s")]
     pub deadline_s: u64,
+    /// At most so many stewards besides its requester; by default the protocol's number.
+    #[serde(default)]
+    pub stewards: Option<u16>,
 }
 
 fn default_at_s() -> f64 {
@@ -96,6 +99,7 @@ impl Job {
             slice_tiles: self.slice_tiles,
             max_price: None,
             deadline_in_s: self.deadline_s,
+            stewards: self.stewards,
         }
     }
 }

@@ -58,7 +58,7 @@ struct How {
     /// Give up after so many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = node_options::seconds)]
     timeout: Option<f64>,
-    /// Submit to the peer that runs in this home, and leave: `job watch` and `job get` go on.
+    /// Submit, hand the job to its stewards, and leave: `job get` collects it, also on another machine.
     #[arg(long, conflicts_with_all = ["receipts", "local", "dry_run"])]
     detach: bool,
     /// Say what it would take, from a probe of its tiles, and submit nothing.
@@ -67,6 +67,9 @@ struct How {
     /// Ask only peers that charge at most so much per 10^9 work units.
     #[arg(long, value_name = "PRICE")]
     max_price: Option<u64>,
+    /// Let at most so many other peers hold the job, so that it outlives this one [default: 3, if there are enough].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(0..8))]
+    stewards: Option<u16>,
     /// Folder for the receipts, one file for each slice.
     #[arg(long, value_name = "DIR")]
     receipts: Option<PathBuf>,

@@ -35,6 +35,8 @@ use crate::reason::Reason;
 const TICK: Duration = Duration::from_millis(100);
 /// How long a job's name may take when its submission was seen.
 const LATE: Duration = Duration::from_secs(5);
+/// How long `--detach` waits for stewards to fetch a job's record and inputs.
+const HAND_OVER: Duration = Duration::from_secs(60);
 /// Addresses that do not answer and are remembered.
 const UNREACHABLE_MAX: usize = 64;
 
@@ -51,11 +53,7 @@ pub(super) async fn run(
         let fail = |e| Failure::from(crate::home::DiskError::new("create", dir, e));
         std::fs::create_dir_all(dir).map_err(fail)?;
     }
-    let session = if how.detach {
-        Some(Session::daemon(&place).await?)
-    } else {
-        Session::open(context, &place, &how.bootstrap, &how.device, &interrupt).await?
-    };
+    let session = Session::open(context, &place, &how.bootstrap, &how.device, &interrupt).await?;
     let Some(session) = session else {
         return Ok(Exit::Interrupted);
     };
@@ -63,6 +61,7 @@ pub(super) async fn run(
         console: context.console,
         events: how.events,
         start,
+        lasting: session.lasts(),
         deadline: how.timeout.map(|s| start + Duration::from_secs_f64(s)),
         client: session.client.clone(),
         interrupt,
@@ -86,6 +85,8 @@ struct Run {
     console: Console,
     events: bool,
     start: Instant,
+    /// The peer that submits outlives this command.
+    lasting: bool,
     deadline: Option<Instant>,
     client: Client,
     interrupt: Interrupt,
@@ -148,12 +149,16 @@ impl Run {
             slice_tiles: None,
             deadline_s: how.timeout.map(|s| s.ceil() as u64 + 1),
             max_price: how.max_price,
+            stewards: how.stewards,
             peers: how.peers,
             wait_s: Some(how.wait),
             output: path,
         };
         let exit = self.submit(&order, &mut events).await?;
-        if exit != Exit::Ok || how.detach {
+        if exit == Exit::Ok && how.detach {
+            return self.hand_over().await;
+        }
+        if exit != Exit::Ok {
             return Ok(exit);
         }
         let mut collector = Collector::new(self.client.clone(), product);
@@ -378,7 +383,7 @@ impl Run {
             return outcome;
         };
         let id = job.file.job.to_string();
-        if how.detach {
+        if how.detach && matches!(outcome, Ok(Exit::Ok)) {
             self.detached(&job);
             return outcome;
         }
@@ -402,15 +407,47 @@ impl Run {
         outcome.and_then(|exit| saved.map(|()| exit))
     }
 
+    /// Waits until other peers hold the job, so that it goes on without this one.
+    async fn hand_over(&mut self) -> Outcome {
+        let Some(id) = self.job.as_ref().map(|job| job.file.job.to_string()) else {
+            return Ok(Exit::Error);
+        };
+        let until = Instant::now() + HAND_OVER;
+        loop {
+            let job = self.client.job(&id).await?;
+            let (held, of) = (job.file.held_by.len(), job.file.stewards);
+            let over = job.file.state != JobState::Running;
+            self.job = Some(job);
+            if over || held == of || Instant::now() >= until {
+                return match held {
+                    0 if !over && !self.lasting => Err(not_held(of)),
+                    _ => Ok(Exit::Ok),
+                };
+            }
+            tokio::select! {
+                () = tokio::time::sleep(TICK) => {}
+                _ = self.interrupt.signalled() => return Ok(Exit::Interrupted),
+            }
+        }
+    }
+
     fn detached(&self, job: &JobView) {
         let id = job.file.job.to_string();
+        let (held, of) = (job.file.held_by.len(), job.file.stewards);
         if self.console.json {
-            return self.console.json(
-                &json!({ "job": id, "slices": job.file.slices.len(), "tiles": job.file.tiles }),
-            );
+            return self.console.json(&json!({
+                "job": id, "slices": job.file.slices.len(), "tiles": job.file.tiles,
+                "stewards": of, "held_by": job.file.held_by,
+            }));
         }
+        self.console.note(match held {
+            0 => "it goes on while the peer of this home runs".into(),
+            _ => format!(
+                "{held} of {of} stewards hold it: it goes on, and is kept, without this machine"
+            ),
+        });
         self.console.note(format!(
-            "it goes on without this command: starling job watch {0}; starling job get {0}",
+            "starling job watch {0}; starling job get {0}",
             &id[..8]
         ));
         self.console.data(id);
@@ -452,6 +489,17 @@ impl Run {
             self.console.data(output.display().to_string());
         }
     }
+}
+
+fn not_held(of: usize) -> Failure {
+    let what = match of {
+        0 => "the swarm is too small for stewards: the job would stop with this command".to_owned(),
+        of => format!(
+            "none of {of} stewards has the job's inputs yet: it would stop with this command"
+        ),
+    };
+    let fix = "keep a peer of this home running (`starling up`), or run it without --detach";
+    Failure::from(Reason::new("not_held", what, fix))
 }
 
 /// Ends at `deadline`, or never.

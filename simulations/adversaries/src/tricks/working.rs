@@ -165,7 +165,7 @@ impl Equivocate {
             return Vec::new();
         };
         let target = draw::witness_target(&lease.job, lease.slice, &lease.worker);
-        let mut ranks = record.roster.ranks(&lease.worker, &target);
+        let mut ranks = record.ranks(&lease.worker, &target);
         ranks.truncate(ranks.len().div_ceil(2));
         ranks
     }

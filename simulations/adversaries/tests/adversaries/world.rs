@@ -98,6 +98,8 @@ impl World {
             slice_tiles: Some(SLICE),
             max_price: None,
             deadline_in_s: 3_600,
+            // Every peer may be drawn.
+            stewards: Some(0),
         };
         self.give(i, Input::Submit(Box::new(submission)));
     }
@@ -165,7 +167,7 @@ impl World {
                 self.later(1, (i, Input::Fetched { task, result }));
             }
             Output::Persist { record, .. } => {
-                if let Record::Receipted { receipt, .. } = *record
+                if let Record::Receipted { receipt, .. } | Record::Kept { receipt, .. } = *record
                     && receipt.lease.body.steward == key(i)
                 {
                     self.receipts.push(*receipt);
@@ -176,7 +178,8 @@ impl World {
                 let peers = vec![key(0)];
                 self.later(1, (i, Input::Providers { board, peers }));
             }
-            Output::Store { .. }
+            Output::Recall { .. }
+            | Output::Store { .. }
             | Output::Verdict { .. }
             | Output::Provide { .. }
             | Output::StopProviding { .. }

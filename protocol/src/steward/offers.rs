@@ -1,6 +1,7 @@
 //! Who is told of a job: at first few, then all, and whoever asks. All of them are told of its end.
 
-use super::{Job, Requester};
+use super::{Job, Steward};
+use crate::adverts::Adverts;
 use crate::config;
 use crate::context::Context;
 use crate::hash::{JobId, PeerKey};
@@ -41,7 +42,7 @@ impl Job {
     }
 }
 
-impl Requester {
+impl Steward {
     /// Offers the job to those who may take it.
     pub(super) fn offer(&self, ctx: &mut Context, job: &JobId) {
         let Some(entry) = self.jobs.get(job) else {
@@ -59,15 +60,23 @@ impl Requester {
     }
 
     /// The open jobs of a class that name the asker in their roster and would lease to it.
-    pub(crate) fn on_board_query(&self, ctx: &mut Context, from: PeerKey, class: &str) {
-        let open = self.jobs.values().map(|j| &j.table).filter(|t| {
-            t.record.manifest.body.class == class
-                && t.record.roster.index(&from).is_some()
-                && t.accepts(&from)
-                && t.next_open().is_some()
+    pub(crate) fn on_board_query(
+        &self,
+        ctx: &mut Context,
+        adverts: &Adverts,
+        from: PeerKey,
+        class: &str,
+    ) {
+        let open = self.jobs.values().filter(|j| {
+            j.ready
+                && j.record().manifest.body.class == class
+                && j.record().roster.index(&from).is_some()
+                && j.table.accepts(&from)
+                && j.table.next_open(&j.elsewhere(adverts, ctx)).is_some()
         });
-        for table in open.take(4) {
-            ctx.send(from, &Message::Record(Box::new((*table.record).clone())));
+        let found: Vec<_> = open.take(4).map(|j| (**j.record()).clone()).collect();
+        for record in found {
+            ctx.send(from, &Message::Record(Box::new(record)));
         }
     }
 

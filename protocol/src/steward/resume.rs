@@ -1,22 +1,22 @@
-//! What a requester does with the jobs of a former life: they go on where the log ends.
+//! What a steward does with the jobs of a former life: they go on where the log ends.
 //!
 //! Done slices stay done. Leases are void, because their nonces died with that life: who had committed is told so, and
 //! does not get that slice again, since witnesses reveal only once for a slice and a worker. Nobody is blamed.
 
-use super::{Job, Requester, offers};
+use super::{Job, Steward, offers};
 use crate::book::Book;
 use crate::collector::Collector;
 use crate::config;
 use crate::context::Context;
 use crate::io::{Event, Record};
 use crate::reason::Reason;
-use crate::steward::Table;
+use crate::table::Kept;
 use crate::timers::Timer;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-impl Requester {
-    /// Takes back what the log holds of own jobs; [`Requester::resume`] makes them go on.
+impl Steward {
+    /// Takes back what the log holds of jobs that this peer hands out; [`Steward::resume`] makes them go on.
     pub(crate) fn restore(&mut self, ctx: &mut Context, book: &mut Book, record: &Record) {
         match record {
             Record::Submitted { record } => {
@@ -24,10 +24,34 @@ impl Requester {
                 let record = Arc::new((**record).clone());
                 // The book refuses what is over; `resume` ends it.
                 book.learn(ctx, (*record).clone());
-                let table = Table::new(record.clone(), job, &ctx.me);
                 let others = record.roster.peers().iter().filter(|p| **p != ctx.me);
                 let peers = others.take(offers::MAX).copied().collect();
-                self.jobs.insert(job, Job::new(table, peers));
+                let entry = Job::new(record, job, &ctx.me, peers);
+                self.jobs.insert(job, entry);
+            }
+            Record::Appointed { record } => {
+                let job = record.id(&ctx.swarm);
+                book.learn(ctx, (**record).clone());
+                self.take_up(ctx, job, Arc::new((**record).clone()));
+            }
+            Record::Kept {
+                job,
+                blob,
+                secret,
+                receipt,
+            } => {
+                let lease = &receipt.lease.body;
+                let slice = lease.slice;
+                let kept = Kept {
+                    lease: lease.id(&ctx.swarm),
+                    blob: *blob,
+                    secret: *secret,
+                };
+                let entry = self.jobs.get_mut(job);
+                if let Some(entry) = entry.filter(|e| e.table.lacks(slice)) {
+                    entry.table.keep(slice, kept);
+                    ctx.pin(*blob);
+                }
             }
             Record::Bound {
                 job,
@@ -51,7 +75,9 @@ impl Requester {
                 }
             }
             Record::Ended { job, .. } => {
-                self.jobs.remove(job);
+                if let Some(entry) = self.jobs.remove(job) {
+                    Self::discard(ctx, &entry);
+                }
                 book.end(ctx, job);
             }
             Record::Committed { .. }
@@ -69,14 +95,20 @@ impl Requester {
                 continue;
             };
             let (slices, done) = entry.table.progress();
-            let class = entry.table.record.manifest.body.class.clone();
-            ctx.notify(Event::Resumed { job, slices, done });
-            if entry.table.is_done() {
+            let own = entry.own;
+            if own {
+                ctx.notify(Event::Resumed { job, slices, done });
+            }
+            if own && entry.table.is_done() {
                 self.end(ctx, book, collector, job, Reason::JobDone);
             } else if book.get(&job).is_none() {
                 self.end(ctx, book, collector, job, Reason::DeadlinePassed);
             } else {
-                self.announce(ctx, book, job, &class);
+                if own {
+                    self.announce(ctx, book, job);
+                } else {
+                    self.get_ready(ctx, book, job);
+                }
                 // Peers have to be met first.
                 ctx.timers
                     .set(Timer::Job(job), ctx.now.after(config::RESUME_WAIT));

@@ -1,0 +1,425 @@
+//! What a job's stewards do for each other: tell how far they are, and hand finished slices over, until each of them,
+//! or the requester, has them all.
+//!
+//! | state of a slice, here | input | next |
+//! |---|---|---|
+//! | not here | another steward says that it has it, and the requester does not | asked for |
+//! | not here | `Settle` with a valid receipt | arriving: its bytes are fetched |
+//! | arriving | bytes that rebuild the receipt's root | here: logged, told |
+//! | arriving | none, or others | not here; that steward is believed less |
+//!
+//! Invariant: a slice counts as here only if its receipt and its bytes were checked here.
+
+use super::{Job, Steward};
+use crate::adverts::Adverts;
+use crate::bits::Bits;
+use crate::book::{Book, Prepared};
+use crate::collector::Collector;
+use crate::config;
+use crate::context::{Context, Waiting};
+use crate::hash::{BlobId, Hash, JobId, PeerKey};
+use crate::io::{Computed, Event, Output, Record, TaskId};
+use crate::manifest::JobRecord;
+use crate::merkle;
+use crate::message::Message;
+use crate::reason::Reason;
+use crate::receipt::Receipt;
+use crate::table::Kept;
+use crate::timers::Timer;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// A slice on its way here.
+pub(super) struct Arrival {
+    pub(super) task: TaskId,
+    from: PeerKey,
+    blob: BlobId,
+    secret: Hash,
+    receipt: Box<Receipt>,
+}
+
+impl Steward {
+    /// A record may appoint this peer: then it takes the job up, unless it has enough of them.
+    pub(crate) fn appoint(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        job: JobId,
+        record: &Arc<JobRecord>,
+    ) {
+        let requester = record.manifest.body.requester;
+        let others = self.jobs.values().filter(|j| !j.own);
+        let same = |j: &&Job| j.record().manifest.body.requester == requester;
+        if requester == ctx.me
+            || !record.is_steward(&ctx.me)
+            || self.jobs.contains_key(&job)
+            || others.clone().count() >= config::STEWARDED_MAX
+            || others.filter(same).count() >= config::STEWARDED_PER_REQUESTER
+        {
+            return;
+        }
+        ctx.persist(Record::Appointed {
+            record: Box::new((**record).clone()),
+        });
+        self.take_up(ctx, job, record.clone());
+        ctx.notify(Event::Appointed {
+            job,
+            requester,
+            slices: record.manifest.body.slices(),
+        });
+        ctx.timers
+            .set(Timer::Job(job), ctx.now.after(config::STARVED_WAIT));
+        self.get_ready(ctx, book, job);
+    }
+
+    /// Whoever is appointed offers the job to nobody while its requester is here.
+    pub(super) fn take_up(&mut self, ctx: &Context, job: JobId, record: Arc<JobRecord>) {
+        let peers = record.roster.peers().iter().filter(|p| **p != ctx.me);
+        let peers = peers.take(super::offers::MAX).copied().collect();
+        let mut entry = Job::new(record, job, &ctx.me, Vec::new());
+        entry.others = peers;
+        self.jobs.insert(job, entry);
+    }
+
+    /// An own job that was sought goes on here again.
+    pub(crate) fn take_back(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        job: JobId,
+        record: Arc<JobRecord>,
+    ) {
+        self.take_up(ctx, job, record);
+        self.announce(ctx, book, job);
+        ctx.timers
+            .set(Timer::Job(job), ctx.now.after(config::STARVED_WAIT));
+    }
+
+    pub(super) fn get_ready(&mut self, ctx: &mut Context, book: &mut Book, job: JobId) {
+        let Some(entry) = self.jobs.get(&job) else {
+            return;
+        };
+        let sources: Vec<_> = entry.colleagues(ctx.me).collect();
+        if book.prepare(ctx, &job, &sources) == Prepared::Yes {
+            self.on_prepared(ctx, book, job);
+        }
+    }
+
+    /// The inputs of an appointed job are here: from now on it goes on without its requester.
+    pub(crate) fn on_prepared(&mut self, ctx: &mut Context, book: &mut Book, job: JobId) {
+        if let Some(entry) = self.jobs.get_mut(&job).filter(|e| !e.ready) {
+            entry.ready = true;
+            self.announce(ctx, book, job);
+            // Its requester may wait for that, to leave.
+            ctx.timers.set(Timer::Tell(job), ctx.now);
+        }
+    }
+
+    /// A peer cannot be reached: if it leads jobs, others may go on with them.
+    pub(crate) fn on_lost(&mut self, peer: &PeerKey) {
+        for entry in self.jobs.values_mut() {
+            entry.table.lost(peer);
+        }
+    }
+
+    /// Whether this peer hands the job out.
+    pub(crate) fn serves(&self, job: &JobId) -> bool {
+        self.jobs.contains_key(job)
+    }
+
+    /// The other stewards are told how far this one is, soon.
+    pub(super) fn tell_soon(&self, ctx: &mut Context, job: JobId) {
+        let told = self.jobs.get(&job).filter(|e| e.ready);
+        if told.is_some_and(|e| e.colleagues(ctx.me).next().is_some()) {
+            let soon = ctx.now.after(config::TELL_SOON);
+            ctx.timers.set_by(Timer::Tell(job), soon);
+        }
+    }
+
+    /// Hands the record to those whom it appoints.
+    pub(super) fn introduce(&self, ctx: &mut Context, job: &JobId) {
+        let Some(entry) = self.jobs.get(job) else {
+            return;
+        };
+        let message = Message::Record(Box::new((**entry.record()).clone()));
+        for steward in entry.colleagues(ctx.me) {
+            if !entry.involved.contains(&steward) {
+                ctx.send(steward, &message);
+            }
+        }
+    }
+
+    /// The `Tell` timer.
+    pub(crate) fn tell(&mut self, ctx: &mut Context, job: JobId) {
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        // Whoever was asked and has not answered does not have what it said.
+        let now = ctx.now;
+        let late = |at: &crate::Time| now >= at.after(config::STORE_WAIT);
+        let vain: Vec<_> = entry
+            .requested
+            .values()
+            .filter(|(_, at)| late(at))
+            .collect();
+        vain.iter()
+            .for_each(|(by, _)| entry.table.broke_its_word(by));
+        entry.requested.retain(|_, (_, at)| !late(at));
+        let (done, busy) = entry.table.progress_bits();
+        // Others rely on it: not before the log has what it says.
+        let message = Message::Progress { job, done, busy };
+        for steward in entry.colleagues(ctx.me) {
+            ctx.send_again(steward, &message);
+        }
+        ctx.timers
+            .set(Timer::Tell(job), ctx.now.after(config::TELL));
+    }
+
+    /// Another steward tells how far it is.
+    pub(crate) fn on_progress(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        job: JobId,
+        (done, busy): (Bits, Bits),
+    ) {
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        let slices = entry.table.progress().0;
+        if !entry.record().is_steward(&from) || !done.fits(slices) || !busy.fits(slices) {
+            return;
+        }
+        let first = entry.table.claimed(from, done, &busy, ctx.now);
+        if first && entry.own {
+            let of = entry.colleagues(ctx.me).count();
+            let held = entry.colleagues(ctx.me);
+            let held = held.filter(|s| entry.table.has_word_of(s)).count();
+            let by = from;
+            ctx.notify(Event::Held { job, by, held, of });
+        }
+        if first {
+            self.tell_soon(ctx, job);
+        }
+        self.ask_for_missing(ctx, from, job);
+        self.look_whether_complete(ctx, job);
+    }
+
+    fn ask_for_missing(&mut self, ctx: &mut Context, from: PeerKey, job: JobId) {
+        let Some(entry) = self.jobs.get_mut(&job).filter(|e| e.ready) else {
+            return;
+        };
+        let under_way = entry.arriving.len() + entry.requested.len();
+        let room = config::SETTLING_MAX.saturating_sub(under_way);
+        let new = |slice: &u32| {
+            !entry.arriving.contains_key(slice) && !entry.requested.contains_key(slice)
+        };
+        let wanted = entry.table.wanted_from(&from).into_iter().filter(new);
+        let slices: Vec<_> = wanted.take(room.min(config::SETTLE_MAX)).collect();
+        if !slices.is_empty() {
+            let asked = slices.iter().map(|slice| (*slice, (from, ctx.now)));
+            entry.requested.extend(asked);
+            ctx.send(from, &Message::SettleRequest { job, slices });
+        }
+    }
+
+    /// Another steward wants slices that this one keeps: their receipts are in the log.
+    pub(crate) fn on_settle_request(
+        &self,
+        ctx: &mut Context,
+        from: PeerKey,
+        job: JobId,
+        slices: &[u32],
+    ) {
+        let Some(entry) = self.jobs.get(&job) else {
+            return;
+        };
+        if !entry.record().is_steward(&from) {
+            return;
+        }
+        for slice in slices.iter().take(config::SETTLE_MAX) {
+            if let Some(Kept { lease, .. }) = entry.table.kept(*slice) {
+                let (lease, to) = (*lease, from);
+                ctx.out.push(Output::Recall { job, lease, to });
+            }
+        }
+    }
+
+    /// The log had it.
+    pub(crate) fn on_recalled(&self, ctx: &mut Context, to: PeerKey, receipt: Box<Receipt>) {
+        let lease = &receipt.lease.body;
+        let kept = self.jobs.get(&lease.job);
+        let kept = kept.and_then(|e| e.table.kept(lease.slice));
+        if let Some(kept) = kept.filter(|k| k.lease == lease.id(&ctx.swarm)) {
+            let (blob, secret) = (kept.blob, kept.secret);
+            let message = Message::Settle {
+                receipt,
+                blob,
+                secret,
+            };
+            ctx.send(to, &message);
+        }
+    }
+
+    /// Another steward hands a slice over.
+    pub(crate) fn on_settle(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        receipt: Box<Receipt>,
+        blob: BlobId,
+        secret: Hash,
+    ) {
+        let (job, slice) = (receipt.lease.body.job, receipt.lease.body.slice);
+        let Some(entry) = self.jobs.get_mut(&job).filter(|e| e.ready) else {
+            return;
+        };
+        let record = entry.record().clone();
+        if !record.is_steward(&from)
+            || !entry.table.lacks(slice)
+            || entry.arriving.contains_key(&slice)
+            || entry.arriving.len() >= config::SETTLING_MAX
+        {
+            return;
+        }
+        entry.requested.remove(&slice);
+        let verified = receipt.verify(&record, &ctx.swarm, ctx.verifier());
+        if !verified.is_ok_and(|v| !v.flags.not_stored) {
+            entry.table.broke_its_word(&from);
+            return;
+        }
+        let manifest = &record.manifest.body;
+        let len = manifest.slice_len(slice);
+        let task = ctx.fetch(
+            Waiting::Steward(job, slice),
+            blob,
+            len,
+            manifest.tile_bytes,
+            from,
+        );
+        let arrival = Arrival {
+            task,
+            from,
+            blob,
+            secret,
+            receipt,
+        };
+        entry.arriving.insert(slice, arrival);
+    }
+
+    /// The bytes of a slice that another steward handed over are here, or not.
+    pub(crate) fn on_arrived(
+        &mut self,
+        ctx: &mut Context,
+        book: &mut Book,
+        collector: &mut Collector,
+        (job, slice): (JobId, u32),
+        result: Result<Computed, Reason>,
+    ) {
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        let Some(arrival) = entry.arriving.remove(&slice) else {
+            return;
+        };
+        let Arrival {
+            from,
+            blob,
+            secret,
+            receipt,
+            ..
+        } = arrival;
+        let commitment = &receipt.commitment.body;
+        let rebuilt = result.ok().and_then(|fetched| {
+            merkle::root(&commitment.lease, &merkle::leaves(&secret, &fetched.tiles))
+        });
+        if rebuilt != Some(commitment.root) {
+            entry.table.broke_its_word(&from);
+        } else if entry.own {
+            let worker = receipt.lease.body.worker;
+            ctx.persist(Record::Receipted {
+                job,
+                receipt: receipt.clone(),
+            });
+            self.slice_done(ctx, (job, slice), worker, blob, Some(receipt));
+            self.finish_if_done(ctx, book, collector, job);
+        } else {
+            ctx.persist(Record::Kept {
+                job,
+                blob,
+                secret,
+                receipt: receipt.clone(),
+            });
+            self.keep(ctx, &receipt, blob, secret);
+        }
+        self.ask_for_missing(ctx, from, job);
+    }
+
+    /// The bytes of a slice of somebody else's job are here, and logged.
+    pub(super) fn keep(
+        &mut self,
+        ctx: &mut Context,
+        receipt: &Receipt,
+        blob: BlobId,
+        secret: Hash,
+    ) {
+        let lease = &receipt.lease.body;
+        let (job, slice, worker) = (lease.job, lease.slice, lease.worker);
+        let lease = lease.id(&ctx.swarm);
+        let Some(entry) = self.jobs.get_mut(&job).filter(|e| e.table.lacks(slice)) else {
+            return;
+        };
+        let kept = Kept {
+            lease,
+            blob,
+            secret,
+        };
+        ctx.pin(blob);
+        entry.table.keep(slice, kept);
+        ctx.notify(Event::Kept { job, slice, worker });
+        self.tell_soon(ctx, job);
+        self.look_whether_complete(ctx, job);
+    }
+
+    /// A slice was collected here: the others that are here may fetch it.
+    pub(super) fn hand_round(
+        &self,
+        ctx: &mut Context,
+        adverts: &Adverts,
+        receipt: &Receipt,
+        blob: BlobId,
+        secret: Hash,
+    ) {
+        let Some(entry) = self.jobs.get(&receipt.lease.body.job) else {
+            return;
+        };
+        let message = Message::Settle {
+            receipt: Box::new(receipt.clone()),
+            blob,
+            secret,
+        };
+        for steward in entry.colleagues(ctx.me).filter(|s| adverts.is_here(s)) {
+            ctx.send_again(steward, &message);
+        }
+    }
+
+    /// Nothing is left to hand out of somebody else's job, or there is again.
+    fn look_whether_complete(&mut self, ctx: &mut Context, job: JobId) {
+        let Some(entry) = self.jobs.get_mut(&job).filter(|e| !e.own && e.ready) else {
+            return;
+        };
+        let complete = entry.table.is_complete();
+        if complete && !entry.complete {
+            Self::tell_the_end(ctx, entry, job, Reason::JobDone);
+        }
+        entry.complete = complete;
+    }
+
+    /// What was kept for a job that is over.
+    pub(super) fn discard(ctx: &mut Context, entry: &Job) {
+        for kept in entry.table.all_kept() {
+            ctx.unpin(kept.blob);
+        }
+    }
+}

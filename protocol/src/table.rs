@@ -1,0 +1,304 @@
+//! One job's table of slices, at one of its stewards: who may lease which, and what the other stewards say.
+//!
+//! | state of a slice | input | next |
+//! |---|---|---|
+//! | Open | a worker asks | Leased |
+//! | Open | nobody else computes | Own (requester only) |
+//! | Leased | commitment | Committed |
+//! | Leased | lease lapsed or given back | Open, without blame; the third time in a row the worker gets no more |
+//! | Committed | receipt and bytes | Done |
+//! | Committed | refuted, no opening, wrong output, two roots | Open; the worker is excluded from the job |
+//! | Committed | witnesses silent, bytes never came | Open; this worker does not get this slice again |
+//! | Own | computed | Done |
+//! | any but Done | another steward hands it over | Done |
+//!
+//! Invariant: a slice has at most one live lease of this steward, and none while another one that is here says that it
+//! has one, or has the slice.
+
+mod claims;
+
+use crate::bits::Bits;
+use crate::config;
+use crate::hash::{BlobId, JobId, LeaseId, PeerKey};
+use crate::io::TaskId;
+use crate::manifest::JobRecord;
+use crate::reason::Reason;
+use crate::time::Time;
+use crate::{draw, hash::Hash};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// What becomes of one slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SliceState {
+    Open,
+    Leased(LeaseId),
+    Committed(LeaseId),
+    Own(TaskId),
+    Done,
+}
+
+/// One worker in one job.
+#[derive(Default)]
+struct Standing {
+    /// Its lease without a commitment, if any.
+    leased: Option<LeaseId>,
+    /// Its leases without a receipt.
+    unreceipted: BTreeSet<LeaseId>,
+    /// Slices that it must not get again: their nonces are known to it.
+    barred: BTreeSet<u32>,
+    /// Leases in a row that it let lapse or gave back.
+    lapsed: u32,
+    /// How often in a row it found nothing open.
+    idle: u32,
+    excluded: bool,
+}
+
+/// What another steward says of the job.
+#[derive(Default)]
+struct Claim {
+    /// Slices whose bytes it has.
+    done: Bits,
+    /// Slices that it has leased, and since when it says so.
+    busy: BTreeMap<u32, Time>,
+    /// When it last said so; none since its connection was lost.
+    heard: Option<Time>,
+    /// How often it did not hand over what it said to have.
+    broken: u32,
+}
+
+/// A slice whose bytes are kept for a requester: what whoever fetches them needs besides the receipt.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept {
+    pub(crate) lease: LeaseId,
+    pub(crate) blob: BlobId,
+    /// Of its salts.
+    pub(crate) secret: Hash,
+}
+
+pub(crate) struct Table {
+    pub(crate) record: Arc<JobRecord>,
+    slices: Vec<SliceState>,
+    /// Open slices in rendezvous order.
+    open: BTreeSet<(Hash, u32)>,
+    keys: Vec<Hash>,
+    workers: BTreeMap<PeerKey, Standing>,
+    done: u32,
+    claims: BTreeMap<PeerKey, Claim>,
+    kept: BTreeMap<u32, Kept>,
+}
+
+/// What a worker that asks gets.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Grant {
+    /// A new lease on this slice.
+    Slice(u32),
+    /// The lease that it already has.
+    Again(LeaseId),
+    /// Nothing; ask again after so many ms, 0 for never.
+    Refused(Reason, u32),
+}
+
+impl Table {
+    pub(crate) fn new(record: Arc<JobRecord>, job: JobId, steward: &PeerKey) -> Self {
+        let count = record.manifest.body.slices();
+        let keys: Vec<_> = (0..count)
+            .map(|s| draw::rendezvous(steward, &job, s))
+            .collect();
+        Self {
+            slices: alloc::vec![SliceState::Open; count as usize],
+            open: keys.iter().copied().zip(0..count).collect(),
+            keys,
+            record,
+            workers: BTreeMap::new(),
+            done: 0,
+            claims: BTreeMap::new(),
+            kept: BTreeMap::new(),
+        }
+    }
+
+    /// Decides about a lease for `worker`; [`Table::leased`] makes it so. `others` are the slices that other stewards
+    /// see to.
+    pub(crate) fn ask(&mut self, worker: &PeerKey, others: &Bits) -> Grant {
+        if self.record.roster.index(worker).is_none() {
+            return Grant::Refused(Reason::NotInRoster, 0);
+        }
+        let retry_ms = config::LEASE_RETRY.as_millis() as u32;
+        let standing = self.workers.entry(*worker).or_default();
+        if standing.excluded {
+            return Grant::Refused(Reason::Excluded, 0);
+        }
+        if standing.lapsed >= config::FAILURES_MAX {
+            return Grant::Refused(Reason::LeaseExpired, 0);
+        }
+        if let Some(lease) = standing.leased {
+            return Grant::Again(lease);
+        }
+        if standing.unreceipted.len() >= config::UNRECEIPTED_MAX {
+            return Grant::Refused(Reason::TooManyUnreceipted, retry_ms);
+        }
+        match self
+            .open
+            .iter()
+            .find(|(_, slice)| !standing.barred.contains(slice) && !others.has(*slice))
+        {
+            Some((_, slice)) => Grant::Slice(*slice),
+            None => {
+                // It is told when something opens again; asking is only for what gets lost.
+                let doubled = standing.idle.min(config::LEASE_RETRY_DOUBLINGS);
+                standing.idle = standing.idle.saturating_add(1);
+                Grant::Refused(Reason::NothingOpen, retry_ms << doubled)
+            }
+        }
+    }
+
+    /// Some of those that found nothing open and may have `slice`, which now is, in this order; they count as told.
+    pub(crate) fn waiting_for(&mut self, slice: u32, order: &[PeerKey]) -> Vec<PeerKey> {
+        let waits = |s: &Standing| {
+            s.idle > 0
+                && !s.excluded
+                && s.lapsed < config::FAILURES_MAX
+                && !s.barred.contains(&slice)
+        };
+        let mut told = Vec::new();
+        for peer in order {
+            let standing = self.workers.get_mut(peer).filter(|s| waits(s));
+            if let Some(standing) = standing {
+                standing.idle = 0;
+                told.push(*peer);
+            }
+            if told.len() >= config::TOLD_OF_OPEN {
+                break;
+            }
+        }
+        told
+    }
+
+    fn set(&mut self, slice: u32, state: SliceState) {
+        let key = (self.keys[slice as usize], slice);
+        if state == SliceState::Open {
+            self.open.insert(key);
+        } else {
+            self.open.remove(&key);
+        }
+        self.slices[slice as usize] = state;
+    }
+
+    pub(crate) fn leased(&mut self, slice: u32, worker: PeerKey, lease: LeaseId) {
+        self.set(slice, SliceState::Leased(lease));
+        let standing = self.workers.entry(worker).or_default();
+        standing.leased = Some(lease);
+        standing.idle = 0;
+        standing.unreceipted.insert(lease);
+    }
+
+    pub(crate) fn committed(&mut self, slice: u32, worker: &PeerKey, lease: LeaseId) {
+        if self.is_under(slice, lease) {
+            self.set(slice, SliceState::Committed(lease));
+        }
+        if let Some(standing) = self.workers.get_mut(worker) {
+            standing.leased = None;
+            standing.lapsed = 0;
+        }
+    }
+
+    /// The lease is over, and the slice open again unless it is done.
+    pub(crate) fn ended(&mut self, slice: u32, worker: &PeerKey, lease: LeaseId) {
+        if let Some(standing) = self.workers.get_mut(worker) {
+            standing.unreceipted.remove(&lease);
+            if standing.leased == Some(lease) {
+                standing.leased = None;
+                standing.lapsed += 1;
+            }
+            if matches!(self.slices[slice as usize], SliceState::Committed(_)) {
+                standing.barred.insert(slice);
+            }
+        }
+        if self.is_under(slice, lease) {
+            self.set(slice, SliceState::Open);
+        }
+    }
+
+    /// Whether `slice` is one of the job's, and not done here.
+    pub(crate) fn lacks(&self, slice: u32) -> bool {
+        let state = self.slices.get(slice as usize);
+        state.is_some_and(|s| *s != SliceState::Done)
+    }
+
+    /// Whether `slice` is still `lease`'s: another steward may have handed it over meanwhile.
+    fn is_under(&self, slice: u32, lease: LeaseId) -> bool {
+        let state = self.slices.get(slice as usize);
+        state == Some(&SliceState::Leased(lease)) || state == Some(&SliceState::Committed(lease))
+    }
+
+    /// `worker` gets no lease on `slice` (again).
+    pub(crate) fn bar(&mut self, slice: u32, worker: PeerKey) {
+        self.workers.entry(worker).or_default().barred.insert(slice);
+    }
+
+    pub(crate) fn exclude(&mut self, worker: PeerKey) {
+        self.workers.entry(worker).or_default().excluded = true;
+    }
+
+    /// The next open slice, which becomes the requester's own computation.
+    pub(crate) fn next_open(&self, others: &Bits) -> Option<u32> {
+        let mut open = self.open.iter().map(|(_, slice)| *slice);
+        open.find(|slice| !others.has(*slice))
+    }
+
+    pub(crate) fn own(&mut self, slice: u32, task: TaskId) {
+        self.set(slice, SliceState::Own(task));
+    }
+
+    pub(crate) fn reopen(&mut self, slice: u32) {
+        if matches!(self.slices[slice as usize], SliceState::Own(_)) {
+            self.set(slice, SliceState::Open);
+        }
+    }
+
+    pub(crate) fn finish(&mut self, slice: u32) {
+        // A damaged log may name any slice.
+        if self.lacks(slice) {
+            self.set(slice, SliceState::Done);
+            self.done += 1;
+        }
+    }
+
+    /// Slices in all, and those that are done.
+    pub(crate) fn progress(&self) -> (u32, u32) {
+        (self.slices.len() as u32, self.done)
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.done as usize == self.slices.len()
+    }
+
+    /// Whether slices are open and nobody computes any. `others` are those that other stewards see to.
+    pub(crate) fn is_starved(&self, others: &Bits) -> bool {
+        let open = self.open.iter().any(|(_, slice)| !others.has(*slice));
+        open && self.open.len() + self.done as usize == self.slices.len()
+    }
+
+    /// The tasks of own computations.
+    pub(crate) fn own_tasks(&self) -> Vec<TaskId> {
+        self.slices
+            .iter()
+            .filter_map(|s| {
+                if let SliceState::Own(task) = s {
+                    Some(*task)
+                } else {
+                    None
+                }
+            })
+            .collect()
+    }
+
+    /// Whether `worker` may still get a lease, as far as this job is concerned.
+    pub(crate) fn accepts(&self, worker: &PeerKey) -> bool {
+        !self
+            .workers
+            .get(worker)
+            .is_some_and(|s| s.excluded || s.lapsed >= config::FAILURES_MAX)
+    }
+}

@@ -1,0 +1,127 @@
+//! What a job's stewards say to each other: soft, and believed only as far as it saves work.
+//!
+//! Whoever lies about what it has is asked for it, and not believed after some vain tries; whoever claims to be at work
+//! on a slice for ever is not believed after a while; nobody who is not here is believed, but for the requester: what it
+//! says to have, it has. While the requester is here it alone leases.
+
+use super::{Claim, Kept, SliceState, Table};
+use crate::bits::Bits;
+use crate::config;
+use crate::hash::PeerKey;
+use crate::time::Time;
+use alloc::vec::Vec;
+
+impl Table {
+    fn bits(&self, members: impl IntoIterator<Item = u32>) -> Bits {
+        Bits::of(self.slices.len() as u32, members)
+    }
+
+    /// What this steward says of itself: the slices whose bytes it has, and those that it has leased.
+    pub(crate) fn progress_bits(&self) -> (Bits, Bits) {
+        let in_state = |wanted: fn(&SliceState) -> bool| {
+            let slices = (0..).zip(&self.slices);
+            self.bits(slices.filter(|(_, s)| wanted(s)).map(|(slice, _)| slice))
+        };
+        let busy = |s: &SliceState| !matches!(s, SliceState::Open | SliceState::Done);
+        (in_state(|s| *s == SliceState::Done), in_state(busy))
+    }
+
+    /// Another steward says how far it is. True if this is the first time.
+    pub(crate) fn claimed(&mut self, by: PeerKey, done: Bits, busy: &Bits, now: Time) -> bool {
+        let first = !self.claims.contains_key(&by);
+        let claim = self.claims.entry(by).or_default();
+        let since = |slice: u32| (slice, claim.busy.get(&slice).copied().unwrap_or(now));
+        claim.busy = busy.iter().take(config::BUSY_MAX).map(since).collect();
+        claim.done = done;
+        claim.heard = Some(now);
+        first
+    }
+
+    /// `by` cannot be reached.
+    pub(crate) fn lost(&mut self, by: &PeerKey) {
+        if let Some(claim) = self.claims.get_mut(by) {
+            claim.heard = None;
+        }
+    }
+
+    /// Whether the requester, another peer, is here and sees to its job itself: then nobody else leases.
+    pub(crate) fn is_led(&self, here: &dyn Fn(&PeerKey) -> bool, now: Time) -> bool {
+        let requester = &self.record.manifest.body.requester;
+        let heard = self.claims.get(requester).and_then(|claim| claim.heard);
+        heard.is_some_and(|at| now < at.after(config::TELL * 3)) && here(requester)
+    }
+
+    /// `by` did not hand over what it said to have.
+    pub(crate) fn broke_its_word(&mut self, by: &PeerKey) {
+        if let Some(claim) = self.claims.get_mut(by) {
+            claim.broken = claim.broken.saturating_add(1);
+        }
+    }
+
+    /// Whether `by` has said that it is a steward of this job.
+    pub(crate) fn has_word_of(&self, by: &PeerKey) -> bool {
+        self.claims.contains_key(by)
+    }
+
+    /// Slices that other stewards have, or work on; `here` tells who is.
+    pub(crate) fn others(&self, here: &dyn Fn(&PeerKey) -> bool, now: Time) -> Bits {
+        let mut seen_to: Vec<u32> = Vec::new();
+        for (by, claim) in &self.claims {
+            let present = here(by);
+            let at_work = |since: &Time| present && now < since.after(config::BUSY_WAIT);
+            let busy = claim.busy.iter().filter(|(_, since)| at_work(since));
+            seen_to.extend(busy.map(|(slice, _)| *slice));
+            if self.believed(by, claim, present) {
+                seen_to.extend(claim.done.iter());
+            }
+        }
+        self.bits(seen_to)
+    }
+
+    fn believed(&self, by: &PeerKey, claim: &Claim, present: bool) -> bool {
+        let requester = self.record.manifest.body.requester == *by;
+        requester || (present && claim.broken < config::BROKEN_MAX)
+    }
+
+    /// Slices that `by` says to have, that are not here, and that need to be: not if the requester has them.
+    pub(crate) fn wanted_from(&self, by: &PeerKey) -> Vec<u32> {
+        let requester = &self.record.manifest.body.requester;
+        let Some(claim) = self.claims.get(by).filter(|_| by != requester) else {
+            return Vec::new();
+        };
+        if claim.broken >= config::BROKEN_MAX {
+            return Vec::new();
+        }
+        let collected = self.claims.get(requester).map(|c| &c.done);
+        let wanted = |slice: &u32| {
+            self.slices.get(*slice as usize) != Some(&SliceState::Done)
+                && !collected.is_some_and(|done| done.has(*slice))
+        };
+        claim.done.iter().filter(wanted).collect()
+    }
+
+    /// Whether every slice is here, or with the requester.
+    pub(crate) fn is_complete(&self) -> bool {
+        let requester = &self.record.manifest.body.requester;
+        let collected = self.claims.get(requester).map(|c| &c.done);
+        let here_or_there = |(slice, state): (u32, &SliceState)| {
+            *state == SliceState::Done || collected.is_some_and(|done| done.has(slice))
+        };
+        (0..).zip(&self.slices).all(here_or_there)
+    }
+
+    /// Keeps a slice for the requester.
+    pub(crate) fn keep(&mut self, slice: u32, kept: Kept) {
+        self.finish(slice);
+        self.kept.insert(slice, kept);
+    }
+
+    pub(crate) fn kept(&self, slice: u32) -> Option<&Kept> {
+        self.kept.get(&slice)
+    }
+
+    /// All that is kept, ascending by slice.
+    pub(crate) fn all_kept(&self) -> impl Iterator<Item = &Kept> {
+        self.kept.values()
+    }
+}
