@@ -6,7 +6,7 @@ use libp2p::{Multiaddr, StreamProtocol};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Admission, NetError, PeerKey, Rate, Scope, provider_store::ProviderCaps};
+use super::{Admission, BanPolicy, NetError, PeerKey, Rate, Scope, provider_store::ProviderCaps};
 use crate::blobs::{fetch::FetchLimits, serve::ServeLimits};
 
 /// Longest message that is gossiped, in bytes.
@@ -108,12 +108,23 @@ pub struct NetLimits {
     pub commands: usize,
     /// Events waiting for the core; above this the network is not read any more.
     pub events: usize,
-    /// Control messages taken from one peer; one costs 1 token and 1 more per 4 KiB.
+    /// Control messages taken from one peer; one costs 1 token and 1 more per 4 KiB, an envelope of none 1.
     pub message_rate: Rate,
-    /// Gossip messages taken from one forwarding peer.
+    /// Gossip messages taken from one forwarding peer. Who forwards more is not at fault: it has not written them.
     pub gossip_rate: Rate,
-    /// Gossip messages that one peer may forward and the core then rejects, before it is disconnected.
-    pub reject_rate: Rate,
+    /// Frames of gossip taken from one peer, whatever is in them: messages, also known ones, announcements, requests,
+    /// subscriptions.
+    pub gossip_frames: Rate,
+    /// Kademlia: streams taken from one peer. An honest one opens one for each request.
+    pub kad_streams: Rate,
+    /// Kademlia: requests taken from one peer, on however many streams, and its answers to us.
+    pub kad_frames: Rate,
+    /// Streams taken from one peer for control messages.
+    pub control_streams: Rate,
+    /// Streams taken from one peer for each protocol that is used now and then: identify, ping, AutoNAT, DCUtR, relays.
+    pub rare_streams: Rate,
+    /// When a peer is banned, and for how long.
+    pub bans: BanPolicy,
     /// Own control messages not yet acknowledged, to all peers.
     pub sends: usize,
     /// Of these, to one peer.
@@ -132,8 +143,6 @@ pub struct NetLimits {
     pub fetch: FetchLimits,
     /// Blob streams answered.
     pub serve: ServeLimits,
-    /// Banned peers remembered; the oldest is forgotten first.
-    pub bans: usize,
     /// Time for others to reach this peer directly before relays are asked: three rounds of AutoNAT's questions.
     pub relay_after: Duration,
     /// How often others are asked again whether they can dial this peer.
@@ -159,9 +168,42 @@ impl Default for NetLimits {
                 per_s: 50.0,
                 burst: 500.0,
             },
-            reject_rate: Rate {
-                per_s: 0.1,
-                burst: 10.0,
+            gossip_frames: Rate {
+                per_s: 500.0,
+                burst: 5000.0,
+            },
+            // A peer has 20 lookups at once, and 256 wait: in a small swarm all of them ask everybody.
+            kad_streams: Rate {
+                per_s: 50.0,
+                burst: 500.0,
+            },
+            // Its answers to as many lookups of ours come on top.
+            kad_frames: Rate {
+                per_s: 100.0,
+                burst: 1000.0,
+            },
+            // No more than there are messages, of which each honest envelope has one.
+            control_streams: Rate {
+                per_s: 2000.0,
+                burst: 4000.0,
+            },
+            rare_streams: Rate {
+                per_s: 1.0,
+                burst: 64.0,
+            },
+            bans: BanPolicy {
+                patience: Rate {
+                    per_s: 0.1,
+                    burst: 10.0,
+                },
+                terms: [
+                    Duration::from_secs(60),
+                    Duration::from_secs(10 * 60),
+                    Duration::from_secs(60 * 60),
+                    Duration::from_secs(24 * 60 * 60),
+                ],
+                forgive: Duration::from_secs(24 * 60 * 60),
+                peers: 1024,
             },
             sends: 4096,
             sends_per_peer: 1024,
@@ -172,7 +214,6 @@ impl Default for NetLimits {
             waiting_fetches: 256,
             fetch: FetchLimits::default(),
             serve: ServeLimits::default(),
-            bans: 1024,
             relay_after: Duration::from_secs(15),
             retest: Duration::from_secs(15 * 60),
         }

@@ -9,6 +9,7 @@
 
 mod admission;
 mod autonat;
+mod bans;
 mod behaviour;
 mod codec;
 mod config;
@@ -17,9 +18,10 @@ mod fetches;
 mod handle;
 mod lookups;
 mod outbox;
+mod paced;
 mod peer_key;
 mod provider_store;
-mod rate;
+pub(crate) mod rate;
 mod reach;
 mod routing;
 mod scope;
@@ -30,6 +32,7 @@ mod transport;
 mod ways;
 
 pub use admission::{Admission, AdmissionError, Handshake, MAX_CREDENTIAL_BYTES};
+pub use bans::BanPolicy;
 pub use codec::{ControlCodec, Envelope, MAX_MESSAGE_BYTES};
 pub use config::{MAX_GOSSIP_BYTES, MAX_TOPIC_BYTES, NetConfig, NetLimits, Protocols, Services};
 pub use event::{BlobFailure, GossipHandle, NetError, NetEvent, SendError};
@@ -47,6 +50,7 @@ use tokio::sync::mpsc;
 
 use crate::blobs::BlobStore;
 use behaviour::{Behaviour, TopicFilter};
+use rate::Floods;
 use scope::Bounds;
 use task::Network;
 
@@ -80,7 +84,15 @@ pub fn start(
         .then(|| relay::client::new(keypair.public().to_peer_id()))
         .unzip();
     let transport = transport::build(&keypair, bounds, config.admission.clone(), circuits)?;
-    let behaviour = Behaviour::new(&keypair, &config, topics.clone(), &protocols, relayed)?;
+    let floods = Floods::new();
+    let behaviour = Behaviour::new(
+        &keypair,
+        &config,
+        topics.clone(),
+        &protocols,
+        relayed,
+        &floods,
+    )?;
     let mut swarm = libp2p::Swarm::new(
         transport,
         behaviour,
@@ -103,7 +115,8 @@ pub fn start(
     }
     let (commands, received) = mpsc::channel(config.limits.commands.max(1));
     let (events, sent) = mpsc::channel(config.limits.events.max(1));
-    let network = Network::new(swarm, config, bounds, protocols, blobs, received, events)?;
+    let channels = (received, events);
+    let network = Network::new(swarm, config, bounds, protocols, blobs, floods, channels)?;
     tokio::spawn(network.run());
     let handle = NetHandle {
         local,

@@ -1,5 +1,6 @@
 //! Real libp2p on loopback: two, three and five nodes, each with its own key and store.
 
+mod abuse;
 mod admission;
 mod blobs;
 mod full_disk;
@@ -9,5 +10,6 @@ mod lookups;
 mod messages;
 mod providers;
 mod sources;
+mod stranger;
 mod support;
 mod ways;
