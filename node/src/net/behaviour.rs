@@ -2,10 +2,13 @@
 //!
 //! The only file that configures behaviours. Each number that departs from a default says why.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use libp2p::{
-    PeerId,
+    Multiaddr, PeerId,
     allow_block_list::{self, BlockedPeers},
     connection_limits::{self, ConnectionLimits},
     dcutr,
@@ -27,8 +30,10 @@ use super::{
     Scope,
     autonat::{Asking, DialingBack},
     paced::Paced,
+    prefixes::{Prefix, Prefixes},
     provider_store::ProviderStore,
-    rate::Floods,
+    rate::{BUCKETS, Buckets, Floods},
+    scope::ip,
 };
 
 /// Envelopes of control messages to one peer that are on the wire at once; the rest waits in the outbox, to go
@@ -54,6 +59,7 @@ pub(crate) type Gossip =
 pub(crate) struct Behaviour {
     // These refuse connections, so they come first.
     pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) prefixes: Prefixes,
     pub(crate) memory: memory_connection_limits::Behaviour,
     pub(crate) blocked: allow_block_list::Behaviour<BlockedPeers>,
     // Those that take streams of strangers are paced, but for blobs, which `blobs::serve` counts.
@@ -86,9 +92,10 @@ impl Behaviour {
         let punching = circuits.as_ref().map(|_| dcutr::Behaviour::new(local));
         let asking = services.autonat.then(|| Asking::new(limits.retest));
         let dialing_back = services.autonat.then(DialingBack::default);
-        let relay = services.relay.then(|| relay_server(local));
+        let relay = services.relay.then(|| relay_server(local, limits));
         Ok(Behaviour {
             limits: connection_limits(config),
+            prefixes: Prefixes::new(config.scope, limits.prefixes),
             memory: memory_connection_limits::Behaviour::with_max_percentage(MEMORY_SHARE),
             blocked: Default::default(),
             identify: rare(identify(keypair, config, protocols), limits, floods),
@@ -134,17 +141,33 @@ fn control(protocols: &Protocols) -> request_response::Behaviour<ControlCodec> {
 }
 
 /// Relays for others once they can dial this peer, and not before: see `task`.
-fn relay_server(local: PeerId) -> relay::Behaviour {
+fn relay_server(local: PeerId, limits: &NetLimits) -> relay::Behaviour {
     let config = relay::Config {
         max_circuit_duration: CIRCUIT.0,
         max_circuit_bytes: CIRCUIT.1,
         // Of a home's uplink, so fewer than libp2p's 128.
         max_reservations: 64,
-        ..relay::Config::default()
+        max_reservations_per_peer: 4,
+        reservation_duration: Duration::from_secs(60 * 60),
+        reservation_rate_limiters: relay_rates(limits),
+        max_circuits: 16,
+        max_circuits_per_peer: 4,
+        circuit_src_rate_limiters: relay_rates(limits),
     };
     let mut relay = relay::Behaviour::new(local, config);
     relay.set_status(Some(relay::Status::Disable));
     relay
+}
+
+/// How often a relay may be asked. libp2p's own limiters count single addresses and keep any number of them.
+fn relay_rates(limits: &NetLimits) -> Vec<Box<dyn relay::RateLimiter>> {
+    let mut peers = Buckets::new(limits.relay_by_peer, BUCKETS);
+    let mut networks = Buckets::new(limits.relay_by_network, BUCKETS);
+    let by_peer = move |peer: PeerId, _: &Multiaddr, now: Instant| peers.take(peer, 1.0, now);
+    let by_network = move |_: PeerId, from: &Multiaddr, now: Instant| {
+        ip(from).is_none_or(|ip| networks.take(Prefix::network(ip), 1.0, now))
+    };
+    vec![Box::new(by_peer), Box::new(by_network)]
 }
 
 fn mdns(local: PeerId) -> Result<mdns::tokio::Behaviour, NetError> {

@@ -6,7 +6,9 @@ use libp2p::{Multiaddr, StreamProtocol};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Admission, BanPolicy, NetError, PeerKey, Rate, Scope, provider_store::ProviderCaps};
+use super::{
+    Admission, BanPolicy, NetError, PeerKey, PrefixCaps, Rate, Scope, provider_store::ProviderCaps,
+};
 use crate::blobs::{fetch::FetchLimits, serve::ServeLimits};
 
 /// Longest message that is gossiped, in bytes.
@@ -100,6 +102,8 @@ pub struct NetLimits {
     /// Connections that this peer opened. Lookups dial whom they are told of, and one for which there is no room costs
     /// both sides the whole handshake, so this is well above what a lookup needs.
     pub established_out: u32,
+    /// Of `pending_in` and `established_in`, by address; in scope Public only.
+    pub prefixes: PrefixCaps,
     /// Connections with one peer; both may dial at the same time, while a relayed one is about to end.
     pub per_peer: u32,
     /// A connection that nothing uses is closed after this.
@@ -123,6 +127,10 @@ pub struct NetLimits {
     pub control_streams: Rate,
     /// Streams taken from one peer for each protocol that is used now and then: identify, ping, AutoNAT, DCUtR, relays.
     pub rare_streams: Rate,
+    /// Circuits and reservations that this peer as a relay grants to one peer (each by itself).
+    pub relay_by_peer: Rate,
+    /// The same for one network (IPv4 /24, IPv6 /48).
+    pub relay_by_network: Rate,
     /// When a peer is banned, and for how long.
     pub bans: BanPolicy,
     /// Own control messages not yet acknowledged, to all peers.
@@ -156,6 +164,16 @@ impl Default for NetLimits {
             pending_out: 64,
             established_in: 128,
             established_out: 128,
+            prefixes: PrefixCaps {
+                // The most that gossip still hears: it grades down whoever shares an address with more than eight.
+                per_address: 12,
+                per_network: 32,
+                pending: 8,
+                handshakes: Rate {
+                    per_s: 2.0,
+                    burst: 64.0,
+                },
+            },
             per_peer: 3,
             idle: Duration::from_secs(90),
             commands: 256,
@@ -190,6 +208,15 @@ impl Default for NetLimits {
             rare_streams: Rate {
                 per_s: 1.0,
                 burst: 64.0,
+            },
+            // libp2p's own: 30 an hour and 60 an hour.
+            relay_by_peer: Rate {
+                per_s: 1.0 / 120.0,
+                burst: 30.0,
+            },
+            relay_by_network: Rate {
+                per_s: 1.0 / 60.0,
+                burst: 60.0,
             },
             bans: BanPolicy {
                 patience: Rate {

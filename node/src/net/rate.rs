@@ -77,6 +77,12 @@ impl<P: Eq + Hash + Copy> Buckets<P> {
         self.rate.time_for(-*tokens)
     }
 
+    /// How many peers are remembered.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
     /// Whether the peer has a bucket here.
     fn knows(&self, peer: &P) -> bool {
         self.buckets.contains_key(peer)

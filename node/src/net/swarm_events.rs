@@ -134,6 +134,7 @@ impl Network {
             BehaviourEvent::Upnp(event) => self.on_upnp(event),
             BehaviourEvent::Mdns(event) => self.on_mdns(event),
             BehaviourEvent::Limits(never)
+            | BehaviourEvent::Prefixes(never)
             | BehaviourEvent::Memory(never)
             | BehaviourEvent::Blocked(never) => match never {},
         }

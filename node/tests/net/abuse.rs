@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::AsyncWriteExt;
-use starling::net::{BanPolicy, GossipHandle, NetEvent, NetLimits, Rate};
+use starling::net::{BanPolicy, GossipHandle, NetEvent, NetLimits, PrefixCaps, Rate, Scope};
 
 use crate::{
     stranger::{IDENTIFY, PING, Stranger, exchange},
@@ -337,4 +337,42 @@ async fn a_peer_of_another_swarm_is_heard_out_only_so_often() {
         foreigner.dial(&node.address).await;
     }
     assert!(node.silent(Duration::from_millis(700), wrong).await);
+}
+
+#[tokio::test]
+async fn one_address_gets_so_many_connections_and_begins_so_many() {
+    let caps = NetLimits::default().prefixes;
+    let caps = [
+        PrefixCaps {
+            per_address: 3,
+            ..caps
+        },
+        PrefixCaps {
+            handshakes: just(3.0),
+            ..caps
+        },
+    ];
+    for prefixes in caps {
+        let mut node = Node::start(Setup {
+            scope: Scope::Public,
+            limits: NetLimits {
+                prefixes,
+                ..default()
+            },
+            ..Setup::default()
+        })
+        .await;
+        let strangers: Vec<_> = (0..8).map(|_| Stranger::of([1; 32])).collect();
+        for stranger in &strangers {
+            stranger.dial(&node.address).await;
+        }
+        let first: Vec<_> = strangers[..3].iter().map(|s| s.key).collect();
+        node.connected_all(&first).await;
+        let one_more = |event| match event {
+            NetEvent::PeerConnected { .. } => Some(()),
+            _ => None,
+        };
+        assert!(node.silent(Duration::from_millis(500), one_more).await);
+        assert_eq!(node.net.connected().await.unwrap().len(), 3);
+    }
 }

@@ -1,4 +1,4 @@
-//! What the configuration of gossip adds up to.
+//! What the configuration of gossip and of the relay adds up to.
 
 use super::*;
 use crate::net::Services;
@@ -61,4 +61,47 @@ fn four_invalid_messages_end_lazy_gossip_nine_the_hearing_and_silence_costs_noth
         most + after(10.0) < limits.graylist_threshold,
         "no merit covers ten"
     );
+}
+
+#[test]
+fn sharing_an_address_costs_on_the_internet_and_as_much_as_its_connections_allow_is_heard() {
+    for scope in [Scope::Local, Scope::Lan] {
+        assert_eq!(score(scope).ip_colocation_factor_weight, 0.0);
+    }
+    let public = score(Scope::Public);
+    public.validate().unwrap();
+    let caps = NetLimits::default().prefixes;
+    let surplus = caps.per_address as f64 - public.ip_colocation_factor_threshold;
+    let cost = public.ip_colocation_factor_weight * surplus.powi(2);
+    assert!(cost < 0.0 && cost >= SCORE_THRESHOLDS.graylist_threshold);
+}
+
+#[test]
+fn a_relay_is_asked_so_often_by_a_peer_and_by_a_network() {
+    let limits = NetLimits {
+        relay_by_peer: crate::net::Rate {
+            per_s: 0.0,
+            burst: 3.0,
+        },
+        relay_by_network: crate::net::Rate {
+            per_s: 0.0,
+            burst: 5.0,
+        },
+        ..NetLimits::default()
+    };
+    let mut rates = relay_rates(&limits);
+    let mut asks = |peer: PeerId, from: &str| {
+        let from = from.parse().unwrap();
+        // As libp2p asks: all of them must agree.
+        rates
+            .iter_mut()
+            .all(|rate| rate.try_next(peer, &from, Instant::now()))
+    };
+    let peer = PeerId::random();
+    let of_peer = (0..10).filter(|_| asks(peer, "/ip4/198.51.100.1/tcp/1"));
+    assert_eq!(of_peer.count(), 3);
+    let of_network =
+        (0..10).filter(|i| asks(PeerId::random(), &format!("/ip4/198.51.100.{i}/tcp/1")));
+    assert_eq!(of_network.count(), 2);
+    assert!(asks(PeerId::random(), "/ip4/192.0.2.1/tcp/1"));
 }
