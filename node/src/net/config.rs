@@ -112,6 +112,8 @@ pub struct NetLimits {
     pub commands: usize,
     /// Events waiting for the core; above this the network is not read any more.
     pub events: usize,
+    /// Streams taken on one connection, whatever for; those beyond wait.
+    pub connection_streams: Rate,
     /// Control messages taken from one peer; one costs 1 token and 1 more per 4 KiB, an envelope of none 1.
     pub message_rate: Rate,
     /// Gossip messages taken from one forwarding peer. Who forwards more is not at fault: it has not written them.
@@ -178,6 +180,11 @@ impl Default for NetLimits {
             idle: Duration::from_secs(90),
             commands: 256,
             events: 1024,
+            // Above what its protocols together take.
+            connection_streams: Rate {
+                per_s: 2500.0,
+                burst: 6000.0,
+            },
             message_rate: Rate {
                 per_s: 2000.0,
                 burst: 4000.0,

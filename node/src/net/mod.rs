@@ -17,6 +17,7 @@ mod event;
 mod fetches;
 mod handle;
 mod lookups;
+mod metered;
 mod outbox;
 mod paced;
 mod peer_key;
@@ -85,7 +86,9 @@ pub fn start(
         .relay
         .then(|| relay::client::new(keypair.public().to_peer_id()))
         .unzip();
-    let transport = transport::build(&keypair, bounds, config.admission.clone(), circuits)?;
+    let streams = config.limits.connection_streams;
+    let admission = config.admission.clone();
+    let transport = transport::build(&keypair, bounds, admission, circuits, streams)?;
     let floods = Floods::new();
     let behaviour = Behaviour::new(
         &keypair,

@@ -73,7 +73,7 @@ fn sharing_an_address_costs_on_the_internet_and_as_much_as_its_connections_allow
     let caps = NetLimits::default().prefixes;
     let surplus = caps.per_address as f64 - public.ip_colocation_factor_threshold;
     let cost = public.ip_colocation_factor_weight * surplus.powi(2);
-    assert!(cost < 0.0 && cost >= SCORE_THRESHOLDS.graylist_threshold);
+    assert!((SCORE_THRESHOLDS.graylist_threshold..0.0).contains(&cost));
 }
 
 #[test]
