@@ -1,50 +1,14 @@
-//! What one stranger can make a node do is bounded, for every protocol; who goes on and on is banned, and forgiven.
+//! What one stranger can make a node do is bounded, for every protocol.
 
 use std::time::Duration;
 
 use futures::AsyncWriteExt;
-use starling::net::{BanPolicy, GossipHandle, NetEvent, NetLimits, PrefixCaps, Rate, Scope};
+use starling::net::{NetEvent, NetLimits, PrefixCaps, Scope};
 
 use crate::{
     stranger::{IDENTIFY, PING, Stranger, exchange},
-    support::{Node, Setup, TOPIC, pair},
+    support::{LONG, Node, Setup, TOPIC, default, just, lost, node, strict},
 };
-
-/// So many, and no more come back.
-const fn just(burst: f64) -> Rate {
-    Rate { per_s: 0.0, burst }
-}
-
-async fn node(limits: NetLimits) -> Node {
-    let setup = Setup {
-        limits,
-        ..Setup::default()
-    };
-    Node::start(setup).await
-}
-
-fn default() -> NetLimits {
-    NetLimits::default()
-}
-
-/// Bans at the first offence, for these terms.
-fn strict(term: Duration) -> BanPolicy {
-    BanPolicy {
-        patience: just(0.0),
-        terms: [term; 4],
-        ..default().bans
-    }
-}
-
-const LONG: Duration = Duration::from_secs(3600);
-
-async fn lost(node: &mut Node, key: [u8; 32]) {
-    node.wait("the loss", |event| match event {
-        NetEvent::PeerLost { peer } => (peer == key).then_some(()),
-        _ => None,
-    })
-    .await;
-}
 
 /// A frame of Kademlia's: a type (2 ADD_PROVIDER, 3 GET_PROVIDERS, 4 FIND_NODE), a key, and who says it.
 fn kad(kind: u8, key: [u8; 32], provider: Option<[u8; 32]>) -> Vec<u8> {
@@ -184,74 +148,6 @@ async fn frames_of_gossip_are_counted_and_forwarding_much_is_no_fault() {
 }
 
 #[tokio::test]
-async fn one_rejected_message_costs_nobody_the_connection() {
-    let (mut a, b) = pair(crate::support::TCP).await;
-    a.net.subscribe(TOPIC).await.unwrap();
-    b.net
-        .publish(TOPIC, b"somebody else's".to_vec())
-        .await
-        .unwrap();
-    let handle: GossipHandle = a
-        .wait("the gossip", |event| match event {
-            NetEvent::Gossip { handle, .. } => Some(handle),
-            _ => None,
-        })
-        .await;
-    a.net.reject(handle).await.unwrap();
-    let gone = |event| match event {
-        NetEvent::PeerLost { .. } => Some(()),
-        _ => None,
-    };
-    assert!(a.silent(Duration::from_millis(700), gone).await);
-    assert_eq!(a.net.connected().await.unwrap(), [b.key()]);
-}
-
-#[tokio::test]
-async fn frames_that_do_not_decode_lead_to_a_ban_that_ends() {
-    let term = Duration::from_millis(400);
-    let mut node = node(NetLimits {
-        bans: BanPolicy {
-            // Two frames are borne.
-            patience: just(8.0),
-            terms: [term, LONG, LONG, LONG],
-            ..default().bans
-        },
-        ..default()
-    })
-    .await;
-    let stranger = Stranger::meets(&mut node).await;
-    let name = &stranger.protocols.control;
-    let (good, oversized) = ([0; 4], u32::MAX.to_le_bytes());
-    let garbled = [5, 0, 0, 0, 2, 0, 0, 0, 9];
-    assert_eq!(stranger.ask(&node, name, &oversized, 1).await, 0);
-    assert_eq!(stranger.ask(&node, name, &garbled, 1).await, 0);
-    assert_eq!(stranger.ask(&node, name, &good, 1).await, 1, "still heard");
-    stranger.ask(&node, name, &oversized, 1).await;
-    lost(&mut node, stranger.key).await;
-    // It may knock as often as it likes, and is let in once its time is over.
-    let address = node.address.clone();
-    let came_back = async {
-        loop {
-            stranger.dial(&address).await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let key = stranger.key;
-    tokio::select! {
-        () = node.connected(key) => {}
-        () = came_back => {}
-    }
-    // The second time it is for longer.
-    stranger.ask(&node, name, &oversized, 1).await;
-    lost(&mut node, key).await;
-    for _ in 0..20 {
-        stranger.dial(&node.address).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(node.net.connected().await.unwrap().is_empty());
-}
-
-#[tokio::test]
 async fn empty_envelopes_and_streams_of_them_are_a_flood() {
     for (message_rate, control_streams) in [(just(5.0), just(1e9)), (just(1e9), just(5.0))] {
         let mut node = node(NetLimits {
@@ -271,30 +167,6 @@ async fn empty_envelopes_and_streams_of_them_are_a_flood() {
 }
 
 #[tokio::test]
-async fn a_peer_that_goes_on_flooding_is_banned() {
-    let mut a = node(NetLimits {
-        message_rate: just(50.0),
-        bans: strict(LONG),
-        ..default()
-    })
-    .await;
-    let mut b = node(default()).await;
-    b.net.dial(a.address.clone()).await.unwrap();
-    b.connected(a.key()).await;
-    a.connected(b.key()).await;
-    for token in 0..200 {
-        b.net.send(a.key(), token, vec![0]).await.unwrap();
-    }
-    lost(&mut a, b.key()).await;
-    b.net.dial(a.address.clone()).await.unwrap();
-    let came_back = |event| match event {
-        NetEvent::PeerConnected { .. } => Some(()),
-        _ => None,
-    };
-    assert!(a.silent(Duration::from_secs(1), came_back).await);
-}
-
-#[tokio::test]
 async fn whoever_asks_for_blobs_too_often_is_banned() {
     let mut limits = default();
     limits.serve.requests = just(5.0);
@@ -310,33 +182,6 @@ async fn whoever_asks_for_blobs_too_often_is_banned() {
     }
     assert_eq!(answered, 5);
     lost(&mut node, stranger.key).await;
-}
-
-#[tokio::test]
-async fn a_peer_of_another_swarm_is_heard_out_only_so_often() {
-    let mut node = node(NetLimits {
-        bans: BanPolicy {
-            patience: just(2.0),
-            terms: [LONG; 4],
-            ..default().bans
-        },
-        ..default()
-    })
-    .await;
-    let foreigner = Stranger::of([2; 32]);
-    let wrong = |event| match event {
-        NetEvent::WrongSwarm { peer } => Some(peer),
-        _ => None,
-    };
-    for _ in 0..2 {
-        assert!(foreigner.dial(&node.address).await);
-        let peer = node.wait("the wrong swarm", wrong).await;
-        assert_eq!(peer, foreigner.key);
-    }
-    for _ in 0..3 {
-        foreigner.dial(&node.address).await;
-    }
-    assert!(node.silent(Duration::from_millis(700), wrong).await);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod admission;
+mod bans;
 mod blobs;
 mod full_disk;
 mod gossip;
