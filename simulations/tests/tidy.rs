@@ -461,3 +461,76 @@ fn fixture_machine_paths() {
     .concat();
     assert_eq!(machine_paths("f", &text).len(), 2, "{text}");
 }
+
+/// Crates of which older versions let a stranger crash or exhaust a peer, and the first version that does not. RustSec
+/// knows only those of QUIC, so a check of advisories is no substitute. libp2p-yamux before 0.48 brought a second yamux,
+/// 0.12, for which there is no mended version: it counts as too old like any other.
+const MENDED: [(&str, [u64; 3]); 4] = [
+    ("libp2p-gossipsub", [0, 50, 1]),
+    ("libp2p-quic", [0, 13, 1]),
+    ("quinn-proto", [0, 11, 15]),
+    ("yamux", [0, 13, 10]),
+];
+
+/// Three numbers, without what may follow a `-` or `+`.
+fn version(text: &str) -> Option<[u64; 3]> {
+    let numbers = text.split(['-', '+']).next()?;
+    let numbers: Vec<u64> = numbers.split('.').map_while(|n| n.parse().ok()).collect();
+    numbers.try_into().ok()
+}
+
+/// What a lock file holds that is too old, or lacks.
+fn known_holes(lock: &str) -> Vec<String> {
+    let lock: toml::Table = lock.parse().expect("Cargo.lock is TOML");
+    let text = |package: &toml::Value, key: &str| Some(package.get(key)?.as_str()?.to_owned());
+    let packages = lock["package"].as_array().expect("a list of packages");
+    let locked: Vec<(String, String)> = packages
+        .iter()
+        .filter_map(|package| Some((text(package, "name")?, text(package, "version")?)))
+        .collect();
+    let mut faults = Vec::new();
+    for (name, mended) in MENDED {
+        let [major, minor, patch] = mended;
+        let versions = locked.iter().filter(|(locked, _)| locked == name);
+        let mut missing = true;
+        for (_, found) in versions {
+            missing = false;
+            if version(found).is_none_or(|found| found < mended) {
+                faults.push(format!(
+                    "Cargo.lock has {name} {found}, which strangers can crash or exhaust: at least {major}.{minor}.{patch}"
+                ));
+            }
+        }
+        if missing {
+            faults.push(format!(
+                "Cargo.lock has no {name} any more: take it out of `MENDED`"
+            ));
+        }
+    }
+    faults
+}
+
+#[test]
+fn no_crate_with_a_known_hole_is_locked() {
+    assert_none(known_holes(&read("Cargo.lock")));
+}
+
+#[test]
+fn fixture_lock() {
+    let lock = |versions: [&str; 4]| {
+        let packages = MENDED.iter().zip(versions);
+        let packages = packages
+            .map(|((name, _), v)| format!("[[package]]\nname = \"{name}\"\nversion = \"{v}\"\n"));
+        packages.collect::<String>()
+    };
+    assert!(known_holes(&lock(["0.50.1", "0.14.0", "0.11.15", "0.13.10"])).is_empty());
+    assert!(known_holes(&lock(["0.51.0-alpha", "1.0.0", "0.12.0", "0.14.1"])).is_empty());
+    let old = known_holes(&lock(["0.50.0", "0.13.0", "0.11.14", "0.13.9"]));
+    assert_eq!(old.len(), 4, "{old:?}");
+    // Two versions of one crate are looked at each.
+    let both = lock(["0.50.1", "0.13.1", "0.11.15", "0.13.10"])
+        + "[[package]]\nname = \"yamux\"\nversion = \"0.12.1\"\n";
+    let old = known_holes(&both);
+    assert!(old.len() == 1 && old[0].contains("yamux 0.12.1"), "{old:?}");
+    assert_eq!(known_holes("[[package]]\nname = \"x\"").len(), 4);
+}

@@ -1,20 +1,33 @@
 //! The server's half of a blob stream: one request, one verified answer.
 //!
 //! Strangers choose the hash, the range and how slowly they read. So the number of streams is capped, over all and per
-//! peer; each wait has a limit and each stream a least average rate; and what the disk returns is verified before it
-//! leaves, so that a rotten disk never makes an honest peer look like a liar.
+//! peer; so is how often one peer asks, and how fast it is sent what it asked for; each wait has a limit and each stream
+//! a least average rate; and what the disk returns is verified before it leaves, so that a rotten disk never makes an
+//! honest peer look like a liar.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bao_tree::io::sync::encode_ranges_validated;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Stream, StreamExt};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use super::{
     BlobError, BlobStore,
     pipe::{self, PipeWriter},
     store::OpenBlob,
     wire::{REQUEST_BYTES, Reply, Request},
+};
+use crate::net::{
+    Rate,
+    rate::{BUCKETS, Buckets, Floods, Gate},
 };
 
 /// How much of this peer blob streams may take.
@@ -24,6 +37,10 @@ pub struct ServeLimits {
     pub streams: usize,
     /// Of these, streams of one peer.
     pub streams_per_peer: usize,
+    /// Requests of one peer that are read.
+    pub requests: Rate,
+    /// Bytes of blobs sent to one peer; what is asked for beyond that waits.
+    pub bytes: Rate,
     /// Longest wait for the stranger to write its request or to read one block.
     pub idle: Duration,
     /// Least average rate; a stream of `n` bytes may take `idle + n / rate`.
@@ -35,6 +52,15 @@ impl Default for ServeLimits {
         ServeLimits {
             streams: 16,
             streams_per_peer: 8,
+            requests: Rate {
+                per_s: 100.0,
+                burst: 500.0,
+            },
+            // More than two gigabits: it slows down nobody on a line that a home has.
+            bytes: Rate {
+                per_s: (256 << 20) as f64,
+                burst: (512 << 20) as f64,
+            },
             idle: Duration::from_secs(10),
             least_bytes_per_s: 64 * 1024,
         }
@@ -65,15 +91,18 @@ pub enum ServeError {
     Corrupt(blake3::Hash),
 }
 
-/// Answers streams until `incoming` ends; dropping the future drops every stream.
+/// Answers streams until `incoming` ends; dropping the future drops every stream. Who asks too often is noted.
 pub(crate) async fn serve<P, S>(
     mut incoming: impl Stream<Item = (P, S)> + Unpin,
     store: BlobStore,
     limits: ServeLimits,
+    floods: Floods<P>,
 ) where
-    P: Eq + Copy + Send + std::fmt::Debug + 'static,
+    P: Eq + Hash + Copy + Send + Sync + std::fmt::Debug + 'static,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let requests = Gate::new(limits.requests, &floods);
+    let bytes = Arc::new(Mutex::new(Buckets::new(limits.bytes, BUCKETS)));
     let mut answers = JoinSet::new();
     let mut askers: HashMap<tokio::task::Id, P> = HashMap::new();
     loop {
@@ -83,15 +112,23 @@ pub(crate) async fn serve<P, S>(
             }
             stream = incoming.next() => {
                 let Some((peer, stream)) = stream else { return };
+                if !requests.pass(peer, 1.0) {
+                    tracing::debug!(?peer, "blob stream refused: too often");
+                    continue;
+                }
                 let of_peer = askers.values().filter(|asker| **asker == peer).count();
                 if askers.len() >= limits.streams || of_peer >= limits.streams_per_peer {
                     // Dropped unanswered, which the client takes for "busy": writing a reply would need a slot.
                     tracing::debug!(?peer, "blob stream refused: too many at once");
                     continue;
                 }
-                let store = store.clone();
+                let (store, bytes) = (store.clone(), Arc::clone(&bytes));
                 let task = answers.spawn(async move {
-                    match answer(stream, &store, limits).await {
+                    let pace = |sent: usize| {
+                        let mut bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
+                        bytes.charge(peer, sent as f64, Instant::now())
+                    };
+                    match answer_paced(stream, &store, limits, pace).await {
                         Ok(sent) => tracing::trace!(?peer, sent, "blob stream answered"),
                         Err(error) => tracing::debug!(?peer, %error, "blob stream ended early"),
                     }
@@ -103,10 +140,19 @@ pub(crate) async fn serve<P, S>(
 }
 
 /// Answers one stream of a client; returns the length of the blob, or 0 if there was nothing to send.
-pub async fn answer<S>(
+pub async fn answer<S>(stream: S, store: &BlobStore, limits: ServeLimits) -> Result<u64, ServeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    answer_paced(stream, store, limits, |_| Duration::ZERO).await
+}
+
+/// The same, waiting before each block for as long as `pace` says for its length.
+async fn answer_paced<S>(
     mut stream: S,
     store: &BlobStore,
     limits: ServeLimits,
+    pace: impl Fn(usize) -> Duration,
 ) -> Result<u64, ServeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -147,6 +193,10 @@ where
     });
     let send = async {
         while let Some(block) = received.recv().await {
+            let wait = pace(block.len());
+            if !wait.is_zero() {
+                sleep(wait).await;
+            }
             within(limits.idle, stream.write_all(&block)).await?;
         }
         within(limits.idle, stream.flush()).await
@@ -184,3 +234,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
         .await
         .map_err(std::io::Error::other)
 }
+
+#[cfg(test)]
+mod tests;

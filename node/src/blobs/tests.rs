@@ -12,32 +12,32 @@ use super::{
     BlobError, BlobStore, GROUP, MAX_BLOB_BYTES,
     download::Download,
     fetch::{FetchLimits, SourceError, ask, fetch},
-    serve::{ServeLimits, answer, serve},
+    serve::{ServeLimits, answer},
     wire::{REPLY_BYTES, REQUEST_BYTES, Reply, Request},
 };
 
 const SIZES: [usize; 7] = [0, 1, 1024, 16 * 1024, 16 * 1024 + 1, 100_000, 5 << 20];
 
-fn store(max_bytes: u64) -> (TempDir, BlobStore) {
+pub(super) fn store(max_bytes: u64) -> (TempDir, BlobStore) {
     let dir = tempfile::tempdir().unwrap();
     let store = BlobStore::open(dir.path().join("blobs"), max_bytes).unwrap();
     (dir, store)
 }
 
-fn bytes(len: usize) -> Vec<u8> {
+pub(super) fn bytes(len: usize) -> Vec<u8> {
     let mut out = vec![0; len];
     blake3::Hasher::new().finalize_xof().fill(&mut out);
     out
 }
 
-fn quick() -> FetchLimits {
+pub(super) fn quick() -> FetchLimits {
     FetchLimits {
         idle: Duration::from_millis(300),
         ..FetchLimits::default()
     }
 }
 
-fn pipe() -> (
+pub(super) fn pipe() -> (
     Compat<tokio::io::DuplexStream>,
     Compat<tokio::io::DuplexStream>,
 ) {
@@ -296,46 +296,6 @@ async fn a_range_is_served_and_verifies() {
         }
     }
     assert!(covered.start <= 70_000 && covered.end >= 90_000);
-}
-
-#[tokio::test]
-async fn idle_strangers_take_every_slot_but_not_for_long() {
-    let (_a, from) = store(u64::MAX);
-    let (_b, to) = store(u64::MAX);
-    let hash = from.put(&bytes(1000)).unwrap();
-    let limits = ServeLimits {
-        streams: 4,
-        streams_per_peer: 2,
-        idle: Duration::from_millis(300),
-        ..ServeLimits::default()
-    };
-    let (streams, incoming) = futures::channel::mpsc::unbounded();
-    let server = tokio::spawn(serve(incoming, from, limits));
-    let open = |peer: u8| {
-        let (client, server) = pipe();
-        streams.unbounded_send((peer, server)).unwrap();
-        client
-    };
-    // Silent strangers: the third stream of one peer is dropped, and so is the fifth of all.
-    let mut idle: Vec<_> = [1, 1, 1, 2, 2, 3].map(open).into_iter().collect();
-    let mut byte = [0];
-    assert_eq!(idle[2].read(&mut byte).await.unwrap(), 0);
-    assert_eq!(idle[5].read(&mut byte).await.unwrap(), 0);
-    let refused = fetch(&mut open(4), &to, hash, 1000, quick()).await;
-    assert!(matches!(refused, Err(SourceError::Busy)), "{refused:?}");
-    assert_eq!(
-        idle[0].read(&mut byte).await.unwrap(),
-        0,
-        "dropped for silence"
-    );
-    let mut served = Err(SourceError::Busy);
-    while matches!(served, Err(SourceError::Busy)) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        served = fetch(&mut open(4), &to, hash, 1000, quick()).await;
-    }
-    assert_eq!(served.unwrap(), 1000);
-    drop(streams);
-    server.await.unwrap();
 }
 
 proptest! {

@@ -2,10 +2,13 @@
 //!
 //! The only file that configures behaviours. Each number that departs from a default says why.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use libp2p::{
-    PeerId,
+    Multiaddr, PeerId,
     allow_block_list::{self, BlockedPeers},
     connection_limits::{self, ConnectionLimits},
     dcutr,
@@ -23,9 +26,14 @@ use libp2p::{
 };
 
 use super::{
-    ControlCodec, MAX_GOSSIP_BYTES, MAX_TOPIC_BYTES, NetConfig, NetError, Protocols, Scope,
+    ControlCodec, MAX_GOSSIP_BYTES, MAX_TOPIC_BYTES, NetConfig, NetError, NetLimits, Protocols,
+    Scope,
     autonat::{Asking, DialingBack},
+    paced::Paced,
+    prefixes::{Prefix, Prefixes},
     provider_store::ProviderStore,
+    rate::{BUCKETS, Buckets, Floods},
+    scope::ip,
 };
 
 /// Envelopes of control messages to one peer that are on the wire at once; the rest waits in the outbox, to go
@@ -51,19 +59,21 @@ pub(crate) type Gossip =
 pub(crate) struct Behaviour {
     // These refuse connections, so they come first.
     pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) prefixes: Prefixes,
     pub(crate) memory: memory_connection_limits::Behaviour,
     pub(crate) blocked: allow_block_list::Behaviour<BlockedPeers>,
-    pub(crate) identify: identify::Behaviour,
-    pub(crate) ping: ping::Behaviour,
-    pub(crate) gossip: Gossip,
-    pub(crate) kad: kad::Behaviour<ProviderStore>,
-    pub(crate) control: request_response::Behaviour<ControlCodec>,
+    // Those that take streams of strangers are paced, but for blobs, which `blobs::serve` counts.
+    pub(crate) identify: Paced<identify::Behaviour>,
+    pub(crate) ping: Paced<ping::Behaviour>,
+    pub(crate) gossip: Paced<Gossip>,
+    pub(crate) kad: Paced<kad::Behaviour<ProviderStore>>,
+    pub(crate) control: Paced<request_response::Behaviour<ControlCodec>>,
     pub(crate) blobs: libp2p_stream::Behaviour,
-    pub(crate) asking: Toggle<Asking>,
-    pub(crate) dialing_back: Toggle<DialingBack>,
-    pub(crate) circuits: Toggle<relay::client::Behaviour>,
-    pub(crate) relay: Toggle<relay::Behaviour>,
-    pub(crate) punching: Toggle<dcutr::Behaviour>,
+    pub(crate) asking: Paced<Toggle<Asking>>,
+    pub(crate) dialing_back: Paced<Toggle<DialingBack>>,
+    pub(crate) circuits: Paced<Toggle<relay::client::Behaviour>>,
+    pub(crate) relay: Paced<Toggle<relay::Behaviour>>,
+    pub(crate) punching: Paced<Toggle<dcutr::Behaviour>>,
     pub(crate) upnp: Toggle<upnp::tokio::Behaviour>,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
 }
@@ -75,58 +85,89 @@ impl Behaviour {
         topics: TopicFilter,
         protocols: &Protocols,
         circuits: Option<relay::client::Behaviour>,
+        floods: &Floods<PeerId>,
     ) -> Result<Self, NetError> {
         let local = keypair.public().to_peer_id();
-        let services = config.services;
+        let (services, limits) = (config.services, &config.limits);
+        let punching = circuits.as_ref().map(|_| dcutr::Behaviour::new(local));
+        let asking = services.autonat.then(|| Asking::new(limits.retest));
+        let dialing_back = services.autonat.then(DialingBack::default);
+        let relay = services.relay.then(|| relay_server(local, limits));
         Ok(Behaviour {
             limits: connection_limits(config),
+            prefixes: Prefixes::new(config.scope, limits.prefixes),
             memory: memory_connection_limits::Behaviour::with_max_percentage(MEMORY_SHARE),
             blocked: Default::default(),
-            identify: identify(keypair, config, protocols),
-            ping: ping::Behaviour::new(
-                // A peer that vanished without a word is noticed within 25 s; the default takes 35.
-                ping::Config::new()
-                    .with_interval(Duration::from_secs(10))
-                    .with_timeout(Duration::from_secs(15)),
-            ),
-            gossip: gossip(config, topics, protocols)?,
-            kad: kad(keypair, config, protocols),
-            control: request_response::Behaviour::new(
-                [(protocols.control.clone(), ProtocolSupport::Full)],
-                request_response::Config::default()
-                    .with_request_timeout(Duration::from_secs(10))
-                    .with_max_concurrent_streams(CONTROL_STREAMS),
-            ),
+            identify: rare(identify(keypair, config, protocols), limits, floods),
+            ping: rare(ping(), limits, floods),
+            gossip: rare(gossip(config, topics, protocols)?, limits, floods)
+                .frames(limits.gossip_frames, floods),
+            kad: Paced::streams(kad(keypair, config, protocols), limits.kad_streams, floods)
+                .frames(limits.kad_frames, floods),
+            control: Paced::streams(control(protocols), limits.control_streams, floods),
             blobs: libp2p_stream::Behaviour::new(),
-            asking: services
-                .autonat
-                .then(|| Asking::new(config.limits.retest))
-                .into(),
-            dialing_back: services.autonat.then(DialingBack::default).into(),
-            relay: services.relay.then(|| relay_server(local)).into(),
-            punching: circuits
-                .as_ref()
-                .map(|_| dcutr::Behaviour::new(local))
-                .into(),
-            circuits: circuits.into(),
+            asking: rare(asking.into(), limits, floods),
+            dialing_back: rare(dialing_back.into(), limits, floods),
+            relay: rare(relay.into(), limits, floods),
+            punching: rare(punching.into(), limits, floods),
+            circuits: rare(circuits.into(), limits, floods),
             upnp: services.upnp.then(upnp::tokio::Behaviour::default).into(),
             mdns: services.mdns.then(|| mdns(local)).transpose()?.into(),
         })
     }
 }
 
+/// One of the protocols that an honest peer seldom opens a stream for.
+fn rare<B>(inner: B, limits: &NetLimits, floods: &Floods<PeerId>) -> Paced<B> {
+    Paced::streams(inner, limits.rare_streams, floods)
+}
+
+fn ping() -> ping::Behaviour {
+    // A peer that vanished without a word is noticed within 25 s; the default takes 35.
+    ping::Behaviour::new(
+        ping::Config::new()
+            .with_interval(Duration::from_secs(10))
+            .with_timeout(Duration::from_secs(15)),
+    )
+}
+
+fn control(protocols: &Protocols) -> request_response::Behaviour<ControlCodec> {
+    request_response::Behaviour::new(
+        [(protocols.control.clone(), ProtocolSupport::Full)],
+        request_response::Config::default()
+            .with_request_timeout(Duration::from_secs(10))
+            .with_max_concurrent_streams(CONTROL_STREAMS),
+    )
+}
+
 /// Relays for others once they can dial this peer, and not before: see `task`.
-fn relay_server(local: PeerId) -> relay::Behaviour {
+fn relay_server(local: PeerId, limits: &NetLimits) -> relay::Behaviour {
     let config = relay::Config {
         max_circuit_duration: CIRCUIT.0,
         max_circuit_bytes: CIRCUIT.1,
         // Of a home's uplink, so fewer than libp2p's 128.
         max_reservations: 64,
-        ..relay::Config::default()
+        max_reservations_per_peer: 4,
+        reservation_duration: Duration::from_secs(60 * 60),
+        reservation_rate_limiters: relay_rates(limits),
+        max_circuits: 16,
+        max_circuits_per_peer: 4,
+        circuit_src_rate_limiters: relay_rates(limits),
     };
     let mut relay = relay::Behaviour::new(local, config);
     relay.set_status(Some(relay::Status::Disable));
     relay
+}
+
+/// How often a relay may be asked. libp2p's own limiters count single addresses and keep any number of them.
+fn relay_rates(limits: &NetLimits) -> Vec<Box<dyn relay::RateLimiter>> {
+    let mut peers = Buckets::new(limits.relay_by_peer, BUCKETS);
+    let mut networks = Buckets::new(limits.relay_by_network, BUCKETS);
+    let by_peer = move |peer: PeerId, _: &Multiaddr, now: Instant| peers.take(peer, 1.0, now);
+    let by_network = move |_: PeerId, from: &Multiaddr, now: Instant| {
+        ip(from).is_none_or(|ip| networks.take(Prefix::network(ip), 1.0, now))
+    };
+    vec![Box::new(by_peer), Box::new(by_network)]
 }
 
 fn mdns(local: PeerId) -> Result<mdns::tokio::Behaviour, NetError> {
@@ -155,8 +196,8 @@ fn identify(keypair: &Keypair, config: &NetConfig, protocols: &Protocols) -> ide
     )
 }
 
-fn gossip(net: &NetConfig, topics: TopicFilter, protocols: &Protocols) -> Result<Gossip, NetError> {
-    let config = gossipsub::ConfigBuilder::default()
+fn gossip_config(protocols: &Protocols) -> Result<gossipsub::Config, NetError> {
+    gossipsub::ConfigBuilder::default()
         .protocol_id_prefix(protocols.gossip.clone())
         // What is gossiped carries its author's signature, which the core checks once. libp2p's own would be checked
         // again with every copy, and a mesh brings several of each message.
@@ -176,7 +217,11 @@ fn gossip(net: &NetConfig, topics: TopicFilter, protocols: &Protocols) -> Result
         .max_publish_messages(512)
         .max_control_messages_sent(512)
         .build()
-        .map_err(|e| NetError::Config(e.to_string()))?;
+        .map_err(|e| NetError::Config(e.to_string()))
+}
+
+fn gossip(net: &NetConfig, topics: TopicFilter, protocols: &Protocols) -> Result<Gossip, NetError> {
+    let config = gossip_config(protocols)?;
     let filter = MaxCountSubscriptionFilter {
         filter: topics,
         max_subscribed_topics: MAX_TOPICS_PER_PEER,
@@ -191,7 +236,7 @@ fn gossip(net: &NetConfig, topics: TopicFilter, protocols: &Protocols) -> Result
     Ok(gossip)
 }
 
-/// Three invalid messages cost a peer our gossip, nine its place: it is not heard until most of them are forgotten.
+/// Four invalid messages cost a peer our gossip, nine its place: it is not heard until most of them are forgotten.
 const SCORE_THRESHOLDS: PeerScoreThresholds = PeerScoreThresholds {
     gossip_threshold: -10.0,
     publish_threshold: -20.0,
@@ -295,3 +340,6 @@ impl TopicSubscriptionFilter for TopicFilter {
         self.allows(topic.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests;

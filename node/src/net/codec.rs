@@ -3,7 +3,8 @@
 //!
 //! Envelope and message are framed alike: a little-endian u32 length, then that many bytes. What the bytes mean is the
 //! core's business. A message is at most 64 KiB, an envelope no longer than the longest message makes it, and memory
-//! is only taken for what has arrived, not for what was announced.
+//! is only taken for what has arrived, not for what was announced. libp2p keeps to itself that a request could not be
+//! read, so one that breaks these rules comes out as an envelope that says so.
 
 use std::io;
 
@@ -24,6 +25,7 @@ const MAX_MESSAGES: usize = u8::MAX as usize;
 pub struct Envelope {
     messages: Vec<Bytes>,
     len: usize,
+    malformed: bool,
 }
 
 impl Envelope {
@@ -38,6 +40,16 @@ impl Envelope {
         fits
     }
 
+    /// Whether what came is no envelope at all; it is empty then.
+    pub fn is_malformed(&self) -> bool {
+        self.malformed
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
     fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let length = |len: usize| u32::try_from(len).map(u32::to_le_bytes);
         let mut bytes = Vec::with_capacity(LENGTH + self.len);
@@ -47,6 +59,25 @@ impl Envelope {
             bytes.extend(message);
         }
         Ok(bytes)
+    }
+
+    /// Reads what a stream holds; `InvalidData` if it is none, other errors if the stream broke.
+    pub(crate) async fn read<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<Self> {
+        let mut len = [0; 4];
+        io.read_exact(&mut len).await?;
+        let len = u32::from_le_bytes(len);
+        if len as usize > MAX_ENVELOPE_BYTES {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{len} bytes announced, {MAX_ENVELOPE_BYTES} accepted"),
+            ));
+        }
+        let mut bytes = Vec::new();
+        io.take(u64::from(len)).read_to_end(&mut bytes).await?;
+        if bytes.len() != len as usize {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Envelope::parse(bytes.into())
     }
 
     /// Of what came behind the envelope's length.
@@ -88,21 +119,13 @@ impl Codec for ControlCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        let mut len = [0; 4];
-        io.read_exact(&mut len).await?;
-        let len = u32::from_le_bytes(len);
-        if len as usize > MAX_ENVELOPE_BYTES {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{len} bytes announced, {MAX_ENVELOPE_BYTES} accepted"),
-            ));
+        match Envelope::read(io).await {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Envelope {
+                malformed: true,
+                ..Envelope::default()
+            }),
+            read => read,
         }
-        let mut bytes = Vec::new();
-        io.take(u64::from(len)).read_to_end(&mut bytes).await?;
-        if bytes.len() != len as usize {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Envelope::parse(bytes.into())
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<u8>

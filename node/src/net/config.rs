@@ -6,7 +6,9 @@ use libp2p::{Multiaddr, StreamProtocol};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Admission, NetError, PeerKey, Rate, Scope, provider_store::ProviderCaps};
+use super::{
+    Admission, BanPolicy, NetError, PeerKey, PrefixCaps, Rate, Scope, provider_store::ProviderCaps,
+};
 use crate::blobs::{fetch::FetchLimits, serve::ServeLimits};
 
 /// Longest message that is gossiped, in bytes.
@@ -100,6 +102,8 @@ pub struct NetLimits {
     /// Connections that this peer opened. Lookups dial whom they are told of, and one for which there is no room costs
     /// both sides the whole handshake, so this is well above what a lookup needs.
     pub established_out: u32,
+    /// Of `pending_in` and `established_in`, by address; in scope Public only.
+    pub prefixes: PrefixCaps,
     /// Connections with one peer; both may dial at the same time, while a relayed one is about to end.
     pub per_peer: u32,
     /// A connection that nothing uses is closed after this.
@@ -108,12 +112,29 @@ pub struct NetLimits {
     pub commands: usize,
     /// Events waiting for the core; above this the network is not read any more.
     pub events: usize,
-    /// Control messages taken from one peer; one costs 1 token and 1 more per 4 KiB.
+    /// Streams taken on one connection, whatever for; those beyond wait.
+    pub connection_streams: Rate,
+    /// Control messages taken from one peer; one costs 1 token and 1 more per 4 KiB, an envelope of none 1.
     pub message_rate: Rate,
-    /// Gossip messages taken from one forwarding peer.
+    /// Gossip messages taken from one forwarding peer. Who forwards more is not at fault: it has not written them.
     pub gossip_rate: Rate,
-    /// Gossip messages that one peer may forward and the core then rejects, before it is disconnected.
-    pub reject_rate: Rate,
+    /// Frames of gossip taken from one peer, whatever is in them: messages, also known ones, announcements, requests,
+    /// subscriptions.
+    pub gossip_frames: Rate,
+    /// Kademlia: streams taken from one peer. An honest one opens one for each request.
+    pub kad_streams: Rate,
+    /// Kademlia: requests taken from one peer, on however many streams, and its answers to us.
+    pub kad_frames: Rate,
+    /// Streams taken from one peer for control messages.
+    pub control_streams: Rate,
+    /// Streams taken from one peer for each protocol that is used now and then: identify, ping, AutoNAT, DCUtR, relays.
+    pub rare_streams: Rate,
+    /// Circuits and reservations that this peer as a relay grants to one peer (each by itself).
+    pub relay_by_peer: Rate,
+    /// The same for one network (IPv4 /24, IPv6 /48).
+    pub relay_by_network: Rate,
+    /// When a peer is banned, and for how long.
+    pub bans: BanPolicy,
     /// Own control messages not yet acknowledged, to all peers.
     pub sends: usize,
     /// Of these, to one peer.
@@ -132,8 +153,6 @@ pub struct NetLimits {
     pub fetch: FetchLimits,
     /// Blob streams answered.
     pub serve: ServeLimits,
-    /// Banned peers remembered; the oldest is forgotten first.
-    pub bans: usize,
     /// Time for others to reach this peer directly before relays are asked: three rounds of AutoNAT's questions.
     pub relay_after: Duration,
     /// How often others are asked again whether they can dial this peer.
@@ -147,10 +166,25 @@ impl Default for NetLimits {
             pending_out: 64,
             established_in: 128,
             established_out: 128,
+            prefixes: PrefixCaps {
+                // The most that gossip still hears: it grades down whoever shares an address with more than eight.
+                per_address: 12,
+                per_network: 32,
+                pending: 8,
+                handshakes: Rate {
+                    per_s: 2.0,
+                    burst: 64.0,
+                },
+            },
             per_peer: 3,
             idle: Duration::from_secs(90),
             commands: 256,
             events: 1024,
+            // Above what its protocols together take.
+            connection_streams: Rate {
+                per_s: 2500.0,
+                burst: 6000.0,
+            },
             message_rate: Rate {
                 per_s: 2000.0,
                 burst: 4000.0,
@@ -159,9 +193,51 @@ impl Default for NetLimits {
                 per_s: 50.0,
                 burst: 500.0,
             },
-            reject_rate: Rate {
-                per_s: 0.1,
-                burst: 10.0,
+            gossip_frames: Rate {
+                per_s: 500.0,
+                burst: 5000.0,
+            },
+            // A peer has 20 lookups at once, and 256 wait: in a small swarm all of them ask everybody.
+            kad_streams: Rate {
+                per_s: 50.0,
+                burst: 500.0,
+            },
+            // Its answers to as many lookups of ours come on top.
+            kad_frames: Rate {
+                per_s: 100.0,
+                burst: 1000.0,
+            },
+            // No more than there are messages, of which each honest envelope has one.
+            control_streams: Rate {
+                per_s: 2000.0,
+                burst: 4000.0,
+            },
+            rare_streams: Rate {
+                per_s: 1.0,
+                burst: 64.0,
+            },
+            // libp2p's own: 30 an hour and 60 an hour.
+            relay_by_peer: Rate {
+                per_s: 1.0 / 120.0,
+                burst: 30.0,
+            },
+            relay_by_network: Rate {
+                per_s: 1.0 / 60.0,
+                burst: 60.0,
+            },
+            bans: BanPolicy {
+                patience: Rate {
+                    per_s: 0.1,
+                    burst: 10.0,
+                },
+                terms: [
+                    Duration::from_secs(60),
+                    Duration::from_secs(10 * 60),
+                    Duration::from_secs(60 * 60),
+                    Duration::from_secs(24 * 60 * 60),
+                ],
+                forgive: Duration::from_secs(24 * 60 * 60),
+                peers: 1024,
             },
             sends: 4096,
             sends_per_peer: 1024,
@@ -172,7 +248,6 @@ impl Default for NetLimits {
             waiting_fetches: 256,
             fetch: FetchLimits::default(),
             serve: ServeLimits::default(),
-            bans: 1024,
             relay_after: Duration::from_secs(15),
             retest: Duration::from_secs(15 * 60),
         }

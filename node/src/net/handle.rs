@@ -173,7 +173,7 @@ impl NetHandle {
         self.command(Command::Dial(address)).await
     }
 
-    /// Closes all connections with a peer; with `ban` it cannot come back while this process lives.
+    /// Closes all connections with a peer; with `ban` it cannot come back for a while, each time longer.
     pub async fn disconnect(&self, peer: PeerKey, ban: bool) -> Result<(), NetError> {
         self.command(Command::Disconnect { peer, ban }).await
     }

@@ -9,6 +9,7 @@
 
 mod admission;
 mod autonat;
+mod bans;
 mod behaviour;
 mod codec;
 mod config;
@@ -16,10 +17,13 @@ mod event;
 mod fetches;
 mod handle;
 mod lookups;
+mod metered;
 mod outbox;
+mod paced;
 mod peer_key;
+mod prefixes;
 mod provider_store;
-mod rate;
+pub(crate) mod rate;
 mod reach;
 mod routing;
 mod scope;
@@ -30,12 +34,14 @@ mod transport;
 mod ways;
 
 pub use admission::{Admission, AdmissionError, Handshake, MAX_CREDENTIAL_BYTES};
+pub use bans::BanPolicy;
 pub use codec::{ControlCodec, Envelope, MAX_MESSAGE_BYTES};
 pub use config::{MAX_GOSSIP_BYTES, MAX_TOPIC_BYTES, NetConfig, NetLimits, Protocols, Services};
 pub use event::{BlobFailure, GossipHandle, NetError, NetEvent, SendError};
 pub use handle::{NetHandle, Parcel};
 pub use libp2p::Multiaddr;
 pub use peer_key::{PeerKey, peer_id, peer_key};
+pub use prefixes::PrefixCaps;
 pub use provider_store::{ProviderCaps, ProviderStore};
 pub use rate::Rate;
 pub use reach::How;
@@ -47,6 +53,7 @@ use tokio::sync::mpsc;
 
 use crate::blobs::BlobStore;
 use behaviour::{Behaviour, TopicFilter};
+use rate::Floods;
 use scope::Bounds;
 use task::Network;
 
@@ -79,8 +86,18 @@ pub fn start(
         .relay
         .then(|| relay::client::new(keypair.public().to_peer_id()))
         .unzip();
-    let transport = transport::build(&keypair, bounds, config.admission.clone(), circuits)?;
-    let behaviour = Behaviour::new(&keypair, &config, topics.clone(), &protocols, relayed)?;
+    let streams = config.limits.connection_streams;
+    let admission = config.admission.clone();
+    let transport = transport::build(&keypair, bounds, admission, circuits, streams)?;
+    let floods = Floods::new();
+    let behaviour = Behaviour::new(
+        &keypair,
+        &config,
+        topics.clone(),
+        &protocols,
+        relayed,
+        &floods,
+    )?;
     let mut swarm = libp2p::Swarm::new(
         transport,
         behaviour,
@@ -103,7 +120,8 @@ pub fn start(
     }
     let (commands, received) = mpsc::channel(config.limits.commands.max(1));
     let (events, sent) = mpsc::channel(config.limits.events.max(1));
-    let network = Network::new(swarm, config, bounds, protocols, blobs, received, events)?;
+    let channels = (received, events);
+    let network = Network::new(swarm, config, bounds, protocols, blobs, floods, channels)?;
     tokio::spawn(network.run());
     let handle = NetHandle {
         local,

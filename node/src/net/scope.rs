@@ -160,7 +160,7 @@ pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
 
 /// The address's IP, if it is of a form that this network speaks: IP, then TCP or QUIC, then at most a peer id; or such
 /// an address of a relay, then the circuit and at most the peer id of its other end.
-fn ip(address: &Multiaddr) -> Option<IpAddr> {
+pub(crate) fn ip(address: &Multiaddr) -> Option<IpAddr> {
     let mut parts = address.iter();
     let ip = match parts.next()? {
         Protocol::Ip4(ip) => IpAddr::V4(ip),

@@ -2,18 +2,19 @@
 //!
 //! A peer exists for the core from the moment its identify message names this swarm until its last connection closes.
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use libp2p::{
     PeerId,
     gossipsub::{self, MessageAcceptance},
     identify, kad, ping, relay,
     request_response::{self, Message, OutboundFailure},
-    swarm::{ConnectionId, SwarmEvent},
+    swarm::{ConnectionId, StreamUpgradeError, SwarmEvent},
 };
 
 use super::{
     GossipHandle, NetEvent, SendError,
+    bans::Offence,
     behaviour::BehaviourEvent,
     codec::Envelope,
     lookups::Lookup,
@@ -99,6 +100,15 @@ impl Network {
                 peer_id,
                 info,
             }) => self.on_identified(connection_id, peer_id, info),
+            BehaviourEvent::Identify(identify::Event::Error {
+                peer_id,
+                error: StreamUpgradeError::Apply(error),
+                ..
+            }) => {
+                if is_malformed(error) {
+                    self.offend(peer_id, Offence::Frame);
+                }
+            }
             BehaviourEvent::Identify(_) => {}
             BehaviourEvent::Ping(ping::Event {
                 connection,
@@ -124,6 +134,7 @@ impl Network {
             BehaviourEvent::Upnp(event) => self.on_upnp(event),
             BehaviourEvent::Mdns(event) => self.on_mdns(event),
             BehaviourEvent::Limits(never)
+            | BehaviourEvent::Prefixes(never)
             | BehaviourEvent::Memory(never)
             | BehaviourEvent::Blocked(never) => match never {},
         }
@@ -134,6 +145,7 @@ impl Network {
         if info.protocol_version != self.protocols.version {
             tracing::debug!(%peer, theirs = %info.protocol_version, "disconnected: another swarm");
             self.hang_up(peer);
+            self.offend(peer, Offence::Foreign);
             self.is_foreign(peer);
             return self.tell(NetEvent::WrongSwarm { peer: key });
         }
@@ -318,9 +330,16 @@ impl Network {
             } => {
                 let Some(from) = peer_key(&peer) else { return };
                 let mut taken = 0;
+                if request.is_malformed() {
+                    // Unanswered: dropping the channel ends the stream.
+                    return self.offend(peer, Offence::Frame);
+                }
+                if request.is_empty() && !self.message_rate.pass(peer, 1.0) {
+                    tracing::debug!(%peer, "empty envelopes: too many");
+                }
                 for bytes in request {
                     let cost = 1.0 + bytes.len() as f64 / BYTES_PER_TOKEN;
-                    if !self.message_rate.take(peer, cost, Instant::now()) {
+                    if !self.message_rate.pass(peer, cost) {
                         // The sender learns from the answer how many were taken.
                         tracing::debug!(%peer, "control messages dropped: too many");
                         break;
@@ -398,5 +417,16 @@ impl Network {
             to: letter.to,
             reason,
         });
+    }
+}
+
+/// Whether identify failed because of what was sent, and not because the connection broke.
+fn is_malformed(error: identify::UpgradeError) -> bool {
+    match error {
+        identify::UpgradeError::Codec(error) => {
+            io::Error::from(error).kind() == io::ErrorKind::InvalidData
+        }
+        identify::UpgradeError::Multiaddr(_) | identify::UpgradeError::PublicKey(_) => true,
+        identify::UpgradeError::Io(_) | identify::UpgradeError::StreamClosed => false,
     }
 }

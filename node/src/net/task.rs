@@ -26,20 +26,19 @@ use tokio::{
 use super::{
     Gateway, How, MAX_MESSAGE_BYTES, NetConfig, NetError, NetEvent, NetLimits, PeerKey, Protocols,
     SendError, Services,
+    bans::{Bans, Offence},
     behaviour::{Behaviour, topic_score},
     fetches::{AddressWanted, Fetches, Wish},
     handle::{Command, Parcel},
     lookups::{Lookup, Lookups},
     outbox::{Letter, Outbox},
     peer_id, peer_key,
-    rate::Buckets,
+    rate::{BUCKETS, Buckets, Floods, Gate},
     reach::Reach,
     scope::Bounds,
 };
 use crate::blobs::{BlobStore, serve};
 
-/// Peers whose token buckets are remembered: several times the connections, so that coming back gains nothing.
-const BUCKETS: usize = 1024;
 /// Gossip that waits for a first subscriber.
 const EARLY_GOSSIP: usize = 64;
 /// How long it waits.
@@ -63,9 +62,11 @@ pub(crate) struct Network {
     pub(super) members: HashSet<PeerId>,
     pub(super) lookups: Lookups,
     pub(super) outbox: Outbox,
-    pub(super) message_rate: Buckets<PeerId>,
+    pub(super) message_rate: Gate<PeerId>,
     pub(super) gossip_rate: Buckets<PeerId>,
-    pub(super) reject_rate: Buckets<PeerId>,
+    /// Peers that found a bucket of theirs empty.
+    pub(super) floods: Floods<PeerId>,
+    pub(super) bans: Bans<PeerId>,
     /// The far end of each connection.
     pub(super) remotes: HashMap<ConnectionId, Remote>,
     /// How others reach this peer.
@@ -87,7 +88,6 @@ pub(crate) struct Network {
     /// Fetches that wait until the addresses of their source have been looked up.
     pub(super) address_waiters: HashMap<PeerId, Vec<oneshot::Sender<()>>>,
     early_gossip: VecDeque<EarlyGossip>,
-    banned: VecDeque<PeerId>,
     pub(super) bootstrap: Bootstrap,
     fetches: Fetches,
     /// Fetches ask here for the addresses of a source.
@@ -125,8 +125,8 @@ impl Network {
         bounds: Bounds,
         protocols: Protocols,
         store: BlobStore,
-        commands: mpsc::Receiver<Command>,
-        events: mpsc::Sender<NetEvent>,
+        floods: Floods<PeerId>,
+        (commands, events): (mpsc::Receiver<Command>, mpsc::Sender<NetEvent>),
     ) -> Result<Self, NetError> {
         let limits = config.limits;
         let mut control = swarm.behaviour().blobs.new_control();
@@ -134,7 +134,8 @@ impl Network {
             .accept(protocols.blob.clone())
             .map_err(|e| NetError::Config(e.to_string()))?;
         let (fetches, wanted) = Fetches::new(control, &protocols, store.clone(), limits);
-        let server = tokio::spawn(serve::serve(incoming, store, limits.serve));
+        let serving = serve::serve(incoming, store, limits.serve, floods.clone());
+        let server = tokio::spawn(serving);
         let mut network = Network {
             local: *swarm.local_peer_id(),
             swarm,
@@ -151,14 +152,14 @@ impl Network {
             members: HashSet::new(),
             lookups: Lookups::new(limits.lookups, limits.waiting_lookups),
             outbox: Outbox::new(limits.sends, limits.sends_per_peer),
-            message_rate: Buckets::new(limits.message_rate, BUCKETS),
+            message_rate: Gate::new(limits.message_rate, &floods),
             gossip_rate: Buckets::new(limits.gossip_rate, BUCKETS),
-            reject_rate: Buckets::new(limits.reject_rate, BUCKETS),
+            floods,
+            bans: Bans::new(limits.bans),
             remotes: HashMap::new(),
             dials: HashMap::new(),
             address_waiters: HashMap::new(),
             early_gossip: VecDeque::new(),
-            banned: VecDeque::new(),
             bootstrap: Bootstrap {
                 addresses: config.bootstrap.into_iter().map(|a| (a, None)).collect(),
                 next: Instant::now(),
@@ -234,10 +235,8 @@ impl Network {
                     &handle.forwarder,
                     acceptance,
                 );
-                let now = Instant::now();
-                if rejected && !self.reject_rate.take(handle.forwarder, 1.0, now) {
-                    tracing::debug!(peer = %handle.forwarder, "disconnected: forwards invalid gossip");
-                    self.hang_up(handle.forwarder);
+                if rejected {
+                    self.offend(handle.forwarder, Offence::Gossip);
                 }
             }
             Command::Send(parcels) => self.send(parcels),
@@ -416,14 +415,8 @@ impl Network {
 
     fn disconnect(&mut self, peer: PeerKey, ban: bool) {
         let Some(peer) = peer_id(&peer) else { return };
-        if ban && !self.banned.contains(&peer) {
-            if self.banned.len() >= self.limits.bans
-                && let Some(oldest) = self.banned.pop_front()
-            {
-                self.swarm.behaviour_mut().blocked.unblock_peer(oldest);
-            }
-            self.banned.push_back(peer);
-            self.swarm.behaviour_mut().blocked.block_peer(peer);
+        if ban {
+            self.ban(peer);
         }
         self.hang_up(peer);
     }
@@ -442,6 +435,7 @@ impl Network {
     }
 
     fn keep_house(&mut self, now: Instant) {
+        self.keep_peace(now);
         self.keep_ways(now);
         self.early_gossip
             .retain(|early| now.saturating_duration_since(early.since) < EARLY_GOSSIP_WAIT);

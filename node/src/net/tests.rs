@@ -14,7 +14,19 @@ use super::{
 const CONTROL: StreamProtocol = StreamProtocol::new("/test/control/1");
 
 fn read(wire: &[u8]) -> std::io::Result<Envelope> {
-    block_on(ControlCodec.read_request(&CONTROL, &mut futures::io::Cursor::new(wire)))
+    let read = block_on(Envelope::read(&mut futures::io::Cursor::new(wire)));
+    // The codec says the same in its own words.
+    let envelope =
+        block_on(ControlCodec.read_request(&CONTROL, &mut futures::io::Cursor::new(wire)));
+    match &read {
+        Ok(read) => assert_eq!(envelope.unwrap(), *read),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            let envelope = envelope.unwrap();
+            assert!(envelope.is_malformed() && envelope.is_empty());
+        }
+        Err(error) => assert_eq!(envelope.unwrap_err().kind(), error.kind()),
+    }
+    read
 }
 
 #[test]

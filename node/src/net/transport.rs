@@ -24,8 +24,9 @@ use libp2p::{
 };
 
 use super::{
-    NetError,
+    NetError, Rate,
     admission::{Admission, AdmissionError, Handshake},
+    metered::Metered,
     peer_key::peer_key,
     scope::{Bounds, Scoped},
 };
@@ -41,12 +42,13 @@ const QUIC_CONNECTION_BYTES: u32 = 4 << 20;
 /// Of these, on one stream: a little more than a fast link needs to stay busy (256 Mbit/s over 30 ms).
 const QUIC_STREAM_BYTES: u32 = 1 << 20;
 
-/// Builds the transport; `circuits` leads over relays, where the swarm has them.
+/// Builds the transport; `circuits` leads over relays, where the swarm has them. A connection takes so many `streams`.
 pub(crate) fn build(
     keypair: &Keypair,
     bounds: Bounds,
     admission: Option<Arc<dyn Admission>>,
     circuits: Option<relay::client::Transport>,
+    streams: Rate,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetError> {
     let noise = noise::Config::new(keypair).map_err(|e| NetError::Key(e.to_string()))?;
     let mut yamux = yamux::Config::default();
@@ -59,14 +61,14 @@ pub(crate) fn build(
         .upgrade(Version::V1Lazy)
         .authenticate(noise)
         .multiplex(yamux)
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+        .map(move |(peer, muxer), _| (peer, StreamMuxerBox::new(Metered::new(muxer, streams))));
 
     let mut config = quic::Config::new(keypair);
     config.max_concurrent_stream_limit = STREAMS_PER_CONNECTION as u32;
     config.max_connection_data = QUIC_CONNECTION_BYTES;
     config.max_stream_data = QUIC_STREAM_BYTES;
     let quic = quic::tokio::Transport::new(config)
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+        .map(move |(peer, muxer), _| (peer, StreamMuxerBox::new(Metered::new(muxer, streams))));
 
     let admitted = OrTransport::new(quic, tcp)
         .map(|either, _| match either {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use starling::net::{GossipHandle, MAX_GOSSIP_BYTES, NetError, NetEvent, NetLimits, Rate};
+use starling::net::{
+    BanPolicy, GossipHandle, MAX_GOSSIP_BYTES, NetError, NetEvent, NetLimits, Rate,
+};
 
 use crate::support::{Node, Setup, TOPIC, chain, pair};
 
@@ -148,9 +150,12 @@ async fn a_flooder_fills_its_own_bucket_and_no_more() {
 #[tokio::test]
 async fn whoever_forwards_invalid_gossip_again_and_again_is_disconnected() {
     let limits = NetLimits {
-        reject_rate: Rate {
-            per_s: 0.001,
-            burst: 3.0,
+        bans: BanPolicy {
+            patience: Rate {
+                per_s: 0.001,
+                burst: 3.0,
+            },
+            ..NetLimits::default().bans
         },
         ..NetLimits::default()
     };

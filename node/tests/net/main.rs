@@ -1,6 +1,8 @@
 //! Real libp2p on loopback: two, three and five nodes, each with its own key and store.
 
+mod abuse;
 mod admission;
+mod bans;
 mod blobs;
 mod full_disk;
 mod gossip;
@@ -9,5 +11,6 @@ mod lookups;
 mod messages;
 mod providers;
 mod sources;
+mod stranger;
 mod support;
 mod ways;

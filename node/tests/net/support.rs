@@ -9,8 +9,8 @@ use std::{
 use starling::{
     blobs::BlobStore,
     net::{
-        Admission, Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, PeerKey, Scope, Services,
-        start,
+        Admission, BanPolicy, Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, PeerKey, Rate,
+        Scope, Services, start,
     },
 };
 use tempfile::TempDir;
@@ -220,4 +220,43 @@ pub async fn chain(n: usize) -> Vec<Node> {
         nodes.push(node);
     }
     nodes
+}
+
+/// So many, and no more come back.
+pub const fn just(burst: f64) -> Rate {
+    Rate { per_s: 0.0, burst }
+}
+
+/// One with these limits.
+pub async fn node(limits: NetLimits) -> Node {
+    let setup = Setup {
+        limits,
+        ..Setup::default()
+    };
+    Node::start(setup).await
+}
+
+pub fn default() -> NetLimits {
+    NetLimits::default()
+}
+
+/// Bans at the first offence, for these terms.
+pub fn strict(term: Duration) -> BanPolicy {
+    BanPolicy {
+        patience: just(0.0),
+        terms: [term; 4],
+        ..default().bans
+    }
+}
+
+/// Longer than any test.
+pub const LONG: Duration = Duration::from_secs(3600);
+
+/// Waits until the last connection with this peer is gone.
+pub async fn lost(node: &mut Node, key: [u8; 32]) {
+    node.wait("the loss", |event| match event {
+        NetEvent::PeerLost { peer } => (peer == key).then_some(()),
+        _ => None,
+    })
+    .await;
 }
