@@ -24,6 +24,7 @@ use crate::manifest::JobRecord;
 use crate::merkle;
 use crate::message::{AuditCall, Message};
 use crate::reason::Reason;
+use crate::reputation::Deed;
 use crate::rules;
 use crate::signed::{Fact, Signed};
 use crate::timers::Timer;
@@ -337,6 +338,11 @@ impl Auditor {
         let Some(opening) = &audit.opening else {
             return;
         };
+        let deed = match &wrong {
+            None => Deed::Audited,
+            Some(_) => Deed::Caught(Reason::Refuted),
+        };
+        ctx.saw(audit.call.lease.body.worker, &audit.record, deed);
         let attestation = ctx.sign(Attestation {
             lease: id,
             seed: audit.seed,

@@ -30,6 +30,7 @@ use crate::manifest::JobRecord;
 use crate::message::Message;
 use crate::reason::Reason;
 use crate::receipt::{Agreement, Quorum, Receipt};
+use crate::reputation::Deed;
 use crate::round::{Round, Silences};
 use crate::signed::Signed;
 use crate::timers::Timer;
@@ -252,6 +253,9 @@ impl Collector {
         let Some(case) = self.cases.get_mut(&id) else {
             return;
         };
+        for silent in case.round.waiting() {
+            ctx.saw(*silent, &case.record, Deed::Silent);
+        }
         let learnt = case.round.close(&mut self.silences, ctx.now);
         match case.step.clone() {
             Step::Computing => self.end(ctx, id, Reason::LeaseExpired, false, None),
@@ -351,6 +355,9 @@ impl Collector {
         let Some(case) = self.remove(ctx, id) else {
             return;
         };
+        if blame {
+            ctx.saw(case.worker(), &case.record, Deed::Caught(reason));
+        }
         let mut told = case.listed();
         told.extend(case.round.waiting());
         told.push(case.worker());

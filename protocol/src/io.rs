@@ -6,6 +6,7 @@ use crate::hash::{BlobId, Hash, JobId, KernelId, LeaseId, PeerKey};
 use crate::manifest::{BlobRef, JobRecord, Tier};
 use crate::reason::Reason;
 use crate::receipt::Receipt;
+use crate::reputation::Standing;
 use crate::text::Text;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -398,6 +399,13 @@ pub enum Record {
         job: JobId,
         /// `JobDone`, or why it ended early.
         reason: Reason,
+    },
+    /// What this peer thinks of another; the latest one of a peer counts.
+    Standing {
+        /// Whom.
+        peer: PeerKey,
+        /// All of it.
+        standing: Box<Standing>,
     },
 }
 

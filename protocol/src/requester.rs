@@ -90,6 +90,7 @@ impl Requester {
             .collect();
         // Fastest first: they get the offer, and their median speed sizes the slices.
         able.sort_unstable_by(|a, b| b.cmp(a));
+        offers::leave_out(ctx, &mut able);
         able.truncate(usize::from(ctx.genesis.limits.roster));
         if able.is_empty() {
             ctx.notify(Event::SubmitRefused {
@@ -119,8 +120,7 @@ impl Requester {
         };
         let record = Arc::new(record);
         let table = Table::new(record.clone(), job, &ctx.me);
-        let peers = able.iter().take(offers::MAX);
-        let peers = peers.map(|(_, peer, _)| *peer).collect();
+        let peers = offers::order(ctx, &class, able.iter().map(|(_, peer, _)| *peer));
         self.jobs.insert(job, Job::new(table, peers));
         ctx.persist(Record::Submitted {
             record: Box::new((*record).clone()),
@@ -227,7 +227,9 @@ impl Requester {
         }
         entry.involve(from);
         entry.void.retain(|(_, worker)| *worker != from);
-        match entry.table.ask(&from) {
+        let class = &entry.table.record.manifest.body.class;
+        let newcomer = ctx.reputation.is_newcomer(&from, class, ctx.unix_s());
+        match entry.table.ask(&from, newcomer, ctx.now) {
             Grant::Refused(reason, retry_ms) => refuse(ctx, reason, retry_ms),
             Grant::Again(id) => {
                 if let Some(lease) = collector.uncommitted(&id) {

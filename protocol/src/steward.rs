@@ -13,15 +13,19 @@
 //!
 //! Invariant: a slice has at most one live lease of this steward.
 
+mod reserve;
+
 use crate::config;
 use crate::hash::{JobId, LeaseId, PeerKey};
 use crate::io::TaskId;
 use crate::manifest::JobRecord;
 use crate::reason::Reason;
+use crate::time::Time;
 use crate::{draw, hash::Hash};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use reserve::Reserve;
 
 /// What becomes of one slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +60,7 @@ pub(crate) struct Table {
     open: BTreeSet<(Hash, u32)>,
     keys: Vec<Hash>,
     workers: BTreeMap<PeerKey, Standing>,
+    reserve: Reserve,
     done: u32,
 }
 
@@ -82,12 +87,13 @@ impl Table {
             keys,
             record,
             workers: BTreeMap::new(),
+            reserve: Reserve::default(),
             done: 0,
         }
     }
 
     /// Decides about a lease for `worker`; [`Table::leased`] makes it so.
-    pub(crate) fn ask(&mut self, worker: &PeerKey) -> Grant {
+    pub(crate) fn ask(&mut self, worker: &PeerKey, newcomer: bool, now: Time) -> Grant {
         if self.record.roster.index(worker).is_none() {
             return Grant::Refused(Reason::NotInRoster, 0);
         }
@@ -105,13 +111,19 @@ impl Table {
         if standing.unreceipted.len() >= config::UNRECEIPTED_MAX {
             return Grant::Refused(Reason::TooManyUnreceipted, retry_ms);
         }
-        match self
+        let open = self
             .open
             .iter()
-            .find(|(_, slice)| !standing.barred.contains(slice))
-        {
-            Some((_, slice)) => Grant::Slice(*slice),
+            .find(|(_, slice)| !standing.barred.contains(slice));
+        match open.filter(|_| newcomer || !self.reserve.keeps(now)) {
+            Some((_, slice)) => {
+                self.reserve.leased(worker, newcomer);
+                Grant::Slice(*slice)
+            }
             None => {
+                if newcomer {
+                    self.reserve.wait(*worker);
+                }
                 // It is told when something opens again; asking is only for what gets lost.
                 let doubled = standing.idle.min(config::LEASE_RETRY_DOUBLINGS);
                 standing.idle = standing.idle.saturating_add(1);
@@ -129,7 +141,11 @@ impl Table {
                 && !s.barred.contains(&slice)
         };
         let mut told = Vec::new();
-        for peer in order {
+        // What is kept for newcomers is of no use to others.
+        let due = self.reserve.is_due();
+        let kept = |p: &&PeerKey| due && self.reserve.waits(p);
+        let others = order.iter().filter(|p| !kept(p));
+        for peer in order.iter().filter(kept).chain(others) {
             let standing = self.workers.get_mut(peer).filter(|s| waits(s));
             if let Some(standing) = standing {
                 standing.idle = 0;

@@ -78,7 +78,8 @@ impl Witness {
             | Record::Excluded { .. }
             | Record::SliceDone { .. }
             | Record::Ended { .. }
-            | Record::Receipted { .. } => {}
+            | Record::Receipted { .. }
+            | Record::Standing { .. } => {}
         }
     }
 

@@ -251,7 +251,8 @@ impl Observer {
             | Record::Excluded { .. }
             | Record::SliceDone { .. }
             | Record::Ended { .. }
-            | Record::Receipted { .. } => {}
+            | Record::Receipted { .. }
+            | Record::Standing { .. } => {}
         }
     }
 

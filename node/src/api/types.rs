@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use starling_protocol::reputation::ReputationView;
 use starling_protocol::{Advert, BlobId, PeerKey, SwarmId};
 use utoipa::{IntoParams, ToSchema};
 
@@ -67,6 +68,14 @@ pub struct PeerInfo {
     pub advert: Advert,
     /// For how long it has not been heard, ms.
     pub age_ms: u64,
+    /// What the lending peer of this home has seen of it, as a witness' and auditor's fellow and as a steward.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub lender: Option<ReputationView>,
+    /// What this home's requester has seen of it.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub requester: Option<ReputationView>,
 }
 
 /// Peers, ascending by key.

@@ -44,6 +44,9 @@ pub(crate) fn index(_seq: u64, bytes: &[u8], batch: &mut Batch) {
         Record::Ended { job, reason } => {
             batch.put(Space::Ends, job.as_bytes(), &codec::encode(&reason));
         }
-        Record::Revealed { .. } | Record::Bound { .. } | Record::Excluded { .. } => {}
+        Record::Revealed { .. }
+        | Record::Bound { .. }
+        | Record::Excluded { .. }
+        | Record::Standing { .. } => {}
     }
 }

@@ -9,6 +9,7 @@ use crate::evidence::{self, Lock, LockEntry, LockSet, Reveal, Revealed, SealEntr
 use crate::hash::{Hash, LeaseId, PeerKey};
 use crate::message::{AuditCall, Message};
 use crate::reason::Reason;
+use crate::reputation::Deed;
 use crate::round::{Owed, Round};
 use crate::rules;
 use crate::signed::Signed;
@@ -76,6 +77,7 @@ impl Collector {
         }
         case.round.answered(&from);
         self.silences.heard(&from, Owed::Lock);
+        ctx.saw(from, &case.record, Deed::Answered);
         case.locks.insert(from, lock);
         if case.round.is_over() {
             self.ask_witnesses(ctx, adverts, id);
@@ -147,6 +149,7 @@ impl Collector {
         }
         case.round.answered(&from);
         self.silences.heard(&from, Owed::Reveal);
+        ctx.saw(from, &case.record, Deed::Answered);
         let signature = reveal.signature;
         case.nonces.insert(from, Revealed { nonce, signature });
         if case.round.is_over() {

@@ -12,6 +12,7 @@ use crate::merkle;
 use crate::message::Message;
 use crate::reason::Reason;
 use crate::receipt::{Agreement, Quorum, Receipt, Storer};
+use crate::reputation::Deed;
 use crate::round::{Owed, Round};
 use crate::signed::{Fact, Signed};
 use crate::timers::Timer;
@@ -153,11 +154,18 @@ impl Collector {
                 case.charges.push((from, claim.entry.tile));
             }
         }
-        if counts {
+        let deed = if counts {
             self.silences.heard(&from, Owed::Verdict);
+            Deed::Answered
         } else {
             self.silences.void(from, Owed::Verdict, ctx.now);
-        }
+            if attestation.body.agree {
+                Deed::Void
+            } else {
+                Deed::Silent
+            }
+        };
+        ctx.saw(from, &case.record, deed);
         if case.round.is_over() {
             self.decide(ctx, id);
         } else {
@@ -229,6 +237,7 @@ impl Collector {
             } else {
                 self.outcomes
                     .push((id, Outcome::FalseAccusation { accuser }));
+                ctx.saw(accuser, &case.record, Deed::FalseAccusation);
                 case.step = Step::Attesting;
                 if self.discredited.len() >= config::DISCREDITED_MAX {
                     self.discredited.pop_front();
@@ -357,6 +366,9 @@ impl Collector {
         let Some(case) = self.remove(ctx, id) else {
             return;
         };
+        if blob.is_some() {
+            ctx.saw(case.worker(), &case.record, Deed::Valid);
+        }
         let nonces = case.nonce_list();
         let (Some(commitment), Some(lock_set), Some(seal_list), Some(opening), Some(quorum)) = (
             case.commitment,

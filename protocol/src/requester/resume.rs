@@ -57,7 +57,8 @@ impl Requester {
             Record::Committed { .. }
             | Record::Locked { .. }
             | Record::Revealed { .. }
-            | Record::Receipted { .. } => {}
+            | Record::Receipted { .. }
+            | Record::Standing { .. } => {}
         }
     }
 

@@ -155,7 +155,8 @@ impl Witnessed {
             | Record::Excluded { .. }
             | Record::SliceDone { .. }
             | Record::Ended { .. }
-            | Record::Receipted { .. } => None,
+            | Record::Receipted { .. }
+            | Record::Standing { .. } => None,
         });
         let nonce = first.expect("it was logged");
         let Message::LockSet(shown) = self.lock_set.clone() else {
