@@ -281,6 +281,7 @@ impl Arena {
             slice_tiles: Some(64),
             max_price: None,
             deadline_in_s: DEADLINE_S,
+            full_audits: false,
         };
         self.give(0, Input::Submit(Box::new(submission)));
     }

@@ -94,7 +94,8 @@ impl Auditor {
             return false;
         };
         let n = call.commitment.body.tiles;
-        let tiles = draw::tiles(&seed, &ctx.me, u32::from(lease.intensity.s), n);
+        let strength = rules::strength(record, lease, &seed);
+        let tiles = draw::tiles(&seed, &ctx.me, u32::from(strength.s), n);
         let nonce = ctx.nonce();
         let audit = Audit {
             record: record.clone(),
@@ -282,7 +283,7 @@ impl Auditor {
         let commitment = &audit.call.commitment.body;
         let due = list.body.tiles(
             &audit.seed,
-            &lease.intensity,
+            &rules::strength(&audit.record, lease, &audit.seed),
             commitment.tiles,
             manifest,
             &audit.record.roster,

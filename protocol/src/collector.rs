@@ -26,7 +26,7 @@ use crate::context::Context;
 use crate::evidence::{Commitment, Lease, Lock, LockSet, Opening, Revealed, SealList};
 use crate::hash::{BlobId, Hash, JobId, LeaseId, PeerKey};
 use crate::io::{Computed, PersistSeq, TaskId};
-use crate::manifest::JobRecord;
+use crate::manifest::{Intensity, JobRecord};
 use crate::message::Message;
 use crate::reason::Reason;
 use crate::receipt::{Agreement, Quorum, Receipt};
@@ -100,6 +100,8 @@ struct Case {
     lock_set: Option<Signed<LockSet>>,
     nonces: BTreeMap<PeerKey, Revealed>,
     seed: Hash,
+    /// What the lease's intensity has come to under the seed.
+    strength: Intensity,
     seals: BTreeMap<PeerKey, Hash>,
     seal_list: Option<Signed<SealList>>,
     opening: Option<Signed<Opening>>,
@@ -187,6 +189,7 @@ impl Collector {
             lock_set: None,
             nonces: BTreeMap::new(),
             seed: Hash::default(),
+            strength: Intensity::default(),
             seals: BTreeMap::new(),
             seal_list: None,
             opening: None,

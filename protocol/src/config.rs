@@ -62,6 +62,8 @@ pub const PARKED_BYTES: usize = 1024 * 1024;
 pub const WITNESSES: usize = 3;
 /// Witnesses asked at all when some are silent.
 pub const WITNESS_RANKS: usize = 10;
+/// The least chance of a full audit, in 1/65536: one in twenty.
+pub const P_FULL_MIN: u16 = 3_277;
 /// Tiles that a requester recomputes when no quorum comes together.
 pub const SELF_CHECK_TILES: u32 = 32;
 

@@ -19,7 +19,7 @@ use crate::config;
 use crate::context::Context;
 use crate::hash::PeerKey;
 use crate::io::Record;
-use crate::manifest::JobRecord;
+use crate::manifest::{Intensity, JobRecord, Manifest};
 use crate::reason::Reason;
 use crate::text::{Text, cut};
 use alloc::boxed::Box;
@@ -306,6 +306,23 @@ impl Reputation {
     pub(crate) fn is_newcomer(&self, peer: &PeerKey, class: &str, now_s: u64) -> bool {
         self.get(peer)
             .is_none_or(|s| !s.is_convicted(now_s) && s.trust(class, now_s).is_none())
+    }
+
+    /// How strongly `worker` is to be audited by `e` others: less than a newcomer if it is trusted, and its job's floor
+    /// allows it.
+    pub(crate) fn intensity(
+        &self,
+        worker: &PeerKey,
+        manifest: &Manifest,
+        e: usize,
+        now_s: u64,
+    ) -> Intensity {
+        let trust = |s: &Standing| s.trust(&manifest.class, now_s);
+        let cv = self.get(worker).and_then(trust);
+        let trusted = cv.map(|cv| Intensity::trusted(e, cv));
+        trusted
+            .filter(|i| i.meets(&manifest.floor, e))
+            .unwrap_or_else(|| Intensity::newcomer(e))
     }
 
     fn saw(&mut self, peer: PeerKey, record: &JobRecord, deed: Deed, now_s: u64) {

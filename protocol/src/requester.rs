@@ -178,7 +178,11 @@ impl Requester {
             units_per_tile: shape.units_per_tile,
             slice_tiles: slice_tiles.min(shape.tiles),
             bid,
-            floor: Intensity::newcomer(roster.peers().len() - 1),
+            floor: if submission.full_audits {
+                Intensity::newcomer(roster.peers().len() - 1)
+            } else {
+                Intensity::least(roster.peers().len() - 1)
+            },
             roster: roster.digest(),
             deadline_s,
             recipient: None,
@@ -248,13 +252,15 @@ impl Requester {
                     .saturating_add(config::LEASE_TTL_MIN)
                     .min(config::LEASE_TTL_MAX);
                 let nonce = ctx.nonce();
+                let e = record.roster.eligible(&from);
+                let intensity = ctx.reputation.intensity(&from, manifest, e, ctx.unix_s());
                 let lease = ctx.sign(Lease {
                     job,
                     slice,
                     worker: from,
                     steward: ctx.me,
                     ttl_ms: ttl.as_millis() as u32,
-                    intensity: Intensity::newcomer(record.roster.eligible(&from)),
+                    intensity,
                     nonce_digest: draw::nonce_digest(&nonce),
                     appointment: record.appointment.body.digest(&ctx.swarm),
                 });

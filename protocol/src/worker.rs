@@ -166,14 +166,14 @@ impl Worker {
             return;
         };
         let record = engagement.record.clone();
-        let newcomer = Intensity::newcomer(record.roster.eligible(&ctx.me));
+        let least = Intensity::least(record.roster.eligible(&ctx.me));
         let good = body.worker == ctx.me
             && body.steward == from
             && !self.works.contains_key(&id)
             && !self.bound.contains(&id)
             && body
                 .intensity
-                .meets(&newcomer, record.roster.eligible(&ctx.me))
+                .meets(&least, record.roster.eligible(&ctx.me))
             && rules::check_lease(&record, body, &ctx.swarm).is_ok()
             && ctx.verify(&lease, &from);
         if !good {

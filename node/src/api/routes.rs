@@ -291,6 +291,7 @@ async fn submit(
             slice_tiles: order.slice_tiles,
             deadline_s: order.deadline_s.unwrap_or(DEADLINE_S),
             max_price: order.max_price,
+            full_audits: order.full_audits,
             peers: order.peers,
             wait: Duration::from_secs_f64(wait),
             output: order.output,

@@ -107,6 +107,9 @@ pub struct JobOrder {
     /// Most that is paid per 10^9 work units.
     #[serde(default)]
     pub max_price: Option<u64>,
+    /// Audit every slice as a newcomer's, whoever computes it.
+    #[serde(default)]
+    pub full_audits: bool,
     /// Peers to wait for; one, and those heard in the second after it, if it is not said.
     #[serde(default)]
     pub peers: Option<u32>,

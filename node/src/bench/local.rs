@@ -174,6 +174,7 @@ impl LocalSwarm {
                 slice_tiles,
                 deadline_s: PATIENCE.as_secs(),
                 max_price: None,
+                full_audits: false,
                 peers: Some(1),
                 wait: PATIENCE,
                 output: None,

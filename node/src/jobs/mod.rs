@@ -54,6 +54,8 @@ pub struct Order {
     pub deadline_s: u64,
     /// Most that is paid per 10^9 work units.
     pub max_price: Option<u64>,
+    /// Every slice is audited as a newcomer's, whoever computes it.
+    pub full_audits: bool,
     /// Peers to wait for; none: one, and those heard in the second after it.
     pub peers: Option<u32>,
     /// How long to wait for them.
@@ -209,6 +211,7 @@ impl Desk {
             slice_tiles: order.slice_tiles,
             max_price: order.max_price,
             deadline_in_s: order.deadline_s,
+            full_audits: order.full_audits,
         };
         self.inner.node.submit(submission).await;
         let silent = || Reason::new("error", "the peer does not answer", "run `starling doctor`");

@@ -19,6 +19,7 @@ fn order(kernel: &dyn Kernel, params: &[u8]) -> JobOrder {
         slice_tiles: Some(64),
         deadline_s: Some(300),
         max_price: None,
+        full_audits: false,
         peers: None,
         wait_s: Some(30.0),
         output: None,

@@ -190,7 +190,7 @@ impl Ledger {
             Record::Ended { job, .. } => {
                 assert!(self.ended.insert(job), "a job ended twice");
             }
-            Record::Bound { .. } | Record::Excluded { .. } => {}
+            Record::Bound { .. } | Record::Excluded { .. } | Record::Standing { .. } => {}
         }
     }
 

@@ -152,6 +152,7 @@ async fn submit(requester: &Peer, job: &JobSpec) {
         slice_tiles: Some(64),
         max_price: None,
         deadline_in_s: 600,
+        full_audits: false,
     };
     requester.node.submit(submission).await;
 }

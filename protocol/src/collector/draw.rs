@@ -173,6 +173,7 @@ impl Collector {
         };
         let shares = evidence::nonces(&nonces);
         case.seed = draw::seed(&id, &root, &shares, &case.steward_nonce);
+        case.strength = rules::strength(&case.record, &case.lease.body, &case.seed);
         case.step = Step::Sealing;
         case.ranks = rules::auditor_ranks(&case.record, &case.lease.body, &case.seed);
         case.asked = 0;
@@ -184,7 +185,7 @@ impl Collector {
         let Some(case) = self.cases.get_mut(&id) else {
             return;
         };
-        let missing = usize::from(case.lease.body.intensity.k).saturating_sub(case.seals.len());
+        let missing = usize::from(case.strength.k).saturating_sub(case.seals.len());
         let next = case.next_ranks(missing);
         if next.is_empty() {
             self.finish_sealing(ctx, id);
@@ -212,7 +213,7 @@ impl Collector {
     /// Four times what the slowest of them claims to need, within bounds.
     fn seal_patience(case: &Case, adverts: &Adverts, auditors: &[PeerKey]) -> Duration {
         let manifest = &case.record.manifest.body;
-        let units = u64::from(case.lease.body.intensity.s) * manifest.units_per_tile;
+        let units = u64::from(case.strength.s) * manifest.units_per_tile;
         let slowest = auditors
             .iter()
             .filter_map(|a| adverts.rate(a, &manifest.kernel))

@@ -36,10 +36,10 @@ impl Collector {
         else {
             return;
         };
-        let (lease, manifest) = (&case.lease.body, &case.record.manifest.body);
+        let manifest = &case.record.manifest.body;
         let due = list.body.tiles(
             &case.seed,
-            &lease.intensity,
+            &case.strength,
             case.tiles(),
             manifest,
             &case.record.roster,
@@ -108,12 +108,7 @@ impl Collector {
         }
         case.round.answered(&from);
         let mut counts = false;
-        let drawn = draw::tiles(
-            &case.seed,
-            &from,
-            u32::from(case.lease.body.intensity.s),
-            case.tiles(),
-        );
+        let drawn = draw::tiles(&case.seed, &from, u32::from(case.strength.s), case.tiles());
         if attestation.body.agree {
             // An agreement counts only if the auditor had sealed those very hashes before they were opened.
             let nonce = attestation.body.nonce;
@@ -181,7 +176,7 @@ impl Collector {
         let Some(opening) = &case.opening else { return };
         let lease = &case.lease.body;
         let first = case.record.manifest.body.tiles_of(lease.slice).start;
-        let need = lease.intensity.quorum();
+        let need = case.strength.quorum();
         case.charges
             .retain(|(accuser, _)| !self.discredited.contains(&(lease.job, *accuser)));
         if let Some((accuser, tile)) = case.charges.pop() {

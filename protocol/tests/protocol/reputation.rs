@@ -1,10 +1,14 @@
 //! What peers remember of each other from what they saw, over jobs and restarts, and what they do about it.
 
 use crate::world::Nature::{Accuses, Fakes, Honest, Withholds};
-use crate::world::{Nature, World};
-use starling_protocol::io::Record;
+use crate::world::{Nature, World, kernel, shape};
+use starling_protocol::crypto::Ed25519Verifier;
+use starling_protocol::draw;
+use starling_protocol::io::{Record, Submission};
+use starling_protocol::manifest::Intensity;
+use starling_protocol::receipt::{Quorum, Verified};
 use starling_protocol::reputation::{Cause, ReputationView};
-use starling_protocol::{Input, Reason};
+use starling_protocol::{Bundle, Hash, Input, Reason, Receipt};
 
 /// A world whose requester has had one job done.
 fn after_a_job(natures: &[Nature]) -> World {
@@ -153,4 +157,135 @@ fn whoever_was_caught_is_offered_the_next_job_last() {
         .collect();
     assert_eq!(offered.len(), 5);
     assert_eq!(offered.last(), Some(&1));
+}
+
+/// Peers 1 to 3 lend, and have each their jobs done by the others, again and again.
+fn neighbours(rounds: usize, full_audits: bool) -> World {
+    let mut world = World::new(&[Honest; 6]);
+    for _ in 0..rounds {
+        for requester in 1..=3 {
+            let submission = Submission {
+                kernel: kernel(),
+                class: "test".into(),
+                params: vec![1, 2, 3],
+                inputs: Vec::new(),
+                shape: shape(),
+                slice_tiles: Some(32),
+                max_price: None,
+                deadline_in_s: 3_600,
+                full_audits,
+            };
+            world.give(requester, Input::Submit(Box::new(submission)));
+        }
+        world.run_for(15_000);
+    }
+    world
+}
+
+/// What peers 1 to 3 collected, each verified offline.
+fn collected(world: &World) -> Vec<(Receipt, Verified)> {
+    let mut all = Vec::new();
+    for log in &world.logs[1..=3] {
+        for record in log {
+            let Record::Submitted { record } = record else {
+                continue;
+            };
+            let of_job = |r: &Record| match r {
+                Record::Receipted { job, receipt } if *job == record.appointment.body.job => {
+                    Some((**receipt).clone())
+                }
+                _ => None,
+            };
+            let bundle = Bundle {
+                genesis: world.genesis.clone(),
+                record: (**record).clone(),
+                receipts: log.iter().filter_map(of_job).collect(),
+            };
+            let verified = bundle.verify(&Ed25519Verifier).expect("the record holds");
+            let verified = verified
+                .into_iter()
+                .map(|v| v.expect("every receipt holds"));
+            all.extend(bundle.receipts.into_iter().zip(verified));
+        }
+    }
+    all
+}
+
+#[test]
+fn who_has_proven_itself_to_three_requesters_is_audited_less_and_now_and_then_in_full() {
+    let world = neighbours(16, false);
+    let (mut trusted, mut in_full) = (0, 0);
+    let all = collected(&world);
+    for (receipt, verified) in &all {
+        // Of six lending peers, five are in the roster, and four may judge one of them.
+        let stated = receipt.lease.body.intensity;
+        let full = Intensity::newcomer(4);
+        if stated == full {
+            continue;
+        }
+        assert!(stated.meets(&Intensity::least(4), 4));
+        trusted += 1;
+        let coin = draw::audit_coin(&verified.seed) < stated.p_full;
+        in_full += usize::from(coin);
+        let Quorum::Auditors(agreed) = &receipt.quorum else {
+            panic!("all audit: {receipt:?}")
+        };
+        let expected = if coin { full.s } else { stated.s };
+        assert!(agreed.iter().all(|a| a.tiles == expected));
+    }
+    assert_eq!(all.len(), 16 * 3 * 8);
+    assert!(trusted > all.len() / 4, "{trusted} of {}", all.len());
+    // One in ten to one in twenty.
+    assert!(in_full > trusted / 40 && in_full < trusted / 5, "{in_full}");
+}
+
+#[test]
+fn a_requester_that_wants_it_has_everybody_audited_in_full() {
+    let world = neighbours(6, true);
+    let full = |(r, _): &(Receipt, Verified)| r.lease.body.intensity == Intensity::newcomer(4);
+    assert!(collected(&world).iter().all(full));
+}
+
+#[test]
+fn one_requester_alone_makes_nobody_trusted() {
+    let mut world = World::new(&[Honest; 5]);
+    for _ in 0..16 {
+        world.submit();
+        world.run_for(15_000);
+    }
+    let cv = |of: usize| view(&world, 0, of).map_or(0, |v| v.classes[0].cv);
+    assert!((1..6).any(|of| cv(of) >= 10));
+    for i in 1..6 {
+        let seen = view(&world, 0, i).expect("it worked");
+        assert!(seen.classes.iter().all(|c| !c.trusted && c.requesters == 1));
+    }
+}
+
+#[test]
+fn every_intensity_that_a_steward_may_choose_meets_the_least() {
+    for e in 0..64 {
+        let least = Intensity::least(e);
+        assert!(Intensity::newcomer(e).meets(&least, e));
+        for cv in [0, 1, 10, 20, 1_000_000] {
+            let trusted = Intensity::trusted(e, cv);
+            assert!(trusted.meets(&least, e));
+            assert!(Intensity::newcomer(e).k >= trusted.k);
+            assert!(Intensity::newcomer(e).s >= trusted.s);
+            assert_eq!(trusted.meets(&Intensity::newcomer(e), e), e == 0 && cv < 2);
+        }
+    }
+}
+
+#[test]
+fn the_coin_is_fair_and_a_function_of_the_seed() {
+    let in_full = |cv: u32| {
+        let stated = Intensity::trusted(40, cv);
+        let full = |n: u32| stated.effective(&Hash::of(&n.to_le_bytes()), 40).k == 16;
+        (0..20_000).filter(|n| full(*n)).count() as f64 / 20_000.0
+    };
+    assert!((in_full(10) - 0.1).abs() < 0.01);
+    assert!((in_full(20) - 0.05).abs() < 0.01);
+    assert!((in_full(1_000_000) - 0.05).abs() < 0.01);
+    let always = Intensity::newcomer(40);
+    assert_eq!(always.effective(&Hash::default(), 40), always);
 }

@@ -191,6 +191,7 @@ impl World {
             slice_tiles: Some(slice),
             max_price,
             deadline_in_s: 3_600,
+            full_audits: false,
         };
         self.give(0, Input::Submit(Box::new(submission)));
     }

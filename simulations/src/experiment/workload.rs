@@ -96,6 +96,7 @@ impl Job {
             slice_tiles: self.slice_tiles,
             max_price: None,
             deadline_in_s: self.deadline_s,
+            full_audits: false,
         }
     }
 }

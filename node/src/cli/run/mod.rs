@@ -67,6 +67,9 @@ struct How {
     /// Ask only peers that charge at most so much per 10^9 work units.
     #[arg(long, value_name = "PRICE")]
     max_price: Option<u64>,
+    /// Audit every slice as a newcomer's, also those of workers that have proven themselves.
+    #[arg(long)]
+    full_audits: bool,
     /// Folder for the receipts, one file for each slice.
     #[arg(long, value_name = "DIR")]
     receipts: Option<PathBuf>,

@@ -148,6 +148,7 @@ impl Run {
             slice_tiles: None,
             deadline_s: how.timeout.map(|s| s.ceil() as u64 + 1),
             max_price: how.max_price,
+            full_audits: how.full_audits,
             peers: how.peers,
             wait_s: Some(how.wait),
             output: path,

@@ -98,6 +98,7 @@ impl World {
             slice_tiles: Some(SLICE),
             max_price: None,
             deadline_in_s: 3_600,
+            full_audits: false,
         };
         self.give(i, Input::Submit(Box::new(submission)));
     }
