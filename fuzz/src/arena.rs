@@ -295,6 +295,7 @@ impl Arena {
             max_price: None,
             deadline_in_s: DEADLINE_S,
             stewards: None,
+            full_audits: false,
         };
         self.give(0, Input::Submit(Box::new(submission)));
     }

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::advert::Advert;
-use starling_protocol::io::{GossipId, Record, Submission, Verdict};
+use starling_protocol::io::{GossipId, KnownPeer, Record, Submission, Verdict};
 use starling_protocol::manifest::JobRecord;
+use starling_protocol::reputation::ReputationView;
 use starling_protocol::{Core, Event, Input, JobId, LeaseId, Output, Peer, PeerKey, Time, codec};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -79,6 +80,7 @@ pub(crate) enum Command {
     Cancel(JobId),
     Collect(JobId),
     Peers(oneshot::Sender<Vec<(Advert, u64)>>),
+    Reputations(oneshot::Sender<Vec<ReputationView>>),
     Record(JobId, oneshot::Sender<Option<JobRecord>>),
     Network(oneshot::Sender<NetStatus>),
     Usage(oneshot::Sender<Usage>),
@@ -447,6 +449,11 @@ impl<C: Driven> Driver<C> {
             Command::Peers(answer) => {
                 let known = self.parts.core.peer().known_peers();
                 let _ = answer.send(known.map(|p| (p.advert.clone(), p.age_ms)).collect());
+            }
+            Command::Reputations(answer) => {
+                let peer = self.parts.core.peer();
+                let of = |p: KnownPeer<'_>| peer.reputation(&p.advert.peer);
+                let _ = answer.send(peer.known_peers().filter_map(of).collect());
             }
             Command::Record(job, answer) => {
                 // Whoever asks looks into the index next.

@@ -10,6 +10,7 @@ use starling_kernels::runner::RunnerCommand;
 use starling_protocol::advert::Advert;
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::io::{Capacity, Record, Setup, Submission};
+use starling_protocol::reputation::ReputationView;
 use starling_protocol::text::cut;
 use starling_protocol::{
     BlobId, Bundle, Genesis, JobId, Peer, PeerKey, Reason, Receipt, SwarmId, board, codec, config,
@@ -257,6 +258,11 @@ impl Node {
     /// Valid adverts with their age in ms, ascending by key.
     pub async fn peers(&self) -> Vec<(Advert, u64)> {
         self.ask(Command::Peers).await.unwrap_or_default()
+    }
+
+    /// What it thinks of those peers, from what it saw itself; of some, nothing.
+    pub async fn reputations(&self) -> Vec<ReputationView> {
+        self.ask(Command::Reputations).await.unwrap_or_default()
     }
 
     /// How it stands in its network; none while it leaves.

@@ -1,18 +1,21 @@
 //! What of the log the core gets back at start.
 //!
 //! All that this peer is bound to, and of its own jobs and those that it is a steward of the ones that are not over,
-//! without the slices whose bytes are gone. Not a decoder: damaged records were dropped before. Invariant: a job that has ended is never given back.
+//! without the slices whose bytes are gone; of what it thinks of others the latest, of as many as the core remembers. Not
+//! a decoder: damaged records were dropped before. Invariant: a job that has ended is never given back.
 
 use std::collections::BTreeMap;
 
 use starling_protocol::io::Record;
-use starling_protocol::{BlobId, JobId, SwarmId};
+use starling_protocol::reputation::{self, Standing};
+use starling_protocol::{BlobId, JobId, PeerKey, SwarmId};
 
 /// Records on their way from the log to the core.
 pub(crate) struct Restored {
     swarm: SwarmId,
     bound: Vec<Record>,
     jobs: BTreeMap<JobId, Vec<Record>>,
+    standings: BTreeMap<PeerKey, Standing>,
 }
 
 impl Restored {
@@ -21,6 +24,7 @@ impl Restored {
             swarm,
             bound: Vec::new(),
             jobs: BTreeMap::new(),
+            standings: BTreeMap::new(),
         }
     }
 
@@ -42,6 +46,9 @@ impl Restored {
                     records.push(record);
                 }
             }
+            Record::Standing { peer, standing } => {
+                reputation::keep(&mut self.standings, peer, *standing);
+            }
             // For the index.
             Record::Receipted { .. } => {}
         }
@@ -61,6 +68,14 @@ impl Restored {
             _ => true,
         };
         let jobs = self.jobs.into_values().flatten().filter(here);
-        self.bound.into_iter().chain(jobs).collect()
+        let standings = self.standings.into_iter().map(|(peer, standing)| {
+            let standing = Box::new(standing);
+            Record::Standing { peer, standing }
+        });
+        self.bound
+            .into_iter()
+            .chain(jobs)
+            .chain(standings)
+            .collect()
     }
 }

@@ -24,6 +24,7 @@ use crate::manifest::JobRecord;
 use crate::merkle;
 use crate::message::{AuditCall, Message};
 use crate::reason::Reason;
+use crate::reputation::Deed;
 use crate::rules;
 use crate::signed::{Fact, Signed};
 use crate::timers::Timer;
@@ -93,7 +94,8 @@ impl Auditor {
             return false;
         };
         let n = call.commitment.body.tiles;
-        let tiles = draw::tiles(&seed, &ctx.me, u32::from(lease.intensity.s), n);
+        let strength = rules::strength(record, lease, &seed);
+        let tiles = draw::tiles(&seed, &ctx.me, u32::from(strength.s), n);
         let nonce = ctx.nonce();
         let audit = Audit {
             record: record.clone(),
@@ -281,7 +283,7 @@ impl Auditor {
         let commitment = &audit.call.commitment.body;
         let due = list.body.tiles(
             &audit.seed,
-            &lease.intensity,
+            &rules::strength(&audit.record, lease, &audit.seed),
             commitment.tiles,
             manifest,
             &audit.record.roster,
@@ -337,6 +339,11 @@ impl Auditor {
         let Some(opening) = &audit.opening else {
             return;
         };
+        let deed = match &wrong {
+            None => Deed::Audited,
+            Some(_) => Deed::Caught(Reason::Refuted),
+        };
+        ctx.saw(audit.call.lease.body.worker, &audit.record, deed);
         let attestation = ctx.sign(Attestation {
             lease: id,
             seed: audit.seed,

@@ -26,10 +26,11 @@ use crate::context::Context;
 use crate::evidence::{Commitment, Lease, Lock, LockSet, Opening, Revealed, SealList};
 use crate::hash::{BlobId, Hash, JobId, LeaseId, PeerKey};
 use crate::io::{Computed, PersistSeq, TaskId};
-use crate::manifest::JobRecord;
+use crate::manifest::{Intensity, JobRecord};
 use crate::message::Message;
 use crate::reason::Reason;
 use crate::receipt::{Agreement, Quorum, Receipt};
+use crate::reputation::Deed;
 use crate::round::{Round, Silences};
 use crate::signed::Signed;
 use crate::timers::Timer;
@@ -104,6 +105,8 @@ struct Case {
     lock_set: Option<Signed<LockSet>>,
     nonces: BTreeMap<PeerKey, Revealed>,
     seed: Hash,
+    /// What the lease's intensity has come to under the seed.
+    strength: Intensity,
     seals: BTreeMap<PeerKey, Hash>,
     seal_list: Option<Signed<SealList>>,
     opening: Option<Signed<Opening>>,
@@ -209,6 +212,7 @@ impl Collector {
             lock_set: None,
             nonces: BTreeMap::new(),
             seed: Hash::default(),
+            strength: Intensity::default(),
             seals: BTreeMap::new(),
             seal_list: None,
             opening: None,
@@ -275,6 +279,9 @@ impl Collector {
         let Some(case) = self.cases.get_mut(&id) else {
             return;
         };
+        for silent in case.round.waiting() {
+            ctx.saw(*silent, &case.record, Deed::Silent);
+        }
         let learnt = case.round.close(&mut self.silences, ctx.now);
         match case.step.clone() {
             Step::Computing => self.end(ctx, id, Reason::LeaseExpired, false, None),
@@ -374,6 +381,9 @@ impl Collector {
         let Some(case) = self.remove(ctx, id) else {
             return;
         };
+        if blame {
+            ctx.saw(case.worker(), &case.record, Deed::Caught(reason));
+        }
         let mut told = case.listed();
         told.extend(case.round.waiting());
         told.push(case.worker());

@@ -66,6 +66,8 @@ pub const PARKED_BYTES: usize = 1024 * 1024;
 pub const WITNESSES: usize = 3;
 /// Witnesses asked at all when some are silent.
 pub const WITNESS_RANKS: usize = 10;
+/// The least chance of a full audit, in 1/65536: one in twenty.
+pub const P_FULL_MIN: u16 = 3_277;
 /// Tiles that a requester recomputes when no quorum comes together.
 pub const SELF_CHECK_TILES: u32 = 32;
 
@@ -111,6 +113,32 @@ pub const SEEKING_MAX: usize = 16;
 pub const SEEK_TRIES: u32 = 24;
 /// Jobs that a worker considers at once.
 pub const WORKER_JOBS_MAX: usize = 32;
+
+// ---- reputation ----
+
+/// Peers of which something is remembered.
+pub const REPUTATION_MAX: usize = 4_096;
+/// Classes of kernels remembered of one peer: as many as it can advertise.
+pub const REPUTATION_CLASSES_MAX: usize = 16;
+/// Whoever has fewer consecutive valid slices is a newcomer.
+pub const TRUSTED_CV: u32 = 10;
+/// ... as is whoever had them for fewer requesters: one alone could vouch for its own keys.
+pub const TRUSTED_REQUESTERS: usize = 3;
+/// Consecutive valid slices are half as many for every so many seconds without one: a week.
+pub const CV_HALVES_S: u64 = 7 * 24 * 60 * 60;
+/// Marks of liars, lazy auditors and false accusers fade more slowly: half in thirty days.
+pub const MARKS_HALVE_S: u64 = 30 * 24 * 60 * 60;
+/// Withheld openings that make a liar: one may have been a peer that was killed between its draw and its opening.
+pub const WITHHELD_FORGIVEN: u32 = 2;
+/// A roster of so many has full committees for every worker: 2 x 16 ranks of auditors, and the worker. Whoever was
+/// caught is left out only of those that are this large without it.
+pub const ROSTER_ENOUGH: usize = 33;
+/// One in so many of those that are offered a job is a newcomer, however slow.
+pub const NEWCOMERS_OFFERED: usize = 4;
+/// One in so many leases of a job is kept for a newcomer that waits for one.
+pub const NEWCOMERS_LEASED: u32 = 8;
+/// ... for so long.
+pub const KEPT_WAIT: Duration = Duration::from_secs(2);
 
 // ---- timers ----
 

@@ -9,6 +9,7 @@ use crate::hash::{BlobId, Derive, Hash, JobId, LeaseId, PeerKey, SwarmId};
 use crate::io::{Event, Output, PersistSeq, Purpose, Record, TaskId};
 use crate::memo::Remembering;
 use crate::message::Message;
+use crate::reputation::Reputation;
 use crate::signed::{Fact, Signed};
 use crate::time::Time;
 use crate::timers::Timers;
@@ -45,6 +46,8 @@ pub(crate) struct Context {
     shard: u16,
     pub(crate) timers: Timers,
     pub(crate) out: Vec<Output>,
+    /// What every machine notes of others, and some ask.
+    pub(crate) reputation: Reputation,
     rng: ChaCha12Rng,
     unix: (Time, u64),
     last_seq: u64,
@@ -66,6 +69,7 @@ impl Context {
             adverts: Derive::new(Advert::CONTEXT),
             timers: Timers::default(),
             out: Vec::new(),
+            reputation: Reputation::default(),
             rng: ChaCha12Rng::from_seed(rng_seed),
             unix: (Time::default(), 0),
             last_seq: 0,

@@ -46,6 +46,14 @@ pub fn auditor_target(seed: &Hash) -> Hash {
     Hash::derive("starling 2026-11 auditor target v1", &[&seed.0])
 }
 
+/// Decides whether a trusted worker is audited in full this time: below its lease's `p_full`, it is. It comes from the
+/// seed, so that neither its worker nor its collector knows before the root is bound, and nobody can toss it again.
+#[must_use]
+pub fn audit_coin(seed: &Hash) -> u16 {
+    let coin = Hash::derive("starling 2026-11 audit coin v1", &[&seed.0]);
+    u16::from_le_bytes([coin.0[0], coin.0[1]])
+}
+
 /// The tiles, ascending and counted within the slice, that `auditor` recomputes: min(s, n) distinct ones of n.
 #[must_use]
 pub fn tiles(seed: &Hash, auditor: &PeerKey, s: u32, n: u32) -> Vec<u32> {

@@ -1,10 +1,14 @@
 //! The core's whole boundary: what the shell tells it, what it asks of the shell, what it tells people.
 
+mod compute;
+
+pub use compute::{Computed, Purpose, Shape, TaskId};
+
 use crate::advert::{Advert, DeviceProfile, KernelOffer};
 pub use crate::event::Event;
 use crate::genesis::Genesis;
 use crate::hash::{BlobId, Hash, JobId, KernelId, LeaseId, PeerKey};
-use crate::manifest::{BlobRef, JobRecord, Tier};
+use crate::manifest::{BlobRef, JobRecord};
 use crate::reason::Reason;
 use crate::receipt::Receipt;
 pub use crate::record::Record;
@@ -14,10 +18,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::{self, Vec};
 
-/// Names one computation that the core asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TaskId(pub u64);
-
 /// Names one gossip message until the core has judged it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GossipId(pub u64);
@@ -25,19 +25,6 @@ pub struct GossipId(pub u64);
 /// Number of a record in the log. A send that names it waits until that record is durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PersistSeq(pub u64);
-
-/// What a job's kernel makes of its parameters and inputs; told by the kernel, compared with the manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    /// Tiles of the whole job.
-    pub tiles: u32,
-    /// Output bytes of every tile.
-    pub tile_bytes: u32,
-    /// Declared cost of a tile.
-    pub units_per_tile: u64,
-    /// How results compare.
-    pub tier: Tier,
-}
 
 /// What a person wants computed.
 #[derive(Clone, Debug)]
@@ -60,21 +47,8 @@ pub struct Submission {
     pub deadline_in_s: u64,
     /// At most so many stewards besides this peer; by default [`crate::config::STEWARDS`].
     pub stewards: Option<u16>,
-}
-
-/// Which device a computation may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// A leased slice.
-    Work,
-    /// An auditor's tiles.
-    Audit,
-    /// A worker's look at one of its own tiles before it commits; on the CPU reference.
-    SelfCheck,
-    /// A disputed or opened tile; on the CPU reference.
-    Judge,
-    /// A slice that the requester computes itself because nobody else does.
-    Own,
+    /// Every slice is audited as a newcomer's, whoever computes it.
+    pub full_audits: bool,
 }
 
 /// What this peer can do, measured by the shell.
@@ -90,29 +64,6 @@ pub struct Capacity {
     pub region: Text<16>,
     /// Software version.
     pub software: Text<32>,
-}
-
-/// A finished computation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Computed {
-    /// BLAKE3 of every tile, in the order asked.
-    pub tiles: Vec<Hash>,
-    /// The name of all bytes together; only for `Work` and `Own`. The shell keeps them, unless it hands them over.
-    pub blob: Option<BlobId>,
-    /// Those bytes, if `Work` gave at most [`crate::config::INLINE_MAX`]; else none.
-    pub bytes: Vec<u8>,
-}
-
-impl Computed {
-    /// Hashes alone: nothing that is kept.
-    #[must_use]
-    pub fn tiles(tiles: Vec<Hash>) -> Self {
-        Self {
-            tiles,
-            blob: None,
-            bytes: Vec::new(),
-        }
-    }
 }
 
 /// What the shell tells the core.

@@ -30,6 +30,7 @@ pub mod message;
 pub mod peer;
 pub mod reason;
 pub mod receipt;
+pub mod reputation;
 pub mod signed;
 pub mod text;
 pub mod time;

@@ -44,8 +44,8 @@ pub struct BlobRef {
     pub len: u64,
 }
 
-/// How strongly a slice is audited: `k` auditors draw `s` tiles each. `p_full` is the chance, in 1/65536, that a
-/// trusted worker is audited at newcomer strength all the same (0 = not in use).
+/// How strongly a slice is audited: `k` auditors draw `s` tiles each. `p_full` is the chance, in 1/65536, that the
+/// seed makes it at least a newcomer's audit all the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intensity {
     /// Auditors.
@@ -57,7 +57,7 @@ pub struct Intensity {
 }
 
 impl Intensity {
-    /// The newcomer rule among `e` eligible peers: k = min(16, e), s = ceil(32 / k).
+    /// The newcomer rule among `e` eligible peers: k = min(16, e), s = ceil(32 / k), always in full.
     #[must_use]
     pub fn newcomer(e: usize) -> Self {
         let k = e.min(16);
@@ -65,7 +65,42 @@ impl Intensity {
         Self {
             k: k as u8,
             s: s as u16,
-            p_full: 0,
+            p_full: u16::MAX,
+        }
+    }
+
+    /// The rule for a worker with `cv` consecutive valid slices that its steward trusts: k = min(8, e), s = ceil(8 / k),
+    /// and in full with p = max(0.05, 1 / cv).
+    #[must_use]
+    pub fn trusted(e: usize, cv: u32) -> Self {
+        let k = e.min(8);
+        let s = if k == 0 { 0 } else { 8_usize.div_ceil(k) };
+        let p_full = 65_536_u32.div_ceil(cv.max(1)).min(u32::from(u16::MAX)) as u16;
+        Self {
+            k: k as u8,
+            s: s as u16,
+            p_full: p_full.max(config::P_FULL_MIN),
+        }
+    }
+
+    /// The least that any worker is audited with: a trusted one's audit.
+    #[must_use]
+    pub fn least(e: usize) -> Self {
+        Self::trusted(e, u32::MAX)
+    }
+
+    /// What a lease's intensity comes to among `e` peers once the seed is known: as stated, or at least a newcomer's if
+    /// the seed says so. Collector, worker, auditors and verifier all go by this, and none by what the lease states.
+    #[must_use]
+    pub fn effective(&self, seed: &Hash, e: usize) -> Self {
+        if draw::audit_coin(seed) >= self.p_full {
+            return *self;
+        }
+        let full = Self::newcomer(e);
+        Self {
+            k: self.k.max(full.k),
+            s: self.s.max(full.s),
+            p_full: self.p_full,
         }
     }
 

@@ -15,6 +15,7 @@ use crate::manifest::JobRecord;
 use crate::message::Message;
 use crate::parked::Parked;
 use crate::reason::Reason;
+use crate::reputation::ReputationView;
 use crate::requester::Requester;
 use crate::signed::Signed;
 use crate::steward::Steward;
@@ -103,6 +104,13 @@ impl Peer {
         self.book.get(job)
     }
 
+    /// What this peer thinks of another, if it has seen anything of it.
+    #[must_use]
+    pub fn reputation(&self, peer: &PeerKey) -> Option<ReputationView> {
+        let standing = self.ctx.reputation.get(peer)?;
+        Some(ReputationView::new(*peer, standing, self.ctx.unix_s()))
+    }
+
     fn on_input(&mut self, input: Input) {
         match input {
             Input::Started { unix_s, restored } => self.on_started(unix_s, &restored),
@@ -128,6 +136,7 @@ impl Peer {
             Input::Leave => {
                 self.worker.leave(&mut self.ctx);
                 self.adverts.goodbye(&mut self.ctx);
+                self.ctx.save_reputation();
             }
             Input::Gossip { id, data } => {
                 let verdict = self.adverts.on_gossip(&mut self.ctx, &data);
@@ -160,6 +169,7 @@ impl Peer {
         for record in restored {
             self.witness.restore(record);
             self.worker.restore(record);
+            self.ctx.reputation.restore(record);
             self.steward.restore(&mut self.ctx, &mut self.book, record);
         }
         self.steward
@@ -182,6 +192,7 @@ impl Peer {
                     self.parked.sweep(self.ctx.now);
                     self.release_ended();
                     self.witness.sweep(self.ctx.unix_s());
+                    self.ctx.save_reputation();
                 }
                 Timer::Boards => self.look_boards_up(),
                 Timer::Job(job) => {

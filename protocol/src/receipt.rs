@@ -115,6 +115,8 @@ pub struct Verified {
     pub slice: u32,
     /// Who computed.
     pub worker: PeerKey,
+    /// What drew its auditors.
+    pub seed: Hash,
     /// Work units of the slice.
     pub units: u64,
     /// Work units that auditors recomputed for it.
@@ -237,11 +239,13 @@ impl Receipt {
         }
 
         let list = &self.seal_list.body;
-        let spare = usize::from(lease.intensity.k) - lease.intensity.quorum();
+        let strength = rules::strength(record, lease, &seed);
+        let spare = usize::from(strength.k) - strength.quorum();
         Ok(Verified {
             lease: id,
             slice: lease.slice,
             worker: lease.worker,
+            seed,
             units: u64::from(n) * manifest.units_per_tile,
             audited_units: audited_tiles * manifest.units_per_tile,
             flags: Flags {
@@ -281,7 +285,8 @@ impl Receipt {
         };
         match &self.quorum {
             Quorum::Auditors(agreements) => {
-                let need = lease.intensity.quorum();
+                let strength = rules::strength(record, lease, &seed);
+                let need = strength.quorum();
                 ensure(
                     need > 0 && agreements.len() == need,
                     BelowQuorum {
@@ -289,7 +294,7 @@ impl Receipt {
                         need,
                     },
                 )?;
-                let drawn = u32::from(lease.intensity.s).min(n);
+                let drawn = u32::from(strength.s).min(n);
                 let peers = rules::drawn(record, auditors, agreements.iter().map(|a| a.auditor));
                 let peers = peers.ok_or(NotDrawn("attesting auditor"))?;
                 for (peer, a) in peers.iter().zip(agreements) {

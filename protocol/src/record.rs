@@ -4,6 +4,7 @@ use crate::hash::{BlobId, Hash, JobId, LeaseId, PeerKey};
 use crate::manifest::JobRecord;
 use crate::reason::Reason;
 use crate::receipt::Receipt;
+use crate::reputation::Standing;
 use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
@@ -106,5 +107,12 @@ pub enum Record {
         secret: Hash,
         /// Its proof.
         receipt: Box<Receipt>,
+    },
+    /// What this peer thinks of another; the latest one of a peer counts.
+    Standing {
+        /// Whom.
+        peer: PeerKey,
+        /// All of it.
+        standing: Box<Standing>,
     },
 }

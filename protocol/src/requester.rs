@@ -20,7 +20,7 @@ use crate::io::{Event, Output, Record, Submission};
 use crate::manifest::{Appointment, ContextRule, Intensity, JobRecord, Manifest, Roster};
 use crate::message::Message;
 use crate::reason::Reason;
-use crate::steward::Steward;
+use crate::steward::{Steward, offers};
 use crate::time::Time;
 use crate::timers::Timer;
 use alloc::boxed::Box;
@@ -57,6 +57,7 @@ impl Requester {
             .collect();
         // Fastest first: they get the offer, and their median speed sizes the slices.
         able.sort_unstable_by(|a, b| b.cmp(a));
+        offers::leave_out(ctx, &mut able);
         able.truncate(usize::from(ctx.genesis.limits.roster));
         if able.is_empty() {
             return refuse(ctx, Reason::NoEligiblePeer);
@@ -81,6 +82,8 @@ impl Requester {
             tiles,
             roster,
         });
+        let class = record.manifest.body.class.clone();
+        let peers = offers::order(ctx, &class, peers.into_iter());
         steward.begin(ctx, book, record, peers);
     }
 
@@ -211,7 +214,11 @@ fn draw_up(
         units_per_tile: shape.units_per_tile,
         slice_tiles: slice_tiles.min(shape.tiles),
         bid,
-        floor: Intensity::newcomer(judges.saturating_sub(1)),
+        floor: if submission.full_audits {
+            Intensity::newcomer(judges.saturating_sub(1))
+        } else {
+            Intensity::least(judges.saturating_sub(1))
+        },
         roster: roster.digest(),
         deadline_s,
         recipient: None,

@@ -6,7 +6,7 @@ use crate::crypto::Verifier;
 use crate::draw;
 use crate::evidence::{Lease, Lock, LockSet, Reveal, Revealed, SealList};
 use crate::hash::{Hash, LeaseId, PeerKey, SwarmId};
-use crate::manifest::JobRecord;
+use crate::manifest::{Intensity, JobRecord};
 use crate::receipt::ReceiptError;
 use crate::signed::Fact;
 use alloc::vec::Vec;
@@ -42,8 +42,13 @@ pub(crate) fn witness_ranks(record: &JobRecord, lease: &Lease) -> Vec<PeerKey> {
 /// The peers that may audit under `seed`, in rank order.
 pub(crate) fn auditor_ranks(record: &JobRecord, lease: &Lease, seed: &Hash) -> Vec<PeerKey> {
     let mut ranks = record.ranks(&lease.worker, &draw::auditor_target(seed));
-    ranks.truncate(lease.intensity.ranks(ranks.len()));
+    ranks.truncate(strength(record, lease, seed).ranks(ranks.len()));
     ranks
+}
+
+/// How strongly a lease is audited under `seed`: all that comes after the seed goes by this.
+pub(crate) fn strength(record: &JobRecord, lease: &Lease, seed: &Hash) -> Intensity {
+    lease.intensity.effective(seed, record.committee())
 }
 
 /// What makes a lease one of the record's: its job, slice, steward, worker, appointment and intensity.
@@ -191,16 +196,17 @@ pub(crate) fn check_seal_list(
     list: &SealList,
     seed: &Hash,
 ) -> Result<Vec<PeerKey>, ReceiptError> {
-    let few = list.seals.len() <= usize::from(lease.intensity.k);
+    let strength = strength(record, lease, seed);
+    let few = list.seals.len() <= usize::from(strength.k);
     ensure(list.lease == id && few, ReceiptError::Mismatch("seal list"))?;
-    let enough = list.seals.len() >= lease.intensity.quorum() || list.requester_draw;
+    let enough = list.seals.len() >= strength.quorum() || list.requester_draw;
     ensure(enough, ReceiptError::Mismatch("seal list"))?;
     let ranks = auditor_ranks(record, lease, seed);
     let auditors = drawn(record, &ranks, list.seals.iter().map(|s| s.auditor));
     let auditors = auditors.ok_or(ReceiptError::NotDrawn("auditor"))?;
     let skipped = drawn(record, &ranks, list.skipped.iter().copied());
     let skipped = skipped.ok_or(ReceiptError::NotDrawn("skipped auditor"))?;
-    let full = usize::from(lease.intensity.k);
+    let full = usize::from(strength.k);
     ensure(
         accounted(&ranks, &auditors, &skipped, full),
         ReceiptError::Mismatch("seal list"),

@@ -16,7 +16,7 @@
 //! Workers ask the requester while it is here, so two stewards seldom lease at one time; what they tell each other
 //! (`settling`) is soft and only saves work. What proves itself is the receipt.
 
-mod offers;
+pub(crate) mod offers;
 mod resume;
 mod settling;
 
@@ -31,7 +31,7 @@ use crate::draw;
 use crate::evidence::Lease;
 use crate::hash::{BlobId, JobId, LeaseId, PeerKey};
 use crate::io::{Computed, Event, Output, Purpose, Record};
-use crate::manifest::{Intensity, JobRecord};
+use crate::manifest::JobRecord;
 use crate::message::Message;
 use crate::reason::Reason;
 use crate::receipt::Receipt;
@@ -192,7 +192,9 @@ impl Steward {
         let elsewhere = entry.elsewhere(adverts, ctx);
         entry.involve(from);
         entry.void.retain(|(_, worker)| *worker != from);
-        match entry.table.ask(&from, &elsewhere) {
+        let class = &entry.record().manifest.body.class;
+        let newcomer = ctx.reputation.is_newcomer(&from, class, ctx.unix_s());
+        match entry.table.ask(&from, newcomer, &elsewhere, ctx.now) {
             Grant::Refused(reason, retry_ms) => refuse(ctx, reason, retry_ms),
             Grant::Again(id) => {
                 if let Some(lease) = collector.uncommitted(&id) {
@@ -211,13 +213,15 @@ impl Steward {
                     .saturating_add(config::LEASE_TTL_MIN)
                     .min(config::LEASE_TTL_MAX);
                 let nonce = ctx.nonce();
+                let e = record.committee();
+                let intensity = ctx.reputation.intensity(&from, manifest, e, ctx.unix_s());
                 let lease = ctx.sign(Lease {
                     job,
                     slice,
                     worker: from,
                     steward: ctx.me,
                     ttl_ms: ttl.as_millis() as u32,
-                    intensity: Intensity::newcomer(record.committee()),
+                    intensity,
                     nonce_digest: draw::nonce_digest(&nonce),
                     appointment: record.appointment.body.digest(&ctx.swarm),
                 });

@@ -16,6 +16,7 @@
 //! has one, or has the slice.
 
 mod claims;
+mod reserve;
 
 use crate::bits::Bits;
 use crate::config;
@@ -28,6 +29,7 @@ use crate::{draw, hash::Hash};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use reserve::Reserve;
 
 /// What becomes of one slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,7 @@ pub(crate) struct Table {
     open: BTreeSet<(Hash, u32)>,
     keys: Vec<Hash>,
     workers: BTreeMap<PeerKey, Standing>,
+    reserve: Reserve,
     done: u32,
     claims: BTreeMap<PeerKey, Claim>,
     kept: BTreeMap<u32, Kept>,
@@ -112,6 +115,7 @@ impl Table {
             keys,
             record,
             workers: BTreeMap::new(),
+            reserve: Reserve::default(),
             done: 0,
             claims: BTreeMap::new(),
             kept: BTreeMap::new(),
@@ -119,8 +123,14 @@ impl Table {
     }
 
     /// Decides about a lease for `worker`; [`Table::leased`] makes it so. `others` are the slices that other stewards
-    /// see to.
-    pub(crate) fn ask(&mut self, worker: &PeerKey, others: &Bits) -> Grant {
+    /// see to; some of the rest is kept for newcomers.
+    pub(crate) fn ask(
+        &mut self,
+        worker: &PeerKey,
+        newcomer: bool,
+        others: &Bits,
+        now: Time,
+    ) -> Grant {
         if self.record.roster.index(worker).is_none() {
             return Grant::Refused(Reason::NotInRoster, 0);
         }
@@ -138,13 +148,19 @@ impl Table {
         if standing.unreceipted.len() >= config::UNRECEIPTED_MAX {
             return Grant::Refused(Reason::TooManyUnreceipted, retry_ms);
         }
-        match self
+        let open = self
             .open
             .iter()
-            .find(|(_, slice)| !standing.barred.contains(slice) && !others.has(*slice))
-        {
-            Some((_, slice)) => Grant::Slice(*slice),
+            .find(|(_, slice)| !standing.barred.contains(slice) && !others.has(*slice));
+        match open.filter(|_| newcomer || !self.reserve.keeps(now)) {
+            Some((_, slice)) => {
+                self.reserve.leased(worker, newcomer);
+                Grant::Slice(*slice)
+            }
             None => {
+                if newcomer {
+                    self.reserve.wait(*worker);
+                }
                 // It is told when something opens again; asking is only for what gets lost.
                 let doubled = standing.idle.min(config::LEASE_RETRY_DOUBLINGS);
                 standing.idle = standing.idle.saturating_add(1);
@@ -162,7 +178,11 @@ impl Table {
                 && !s.barred.contains(&slice)
         };
         let mut told = Vec::new();
-        for peer in order {
+        // What is kept for newcomers is of no use to others.
+        let due = self.reserve.is_due();
+        let kept = |p: &&PeerKey| due && self.reserve.waits(p);
+        let others = order.iter().filter(|p| !kept(p));
+        for peer in order.iter().filter(kept).chain(others) {
             let standing = self.workers.get_mut(peer).filter(|s| waits(s));
             if let Some(standing) = standing {
                 standing.idle = 0;

@@ -80,7 +80,8 @@ impl Witness {
             | Record::Ended { .. }
             | Record::Appointed { .. }
             | Record::Kept { .. }
-            | Record::Receipted { .. } => {}
+            | Record::Receipted { .. }
+            | Record::Standing { .. } => {}
         }
     }
 

@@ -181,12 +181,12 @@ impl Worker {
             return;
         };
         let record = engagement.record.clone();
-        let newcomer = Intensity::newcomer(record.committee());
+        let least = Intensity::least(record.committee());
         let good = body.worker == ctx.me
             && body.steward == from
             && !self.works.contains_key(&id)
             && !self.bound.contains(&id)
-            && body.intensity.meets(&newcomer, record.eligible(&ctx.me))
+            && body.intensity.meets(&least, record.eligible(&ctx.me))
             && rules::check_lease(&record, body, &ctx.swarm).is_ok()
             && ctx.verify(&lease, &from);
         if !good {

@@ -181,6 +181,8 @@ pub struct Findings {
     pub violations: Vec<Violation>,
     /// Of the receipts that requesters hold, those with a weakness.
     pub flags: Flags,
+    /// ... and how strongly their slices were audited.
+    pub audits: Audits,
     /// Slices whose requester took a wrong output for right. That can happen: samples are samples.
     pub wrong: u32,
 }
@@ -196,6 +198,39 @@ pub struct Flags {
     pub self_checked: u32,
     /// Nobody stores the output.
     pub not_stored: u32,
+}
+
+/// Tiles of slices with receipts, and those that auditors sealed for them, by what their leases stated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Audits {
+    /// Of newcomers.
+    pub newcomer_tiles: u64,
+    /// Recomputed for those.
+    pub newcomer_audited: u64,
+    /// Of workers that their stewards trust.
+    pub trusted_tiles: u64,
+    /// Recomputed for those.
+    pub trusted_audited: u64,
+}
+
+impl Audits {
+    fn count(&mut self, record: &JobRecord, receipt: &Receipt, seed: &Hash) {
+        let lease = &receipt.lease.body;
+        let (e, n) = (
+            record.roster.peers().len() - 1,
+            receipt.commitment.body.tiles,
+        );
+        let (_, s) = judge::strength(lease.intensity, seed, e);
+        let audited = receipt.seal_list.body.seals.len() as u64 * u64::from(s.min(n));
+        let stated = (lease.intensity.k.into(), lease.intensity.s.into());
+        let (of, by) = if stated == judge::newcomer(e) {
+            (&mut self.newcomer_tiles, &mut self.newcomer_audited)
+        } else {
+            (&mut self.trusted_tiles, &mut self.trusted_audited)
+        };
+        *of += u64::from(n);
+        *by += audited;
+    }
 }
 
 /// All that there is to find in `history`.
@@ -257,6 +292,7 @@ fn receipts(history: &History, verifier: &dyn Verifier, found: &mut Findings) {
             flags.missing_nonce += u32::from(is.missing_nonce);
             flags.self_checked += u32::from(is.self_checked);
             flags.not_stored += u32::from(is.not_stored);
+            found.audits.count(record, &held.receipt, &verified.seed);
         }
     }
 }

@@ -118,10 +118,10 @@ fn receipt(
     let stewards = &record.appointment.body.stewards;
     let judges = record.roster.peers().iter();
     let judges = judges.filter(|p| !stewards.contains(p)).count();
-    let (k, s) = judge::newcomer(judges.saturating_sub(1));
-    let (of_k, of_s) = (lease.intensity.k, lease.intensity.s);
-    if fair && (usize::from(of_k), usize::from(of_s)) != (k, s) {
-        found.push("its audit is not the newcomers'");
+    let e = judges.saturating_sub(1);
+    let stated = (lease.intensity.k.into(), lease.intensity.s.into());
+    if fair && stated != judge::newcomer(e) && stated != judge::trusted(e) {
+        found.push("its audit is neither a newcomer's nor a trusted worker's");
     }
     let opening = deeds.openings.get(&receipt.opening);
     let answers = opening.is_some_and(|o| {
@@ -176,7 +176,9 @@ fn agreements(history: &History) -> Vec<Violation> {
         let manifest = &record.manifest.body;
         let n = manifest.tiles - lease.slice * manifest.slice_tiles;
         let n = n.min(manifest.slice_tiles);
-        let tiles = judge::tiles(&said.seed, peer, u32::from(lease.intensity.s), n);
+        let e = record.roster.peers().len() - 1;
+        let (_, s) = judge::strength(lease.intensity, &said.seed, e);
+        let tiles = judge::tiles(&said.seed, peer, s, n);
         let called = deeds.calls.contains(&(*peer, said.lease, opening.root));
         let seal = judge::shown(opening, &tiles)
             .map(|hashes| judge::seal(peer, &said.nonce, &said.seed, &hashes));

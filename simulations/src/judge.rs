@@ -6,7 +6,7 @@
 
 use starling_protocol::crypto::Verifier;
 use starling_protocol::evidence::{Attestation, Opening};
-use starling_protocol::manifest::JobRecord;
+use starling_protocol::manifest::{Intensity, JobRecord};
 use starling_protocol::receipt::Quorum;
 use starling_protocol::signed::Fact;
 use starling_protocol::{Hash, JobId, LeaseId, PeerKey, Receipt, SwarmId};
@@ -32,6 +32,34 @@ pub fn newcomer(e: usize) -> (usize, usize) {
     (k, if k == 0 { 0 } else { 32_usize.div_ceil(k) })
 }
 
+/// k and s of trusted workers among `e` peers.
+#[must_use]
+pub fn trusted(e: usize) -> (usize, usize) {
+    let k = e.min(8);
+    (k, if k == 0 { 0 } else { 8_usize.div_ceil(k) })
+}
+
+/// The chance, in 1/65536, that somebody with `cv` valid slices in a row is audited in full: 1 / cv, 5 % at least.
+#[must_use]
+pub fn p_full(cv: u32) -> u16 {
+    let share = (1.0 / f64::from(cv.max(1))).max(0.05);
+    (share * 65_536.0).ceil().min(65_535.0) as u16
+}
+
+/// k and s that a lease's audit has under `seed`, with `e` peers to draw from: as stated, unless the coin in the seed
+/// falls below `p_full`; then no less than a newcomer's.
+#[must_use]
+pub fn strength(stated: Intensity, seed: &Hash, e: usize) -> (usize, u32) {
+    let (k, s) = (usize::from(stated.k), u32::from(stated.s));
+    let coin = Hash::derive("starling 2026-11 audit coin v1", &[&seed.0]).0;
+    if u32::from(coin[0]) + 256 * u32::from(coin[1]) < u32::from(stated.p_full) {
+        let full = newcomer(e);
+        (k.max(full.0), s.max(full.1 as u32))
+    } else {
+        (k, s)
+    }
+}
+
 /// Judges a receipt of a job whose record holds. Signatures of lists are left to the core's verification.
 ///
 /// # Errors
@@ -46,15 +74,17 @@ pub fn receipt(
     let (id, root) = (receipt.lease.body.id(swarm), receipt.commitment.body.root);
     let stewards = &record.appointment.body.stewards;
     let judges = record.roster.peers().iter();
-    let e = judges
-        .filter(|p| **p != lease.worker && !stewards.contains(p))
-        .count();
-    let (k, s) = (usize::from(lease.intensity.k), u32::from(lease.intensity.s));
-    let (floor_k, floor_s) = (manifest.floor.k, u32::from(manifest.floor.s));
+    let judges = judges.filter(|p| !stewards.contains(p)).count();
+    let e = judges - usize::from(!stewards.contains(&lease.worker));
+    let least = judges.saturating_sub(1);
+    let (stated, floor) = (lease.intensity, manifest.floor);
     let first = lease.slice * manifest.slice_tiles;
     let n = manifest.slice_tiles.min(manifest.tiles - first);
     ensure(
-        k >= usize::from(floor_k) && s >= floor_s && k <= e,
+        stated.k >= floor.k
+            && stated.s >= floor.s
+            && stated.p_full >= floor.p_full
+            && usize::from(stated.k) <= e,
         "its audit is too weak",
     )?;
     ensure(
@@ -97,6 +127,7 @@ pub fn receipt(
         &[id.as_bytes(), &root.0, &receipt.steward_nonce.0, &shares],
     );
 
+    let (k, s) = strength(stated, &seed, least);
     let target = Hash::derive("starling 2026-11 auditor target v1", &[&seed.0]);
     let list = &receipt.seal_list.body;
     let seals: Vec<_> = list.seals.iter().map(|s| s.auditor).collect();
@@ -124,7 +155,7 @@ pub fn receipt(
             .opened
             .extend(tiles(&seed, &manifest.requester, 32, n));
     }
-    quorum(record, swarm, receipt, &audit, verifier)?;
+    quorum(record, swarm, receipt, &audit, (k, s), verifier)?;
     Ok(audit)
 }
 
@@ -133,9 +164,9 @@ fn quorum(
     swarm: &SwarmId,
     receipt: &Receipt,
     audit: &Audit,
+    (k, s): (usize, u32),
     verifier: &dyn Verifier,
 ) -> Result<(), &'static str> {
-    let intensity = receipt.lease.body.intensity;
     let signed = |peer: &PeerKey, tiles: u16, nonce: Hash, signature| {
         let attestation = Attestation {
             lease: receipt.lease.body.id(swarm),
@@ -149,7 +180,7 @@ fn quorum(
     };
     match &receipt.quorum {
         Quorum::Auditors(agreed) => {
-            let need = (2 * usize::from(intensity.k)).div_ceil(3);
+            let need = (2 * k).div_ceil(3);
             let distinct: BTreeSet<_> = agreed.iter().map(|a| a.auditor).collect();
             ensure(
                 need > 0 && agreed.len() == need && distinct.len() == need,
@@ -159,8 +190,7 @@ fn quorum(
                 let drawn = audit.listed.get(&a.auditor);
                 let (key, _, drawn) = drawn.ok_or("an auditor that agrees is not listed")?;
                 ensure(
-                    usize::from(a.tiles) == drawn.len()
-                        && u32::from(a.tiles) == u32::from(intensity.s).min(audit.n),
+                    usize::from(a.tiles) == drawn.len() && u32::from(a.tiles) == s.min(audit.n),
                     "an auditor has too few tiles",
                 )?;
                 ensure(
@@ -331,6 +361,24 @@ mod tests {
             for s in [0, 1, 2, 11, 32] {
                 let core = draw::tiles(&hash(s), &who, s, n);
                 assert!(tiles(&hash(s), &who, s, n).into_iter().eq(core));
+            }
+        }
+    }
+
+    #[test]
+    fn both_writings_of_the_rules_audit_as_strongly() {
+        for e in 0..40 {
+            let of = |i: Intensity| (usize::from(i.k), usize::from(i.s));
+            assert_eq!(of(Intensity::newcomer(e)), newcomer(e));
+            assert_eq!(of(Intensity::least(e)), trusted(e));
+            for cv in [1, 10, 13, 20, 21, 10_000] {
+                let stated = Intensity::trusted(e, cv);
+                assert_eq!(stated.p_full, p_full(cv));
+                for n in 0..200 {
+                    let core = of(stated.effective(&hash(n), e));
+                    let (k, s) = strength(stated, &hash(n), e);
+                    assert_eq!((k, s as usize), core);
+                }
             }
         }
     }

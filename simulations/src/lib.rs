@@ -31,6 +31,7 @@ pub mod shared;
 pub mod signer;
 pub mod study;
 pub mod trace;
+pub mod trust;
 pub mod truth;
 pub mod validate;
 mod warm;

@@ -23,6 +23,10 @@ fn share(part: u32, whole: u32) -> Option<f64> {
     (whole > 0).then(|| f64::from(part) / f64::from(whole))
 }
 
+fn part(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
 /// In the order in which they are shown.
 const METRICS: &[Metric] = &[
     ("jobs", "", Neither, "jobs submitted", |r| some(r.jobs)),
@@ -130,6 +134,30 @@ const METRICS: &[Metric] = &[
         Lower,
         "tiles recomputed by auditors per tile of work",
         |r| some(r.audit_share),
+    ),
+    (
+        "audit_share_newcomers",
+        "",
+        Lower,
+        "the same of newcomers' slices with receipts",
+        |r| part(r.audits.newcomer_audited, r.audits.newcomer_tiles),
+    ),
+    (
+        "audit_share_trusted",
+        "",
+        Lower,
+        "the same of trusted workers' slices",
+        |r| part(r.audits.trusted_audited, r.audits.trusted_tiles),
+    ),
+    (
+        "trusted_share",
+        "",
+        Higher,
+        "work with receipts that was done by workers whom their steward trusts",
+        |r| {
+            let all = r.audits.trusted_tiles + r.audits.newcomer_tiles;
+            part(r.audits.trusted_tiles, all)
+        },
     ),
     (
         "wasted_share",

@@ -253,7 +253,8 @@ impl Observer {
             | Record::Ended { .. }
             | Record::Appointed { .. }
             | Record::Kept { .. }
-            | Record::Receipted { .. } => {}
+            | Record::Receipted { .. }
+            | Record::Standing { .. } => {}
         }
     }
 

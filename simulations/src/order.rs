@@ -4,6 +4,7 @@
 //! It follows a run as it goes and writes down who broke the order; whether that peer had to keep it, the checkers
 //! decide. Invariant: it looks at messages, records and events, never into a core.
 
+use crate::trust::Trust;
 use starling_protocol::evidence::Lease;
 use starling_protocol::io::{PersistSeq, Record};
 use starling_protocol::signed::Fact;
@@ -51,6 +52,7 @@ pub struct Order {
     in_a_row: BTreeMap<(PeerKey, JobId, PeerKey), u32>,
     excluded: BTreeSet<(PeerKey, JobId, PeerKey)>,
     ended: BTreeSet<(PeerKey, JobId)>,
+    trust: Trust,
     down: BTreeMap<PeerKey, Time>,
     /// By peer, the peers that it called gone when they were down already, and how often they have come back since.
     gone: BTreeMap<PeerKey, BTreeMap<PeerKey, u32>>,
@@ -72,6 +74,20 @@ impl Order {
                 Promise::Lock(*lease, *root, digest)
             }
             Record::Revealed { lease, lock_set } => Promise::Reveal(*lease, *lock_set),
+            Record::Submitted { record } => {
+                let (job, requester) =
+                    (record.appointment.body.job, record.manifest.body.requester);
+                let roster = record.roster.peers().len();
+                self.trust.submitted(job, requester, roster);
+                return;
+            }
+            Record::Receipted { receipt, .. } => {
+                let lease = &receipt.lease.body;
+                if lease.steward == peer && receipt.stored.is_some() {
+                    self.trust.valid(peer, lease);
+                }
+                return;
+            }
             _ => return,
         };
         self.pending.entry(peer).or_default().push((seq, promise));
@@ -141,6 +157,14 @@ impl Order {
                 let lease = opening.body.lease;
                 self.once(from, lease, Once::Opening, opening.digest(swarm));
             }
+            Message::Attest { attestation, .. } => {
+                let (said, trust) = (&attestation.body, &mut self.trust);
+                match self.leases.get(&said.lease) {
+                    Some(lease) if said.agree => trust.valid(from, lease),
+                    Some(lease) => trust.caught(from, lease.worker),
+                    None => {}
+                }
+            }
             Message::Audited { lease }
                 if self.leases.get(lease).is_some_and(|l| l.steward == from) =>
             {
@@ -196,6 +220,9 @@ impl Order {
         if self.excluded.contains(&(steward, job, worker)) {
             self.breach(steward, "leased a slice to a worker that it had excluded");
         }
+        if self.trust.is_undeserved(lease) {
+            self.breach(steward, "trusted a worker that had not earned it");
+        }
         if self.live.insert((steward, job, lease.slice), id).is_some() {
             self.breach(steward, "leased a slice to two workers at once");
         }
@@ -214,6 +241,7 @@ impl Order {
             }
             Event::CheatCaught { job, worker, .. } => {
                 self.excluded.insert((by, *job, *worker));
+                self.trust.caught(by, *worker);
             }
             Event::JobDone { job } | Event::JobFailed { job, .. } | Event::Relieved { job, .. } => {
                 self.ended.insert((by, *job));

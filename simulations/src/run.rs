@@ -1,7 +1,7 @@
 //! Runs an experiment with a seed and reports. The report holds virtual figures only: the same run gives the same
 //! bytes.
 
-use crate::check::{self, Flags};
+use crate::check::{self, Audits, Flags};
 use crate::experiment::{Experiment, ExperimentError};
 use crate::gossip::GossipTally;
 use crate::metrics;
@@ -74,6 +74,8 @@ pub struct Report {
     pub tiles: BTreeMap<&'static str, u64>,
     /// Tiles recomputed by auditors per tile of work.
     pub audit_share: f64,
+    /// The same of slices with receipts, newcomers' and trusted workers' apart.
+    pub audits: Audits,
     /// Control messages by kind.
     pub messages: BTreeMap<&'static str, Tally>,
     /// Control messages per slice.
@@ -306,6 +308,7 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
         false_accusations: (innocent.count() + accusers.count()) as u32,
         re_leases: counters.reopened.clone(),
         audit_share: tiles("audit") as f64 / tiles("work").max(1) as f64,
+        audits: found.audits,
         tiles: counters.tiles.clone(),
         messages_per_slice: per_slice(counters.messages.values().map(|t| t.count).sum()),
         bytes_per_slice: per_slice(control_bytes),

@@ -141,6 +141,7 @@ impl Trace {
                     Some(receipt.lease.body.slice),
                     "the receipt".into(),
                 ),
+                Record::Standing { .. } => ("(logs)", None, "what it has seen of a peer".into()),
             },
             Output::Notify(Event::SliceDone { slice, receipt, .. }) => {
                 let proof = if receipt.is_some() {

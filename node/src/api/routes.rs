@@ -1,5 +1,6 @@
 //! The resources under `/api/v1`. Each handler translates, and leaves the work to the desk or the peer.
 
+use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt as _, TryStreamExt as _};
 use starling_kernels::KernelId;
+use starling_protocol::reputation::ReputationView;
+use starling_protocol::{Advert, PeerKey};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use utoipa::OpenApi;
@@ -29,7 +32,8 @@ use super::types::{
 };
 use crate::blobs::{BlobError, MAX_BLOB_BYTES};
 use crate::jobs::account::{self, unhex};
-use crate::jobs::{JobFile, Order};
+use crate::jobs::{Desk, JobFile, Order};
+use crate::node::Node;
 use crate::reason::Reason;
 
 /// A job without a deadline ends after a day.
@@ -160,8 +164,27 @@ async fn known(hosted: &Hosted) -> Result<Vec<PeerInfo>, Reason> {
         Some(node) => node.peers().await,
         None => hosted.desk().await?.node().peers().await,
     };
-    let info = |(advert, age_ms)| PeerInfo { advert, age_ms };
-    Ok(peers.into_iter().map(info).collect())
+    Ok(with_reputations(hosted, peers).await)
+}
+
+/// Adverts, each with what this home's peers think of who made it.
+async fn with_reputations(hosted: &Hosted, peers: Vec<(Advert, u64)>) -> Vec<PeerInfo> {
+    async fn seen_by(node: Option<&Node>) -> BTreeMap<PeerKey, ReputationView> {
+        let views = match node {
+            Some(node) => node.reputations().await,
+            None => Vec::new(),
+        };
+        views.into_iter().map(|view| (view.peer, view)).collect()
+    }
+    let mut lender = seen_by(hosted.lender.as_deref()).await;
+    let mut requester = seen_by(hosted.desk.get().map(Desk::node)).await;
+    let info = |(advert, age_ms): (Advert, u64)| PeerInfo {
+        lender: lender.remove(&advert.peer),
+        requester: requester.remove(&advert.peer),
+        advert,
+        age_ms,
+    };
+    peers.into_iter().map(info).collect()
 }
 
 /// Peers of the swarm, as their adverts show them.
@@ -209,8 +232,7 @@ async fn eligible(
         .await?
         .eligible(&kernel, query.max_price)
         .await;
-    let info = |(advert, age_ms)| PeerInfo { advert, age_ms };
-    let peers = adverts.into_iter().map(info).collect();
+    let peers = with_reputations(&hosted, adverts).await;
     Ok(Json(Peers {
         schema: SCHEMA,
         peers,
@@ -271,6 +293,7 @@ async fn submit(
             deadline_s: order.deadline_s.unwrap_or(DEADLINE_S),
             max_price: order.max_price,
             stewards: order.stewards,
+            full_audits: order.full_audits,
             peers: order.peers,
             wait: Duration::from_secs_f64(wait),
             output: order.output,

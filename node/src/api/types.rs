@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use starling_protocol::reputation::ReputationView;
 use starling_protocol::{Advert, BlobId, PeerKey, SwarmId};
 use utoipa::{IntoParams, ToSchema};
 
@@ -67,6 +68,14 @@ pub struct PeerInfo {
     pub advert: Advert,
     /// For how long it has not been heard, ms.
     pub age_ms: u64,
+    /// What the lending peer of this home has seen of it, as a witness' and auditor's fellow and as a steward.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub lender: Option<ReputationView>,
+    /// What this home's requester has seen of it.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub requester: Option<ReputationView>,
 }
 
 /// Peers, ascending by key.
@@ -101,6 +110,9 @@ pub struct JobOrder {
     /// At most so many other peers hold the job, so that it outlives this one; 3, if there are enough, if it is not said.
     #[serde(default)]
     pub stewards: Option<u16>,
+    /// Audit every slice as a newcomer's, whoever computes it.
+    #[serde(default)]
+    pub full_audits: bool,
     /// Peers to wait for; one, and those heard in the second after it, if it is not said.
     #[serde(default)]
     pub peers: Option<u32>,

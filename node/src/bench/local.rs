@@ -175,6 +175,7 @@ impl LocalSwarm {
                 deadline_s: PATIENCE.as_secs(),
                 max_price: None,
                 stewards: None,
+                full_audits: false,
                 peers: Some(1),
                 wait: PATIENCE,
                 output: None,

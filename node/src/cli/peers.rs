@@ -1,19 +1,23 @@
 //! `starling peers`: who is in the swarm and what they offer, heard by a peer that joins for a moment.
 //!
-//! It has a throw-away home: looking at a swarm leaves no trace and needs no lock.
+//! It has a throw-away home: looking at a swarm leaves no trace and needs no lock. What this home's own peers have seen of
+//! the others is asked of the daemon, if one runs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use starling_protocol::Advert;
+use starling_protocol::reputation::ReputationView;
+use starling_protocol::{Advert, PeerKey};
 
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
 use super::interrupt::Interrupt;
 use super::node_options::{self, drain, leave};
-use super::place::{listen_beside, services};
+use super::place::{Place, listen_beside, services};
 use super::text;
+use crate::api::client::Client;
 use crate::compute::DeviceChoice;
 use crate::net::{Multiaddr, Services};
 use crate::node::{Node, NodeOptions};
@@ -41,7 +45,9 @@ enum Command {
     Show(Show),
 }
 
-/// Show one peer as its latest advert does.
+/// Show one peer as its latest advert does, and what this home's peers have seen of it.
+///
+/// Reputation is each peer's own: it comes from the running `starling up`, and nobody else is asked.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   starling peers show 3fa9     the beginning of a key is enough
@@ -102,18 +108,15 @@ impl Peers {
         if interrupted {
             return Ok(Exit::Interrupted);
         }
+        let seen = Seen::of(&place).await?;
         if let Some(Command::Show(show)) = &self.command {
-            return show.run(context, &peers);
+            return show.run(context, &peers, &seen);
         }
         let out = context.console;
         if out.json {
             let all: Vec<_> = peers
                 .iter()
-                .map(|(advert, age_ms)| {
-                    let mut one = json!(advert);
-                    one["age_ms"] = json!(age_ms);
-                    one
-                })
+                .map(|(advert, age_ms)| seen.json(advert, *age_ms))
                 .collect();
             out.json(&json!({ "peers": all }));
         } else if peers.is_empty() {
@@ -121,7 +124,11 @@ impl Peers {
         } else {
             peers
                 .iter()
-                .flat_map(|(advert, age)| lines(advert, *age))
+                .flat_map(|(advert, age)| {
+                    let mut lines = lines(advert, *age);
+                    lines.extend(seen.worst(&advert.peer));
+                    lines
+                })
                 .for_each(|line| out.data(line));
         }
         Ok(Exit::Ok)
@@ -129,7 +136,7 @@ impl Peers {
 }
 
 impl Show {
-    fn run(&self, context: &Context, peers: &[(Advert, u64)]) -> Outcome {
+    fn run(&self, context: &Context, peers: &[(Advert, u64)], seen: &Seen) -> Outcome {
         let mut matching = peers
             .iter()
             .filter(|(advert, _)| advert.peer.to_string().starts_with(&self.key));
@@ -150,9 +157,7 @@ impl Show {
         };
         let out = context.console;
         if out.json {
-            let mut one = json!(advert);
-            one["age_ms"] = json!(age);
-            out.json(&one);
+            out.json(&seen.json(advert, age));
             return Ok(Exit::Ok);
         }
         lines(advert, age).iter().for_each(|line| out.data(line));
@@ -169,7 +174,94 @@ impl Show {
                 offer.price
             ));
         }
+        seen.lines(&advert.peer)
+            .iter()
+            .for_each(|line| out.data(line));
         Ok(Exit::Ok)
+    }
+}
+
+/// What this home's lending peer and its requester have seen of others.
+#[derive(Default)]
+struct Seen {
+    /// Whether somebody was there to ask.
+    asked: bool,
+    by: BTreeMap<PeerKey, [(&'static str, Option<ReputationView>); 2]>,
+}
+
+impl Seen {
+    /// Of the daemon, if one runs.
+    async fn of(place: &Place) -> Result<Self, Failure> {
+        let client = match Client::connect(&place.root).await {
+            Ok(client) => client,
+            Err(reason) if reason.code == "no_daemon" || reason.code == "not_found" => {
+                return Ok(Self::default());
+            }
+            Err(reason) => return Err(reason.into()),
+        };
+        let known = client.peers().await?.peers.into_iter();
+        let by = known.map(|p| {
+            let views = [("lender", p.lender), ("requester", p.requester)];
+            (p.advert.peer, views)
+        });
+        Ok(Self {
+            asked: true,
+            by: by.collect(),
+        })
+    }
+
+    fn views(&self, peer: &PeerKey) -> impl Iterator<Item = (&'static str, &ReputationView)> {
+        let of = self.by.get(peer).into_iter().flatten();
+        of.filter_map(|(who, view)| Some((*who, view.as_ref()?)))
+    }
+
+    fn json(&self, advert: &Advert, age_ms: u64) -> serde_json::Value {
+        let mut one = json!(advert);
+        one["age_ms"] = json!(age_ms);
+        for (who, view) in self.views(&advert.peer) {
+            one[who] = json!(view);
+        }
+        one
+    }
+
+    /// Why a peer is avoided, for the list.
+    fn worst(&self, peer: &PeerKey) -> Option<String> {
+        let mut marked = self.views(peer).filter(|(_, v)| v.convicted || v.unfit);
+        let cause = marked.find_map(|(_, v)| v.causes.first())?;
+        Some(format!("  avoided    {}", plain(&cause.to_string())))
+    }
+
+    /// All of it.
+    fn lines(&self, peer: &PeerKey) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (who, view) in self.views(peer) {
+            for of in &view.classes {
+                lines.push(format!(
+                    "  {:<10} {} valid in a row, {} audited, {} received, {} blamed (as {who})",
+                    plain(&of.class),
+                    of.cv,
+                    of.audited,
+                    of.valid,
+                    of.failed
+                ));
+            }
+            let duty = view.auditor;
+            lines.push(format!(
+                "  auditing   {} answered, {} silent, {} void, {} false accusations (as {who})",
+                duty.answered, duty.silent, duty.void, duty.false_accusations
+            ));
+            let causes = view.causes.iter();
+            lines.extend(causes.map(|c| format!("  because    {}", plain(&c.to_string()))));
+        }
+        if lines.is_empty() {
+            let nothing = if self.asked {
+                "nothing was seen of it here yet"
+            } else {
+                "no peer runs in this home that could have seen anything of it"
+            };
+            lines.push(format!("  reputation {nothing}"));
+        }
+        lines
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) fn index(_seq: u64, bytes: &[u8], batch: &mut Batch) {
         Record::Appointed { .. }
         | Record::Revealed { .. }
         | Record::Bound { .. }
-        | Record::Excluded { .. } => {}
+        | Record::Excluded { .. }
+        | Record::Standing { .. } => {}
     }
 }

@@ -56,6 +56,8 @@ pub struct Order {
     pub max_price: Option<u64>,
     /// At most so many stewards besides this peer; none: the protocol's number.
     pub stewards: Option<u16>,
+    /// Every slice is audited as a newcomer's, whoever computes it.
+    pub full_audits: bool,
     /// Peers to wait for; none: one, and those heard in the second after it.
     pub peers: Option<u32>,
     /// How long to wait for them.
@@ -231,6 +233,7 @@ impl Desk {
             max_price: order.max_price,
             deadline_in_s: order.deadline_s,
             stewards: order.stewards,
+            full_audits: order.full_audits,
         };
         self.inner.node.submit(submission).await;
         let silent = || Reason::new("error", "the peer does not answer", "run `starling doctor`");

@@ -20,6 +20,7 @@ fn order(kernel: &dyn Kernel, params: &[u8]) -> JobOrder {
         deadline_s: Some(300),
         max_price: None,
         stewards: None,
+        full_audits: false,
         peers: None,
         wait_s: Some(30.0),
         output: None,

@@ -190,7 +190,10 @@ impl Ledger {
             Record::Ended { job, .. } => {
                 assert!(self.ended.insert((me, job)), "a job ended twice");
             }
-            Record::Bound { .. } | Record::Excluded { .. } | Record::Appointed { .. } => {}
+            Record::Bound { .. }
+            | Record::Excluded { .. }
+            | Record::Appointed { .. }
+            | Record::Standing { .. } => {}
         }
     }
 

@@ -153,6 +153,7 @@ async fn submit(requester: &Peer, job: &JobSpec) {
         max_price: None,
         deadline_in_s: 600,
         stewards: None,
+        full_audits: false,
     };
     requester.node.submit(submission).await;
 }

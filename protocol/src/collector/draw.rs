@@ -9,6 +9,7 @@ use crate::evidence::{self, Lock, LockEntry, LockSet, Reveal, Revealed, SealEntr
 use crate::hash::{Hash, LeaseId, PeerKey};
 use crate::message::{AuditCall, Message};
 use crate::reason::Reason;
+use crate::reputation::Deed;
 use crate::round::{Owed, Round};
 use crate::rules;
 use crate::signed::Signed;
@@ -78,6 +79,7 @@ impl Collector {
         }
         case.round.answered(&from);
         self.silences.heard(&from, Owed::Lock);
+        ctx.saw(from, &case.record, Deed::Answered);
         case.locks.insert(from, lock);
         if case.round.is_over() {
             self.ask_witnesses(ctx, adverts, id);
@@ -149,6 +151,7 @@ impl Collector {
         }
         case.round.answered(&from);
         self.silences.heard(&from, Owed::Reveal);
+        ctx.saw(from, &case.record, Deed::Answered);
         let signature = reveal.signature;
         case.nonces.insert(from, Revealed { nonce, signature });
         if case.round.is_over() {
@@ -172,6 +175,7 @@ impl Collector {
         };
         let shares = evidence::nonces(&nonces);
         case.seed = draw::seed(&id, &root, &shares, &case.steward_nonce);
+        case.strength = rules::strength(&case.record, &case.lease.body, &case.seed);
         case.step = Step::Sealing;
         case.ranks = rules::auditor_ranks(&case.record, &case.lease.body, &case.seed);
         case.asked = 0;
@@ -183,7 +187,7 @@ impl Collector {
         let Some(case) = self.cases.get_mut(&id) else {
             return;
         };
-        let missing = usize::from(case.lease.body.intensity.k).saturating_sub(case.seals.len());
+        let missing = usize::from(case.strength.k).saturating_sub(case.seals.len());
         let next = case.next_ranks(missing);
         if next.is_empty() {
             self.finish_sealing(ctx, id);
@@ -211,7 +215,7 @@ impl Collector {
     /// Four times what the slowest of them claims to need, within bounds.
     fn seal_patience(case: &Case, adverts: &Adverts, auditors: &[PeerKey]) -> Duration {
         let manifest = &case.record.manifest.body;
-        let units = u64::from(case.lease.body.intensity.s) * manifest.units_per_tile;
+        let units = u64::from(case.strength.s) * manifest.units_per_tile;
         let slowest = auditors
             .iter()
             .filter_map(|a| adverts.rate(a, &manifest.kernel))

@@ -12,6 +12,7 @@ use crate::merkle;
 use crate::message::Message;
 use crate::reason::Reason;
 use crate::receipt::{Agreement, Quorum, Receipt, Storer};
+use crate::reputation::Deed;
 use crate::round::{Owed, Round};
 use crate::signed::{Fact, Signed};
 use crate::timers::Timer;
@@ -35,10 +36,10 @@ impl Collector {
         else {
             return;
         };
-        let (lease, manifest) = (&case.lease.body, &case.record.manifest.body);
+        let manifest = &case.record.manifest.body;
         let due = list.body.tiles(
             &case.seed,
-            &lease.intensity,
+            &case.strength,
             case.tiles(),
             manifest,
             &case.record.roster,
@@ -107,12 +108,7 @@ impl Collector {
         }
         case.round.answered(&from);
         let mut counts = false;
-        let drawn = draw::tiles(
-            &case.seed,
-            &from,
-            u32::from(case.lease.body.intensity.s),
-            case.tiles(),
-        );
+        let drawn = draw::tiles(&case.seed, &from, u32::from(case.strength.s), case.tiles());
         if attestation.body.agree {
             // An agreement counts only if the auditor had sealed those very hashes before they were opened.
             let nonce = attestation.body.nonce;
@@ -153,11 +149,18 @@ impl Collector {
                 case.charges.push((from, claim.entry.tile));
             }
         }
-        if counts {
+        let deed = if counts {
             self.silences.heard(&from, Owed::Verdict);
+            Deed::Answered
         } else {
             self.silences.void(from, Owed::Verdict, ctx.now);
-        }
+            if attestation.body.agree {
+                Deed::Void
+            } else {
+                Deed::Silent
+            }
+        };
+        ctx.saw(from, &case.record, deed);
         if case.round.is_over() {
             self.decide(ctx, id);
         } else {
@@ -173,7 +176,7 @@ impl Collector {
         let Some(opening) = &case.opening else { return };
         let lease = &case.lease.body;
         let first = case.record.manifest.body.tiles_of(lease.slice).start;
-        let need = lease.intensity.quorum();
+        let need = case.strength.quorum();
         case.charges
             .retain(|(accuser, _)| !self.discredited.contains(&(lease.job, *accuser)));
         if let Some((accuser, tile)) = case.charges.pop() {
@@ -229,6 +232,7 @@ impl Collector {
             } else {
                 self.outcomes
                     .push((id, Outcome::FalseAccusation { accuser }));
+                ctx.saw(accuser, &case.record, Deed::FalseAccusation);
                 case.step = Step::Attesting;
                 if self.discredited.len() >= config::DISCREDITED_MAX {
                     self.discredited.pop_front();
@@ -357,6 +361,9 @@ impl Collector {
         let Some(case) = self.remove(ctx, id) else {
             return;
         };
+        if stored.is_some() {
+            ctx.saw(case.worker(), &case.record, Deed::Valid);
+        }
         let nonces = case.nonce_list();
         let own = case.record.manifest.body.requester == ctx.me;
         let (Some(commitment), Some(lock_set), Some(seal_list), Some(opening), Some(quorum)) = (

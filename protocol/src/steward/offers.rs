@@ -8,6 +8,7 @@ use crate::hash::{JobId, PeerKey};
 use crate::message::Message;
 use crate::reason::Reason;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// Peers that get a job offered directly; the others find it on the board.
@@ -17,6 +18,53 @@ pub(super) const MAX: usize = 64;
 const PER_SLICE: usize = 2;
 /// See [`PER_SLICE`].
 const SPARE: usize = 8;
+
+/// Leaves out whoever was caught, as a worker or as an auditor, as far as there are enough others for full committees.
+pub(crate) fn leave_out(ctx: &Context, able: &mut Vec<(u64, PeerKey, u64)>) {
+    let now_s = ctx.unix_s();
+    let marked =
+        |p: &PeerKey| ctx.reputation.is_convicted(p, now_s) || ctx.reputation.is_unfit(p, now_s);
+    let good = able.iter().filter(|(_, peer, _)| !marked(peer)).count();
+    let mut room = config::ROSTER_ENOUGH.saturating_sub(good);
+    able.retain(|(_, peer, _)| {
+        let stays = !marked(peer) || room > 0;
+        room -= usize::from(stays && marked(peer));
+        stays
+    });
+}
+
+/// Whom a job is offered, in this order: of each four the three fastest that are left, and a newcomer at random, or else
+/// nobody slow would ever be trusted; whoever was caught comes last.
+pub(crate) fn order(
+    ctx: &mut Context,
+    class: &str,
+    fastest_first: impl Iterator<Item = PeerKey>,
+) -> Vec<PeerKey> {
+    let now_s = ctx.unix_s();
+    let caught = |p: &PeerKey| ctx.reputation.is_convicted(p, now_s);
+    let (caught, good): (Vec<_>, Vec<_>) = fastest_first.partition(caught);
+    let newcomer = |p: &PeerKey| ctx.reputation.is_newcomer(p, class, now_s);
+    let mut newcomers: Vec<_> = good.iter().copied().filter(newcomer).collect();
+    let (mut order, mut taken) = (Vec::new(), BTreeSet::new());
+    let mut fastest = good.iter();
+    while order.len() < MAX {
+        newcomers.retain(|p| !taken.contains(p));
+        // The second of four, so that a quarter of however many are newcomers.
+        let drawn = order.len() % config::NEWCOMERS_OFFERED == 1 && !newcomers.is_empty();
+        let next = if drawn {
+            let at = ctx.below(newcomers.len() as u32) as usize;
+            Some(newcomers.swap_remove(at))
+        } else {
+            fastest.find(|p| !taken.contains(*p)).copied()
+        };
+        let Some(next) = next else { break };
+        taken.insert(next);
+        order.push(next);
+    }
+    order.extend(caught);
+    order.truncate(MAX);
+    order
+}
 
 /// Those that are offered a job of so many slices at first, and those that are if they do not take it.
 pub(super) fn first(slices: u32, mut peers: Vec<PeerKey>) -> (Vec<PeerKey>, Vec<PeerKey>) {

@@ -83,7 +83,8 @@ impl Steward {
             Record::Committed { .. }
             | Record::Locked { .. }
             | Record::Revealed { .. }
-            | Record::Receipted { .. } => {}
+            | Record::Receipted { .. }
+            | Record::Standing { .. } => {}
         }
     }
 

@@ -93,9 +93,10 @@ impl Worker {
         let signed = ctx.verify(set, &lease.steward) && ctx.verify(list, &lease.steward);
         let manifest = &work.record.manifest.body;
         let n = commitment.body.tiles;
+        let strength = rules::strength(&work.record, lease, &seed);
         let tiles = list
             .body
-            .tiles(&seed, &lease.intensity, n, manifest, &work.record.roster);
+            .tiles(&seed, &strength, n, manifest, &work.record.roster);
         let (Ok(_), true, Some(tiles)) = (checked, signed, tiles) else {
             (work.lock_set, work.nonces, work.list) = (None, None, None);
             return;

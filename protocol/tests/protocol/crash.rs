@@ -157,7 +157,8 @@ impl Witnessed {
             | Record::Ended { .. }
             | Record::Receipted { .. }
             | Record::Appointed { .. }
-            | Record::Kept { .. } => None,
+            | Record::Kept { .. }
+            | Record::Standing { .. } => None,
         });
         let nonce = first.expect("it was logged");
         let Message::LockSet(shown) = self.lock_set.clone() else {

@@ -545,6 +545,7 @@ fn a_requester_runs_only_so_many_jobs() {
         max_price: None,
         deadline_in_s: 3_600,
         stewards: None,
+        full_audits: false,
     };
     let accepted = (0..OWN_JOBS_MAX + 5).filter(|_| {
         let outputs = world.probe(0, Input::Submit(Box::new(submission())));

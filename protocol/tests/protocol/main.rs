@@ -16,6 +16,7 @@ mod model;
 mod prices;
 mod real;
 mod receipt;
+mod reputation;
 mod samples;
 mod silence;
 mod stewards;

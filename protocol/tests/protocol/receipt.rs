@@ -316,9 +316,22 @@ fn the_lease_must_be_the_records_and_as_strict() {
             })
         };
         let mismatch = |what| Err(ReceiptError::Mismatch(what));
-        if real.first().lease.body.intensity.k > 0 {
-            assert_eq!(changed(&|l| l.intensity.k -= 1), mismatch("intensity"));
-            assert_eq!(changed(&|l| l.intensity.s -= 1), mismatch("intensity"));
+        let floor = real.bundle.record.manifest.body.floor;
+        if floor.k > 0 {
+            let weaker = |of: u16| of - 1;
+            assert_eq!(
+                changed(&|l| l.intensity.k = weaker(floor.k.into()) as u8),
+                mismatch("intensity")
+            );
+            assert_eq!(
+                changed(&|l| l.intensity.s = weaker(floor.s)),
+                mismatch("intensity")
+            );
+            assert_eq!(
+                changed(&|l| l.intensity.p_full = weaker(floor.p_full)),
+                mismatch("intensity"),
+                "a full audit less often than one in twenty"
+            );
         }
         assert_eq!(
             changed(&|l| l.intensity.k = 200),

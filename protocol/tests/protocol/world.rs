@@ -198,6 +198,7 @@ impl World {
             max_price,
             deadline_in_s: 3_600,
             stewards: None,
+            full_audits: false,
         };
         self.give(0, Input::Submit(Box::new(submission)));
     }

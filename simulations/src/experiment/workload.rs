@@ -100,6 +100,7 @@ impl Job {
             max_price: None,
             deadline_in_s: self.deadline_s,
             stewards: self.stewards,
+            full_audits: false,
         }
     }
 }

@@ -7,6 +7,7 @@ mod jobs;
 mod shell;
 mod small_swarms;
 mod story;
+mod trust;
 
 use starling_sim::{Experiment, Report, run};
 use std::path::PathBuf;

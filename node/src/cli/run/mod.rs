@@ -70,6 +70,9 @@ struct How {
     /// Let at most so many other peers hold the job, so that it outlives this one [default: 3, if there are enough].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(0..8))]
     stewards: Option<u16>,
+    /// Audit every slice as a newcomer's, also those of workers that have proven themselves.
+    #[arg(long)]
+    full_audits: bool,
     /// Folder for the receipts, one file for each slice.
     #[arg(long, value_name = "DIR")]
     receipts: Option<PathBuf>,

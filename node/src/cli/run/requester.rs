@@ -150,6 +150,7 @@ impl Run {
             deadline_s: how.timeout.map(|s| s.ceil() as u64 + 1),
             max_price: how.max_price,
             stewards: how.stewards,
+            full_audits: how.full_audits,
             peers: how.peers,
             wait_s: Some(how.wait),
             output: path,

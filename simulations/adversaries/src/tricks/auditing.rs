@@ -58,7 +58,13 @@ impl Shirk {
         let root = &call.commitment.body.root;
         let seed = draw::seed(&id, root, &nonces(&call.nonces), &call.steward_nonce);
         let n = call.commitment.body.tiles;
-        let tiles = draw::tiles(&seed, &me, u32::from(lease.intensity.s), n);
+        // It has not looked at the roster: of eight and more others, as many as there may be.
+        let e = match lease.intensity.k {
+            few @ 0..8 => usize::from(few),
+            8.. => starling_protocol::config::ROSTER_MAX,
+        };
+        let strength = lease.intensity.effective(&seed, e);
+        let tiles = draw::tiles(&seed, &me, u32::from(strength.s), n);
         let hash = |tile: &u32| {
             let shown = self.copies.as_ref();
             let shown = shown.and_then(|s| s.shown(lease.job, lease.slice, *tile));

@@ -100,6 +100,7 @@ impl World {
             deadline_in_s: 3_600,
             // Every peer may be drawn.
             stewards: Some(0),
+            full_audits: false,
         };
         self.give(i, Input::Submit(Box::new(submission)));
     }
