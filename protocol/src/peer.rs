@@ -253,6 +253,10 @@ impl Peer {
     fn on_prepared(&mut self, job: JobId, shape: Result<Shape, Reason>) {
         let prepared = self.book.set_prepared(&job, shape) == Prepared::Yes;
         self.worker.on_prepared(&mut self.ctx, &job, prepared);
+        let me = self.ctx.me;
+        let own = |r: &Arc<JobRecord>| r.manifest.body.requester == me;
+        let own = self.book.get(&job).is_some_and(own);
+        self.collector.set_prepared(job, prepared && own);
         for id in self.auditor.of_job(&job) {
             if prepared {
                 self.auditor.compute(&mut self.ctx, id);
@@ -278,6 +282,7 @@ impl Peer {
             }
             Some(Waiting::Auditor(id)) => self.auditor.on_computed(&mut self.ctx, id, result),
             Some(Waiting::Collector(id)) => self.collector.on_result(&mut self.ctx, id, result),
+            Some(Waiting::Ringers(id)) => self.collector.on_ringers(&mut self.ctx, id, result),
             Some(Waiting::Requester(job, slice)) => {
                 let slice = (job, slice);
                 self.requester.on_computed(
