@@ -4,9 +4,10 @@ use crate::codec::{self, CodecError};
 use crate::config;
 use crate::crypto::Verifier;
 use crate::genesis::{Genesis, GenesisError};
+use crate::hash::Hash;
 use crate::manifest::{JobRecord, RecordError};
 use crate::receipt::{Receipt, ReceiptError, Verified};
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +60,8 @@ impl Bundle {
         Ok(codec::decode(body, config::BUNDLE_MAX)?)
     }
 
-    /// Verifies genesis and record, then each receipt by itself; the second valid one for a lease proves nothing.
+    /// Verifies genesis and record, then each receipt by itself; the second valid one for a lease proves nothing. Of
+    /// several stored ones for one slice, all but one are flagged as duplicates, whatever their order.
     ///
     /// # Errors
     /// [`BundleError`] when genesis or record do not hold, so that no receipt can be judged.
@@ -80,6 +82,16 @@ impl Bundle {
                 Err(ReceiptError::Twice)
             }
         };
-        Ok(self.receipts.iter().map(verify).collect())
+        let mut all: Vec<_> = self.receipts.iter().map(verify).collect();
+        let stored = |v: &&mut Verified| !v.flags.not_stored;
+        let mut credited: BTreeMap<u32, Hash> = BTreeMap::new();
+        for one in all.iter_mut().flatten().filter(stored) {
+            let lowest = credited.entry(one.slice).or_insert(one.place());
+            *lowest = one.place().min(*lowest);
+        }
+        for one in all.iter_mut().flatten().filter(stored) {
+            one.flags.duplicate = credited.get(&one.slice) != Some(&one.place());
+        }
+        Ok(all)
     }
 }

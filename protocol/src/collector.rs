@@ -12,12 +12,14 @@
 //! | Delivering | output and salt secret | fetches | eight tries; then a receipt that says "not stored" |
 //! | Fetching | the bytes | rebuilds the root, signs Stored, receipt | as Delivering |
 //!
+//! While auditors seal and attest, a requester computes two tiles itself: see `ringers`.
 //! A second root that the worker signed for the lease ends any step with blame.
 //!
 //! Invariants: one lock set and one seal list per lease; the seed is known to nobody before every lock is in.
 //! What a lease's end means for its slice is decided in `steward`.
 
 mod draw;
+mod ringers;
 mod verdict;
 
 use crate::adverts::Adverts;
@@ -35,10 +37,11 @@ use crate::round::{Round, Silences};
 use crate::signed::Signed;
 use crate::timers::Timer;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
+use ringers::Ringers;
 
 /// What the steward has to know.
 #[derive(Debug)]
@@ -114,6 +117,7 @@ struct Case {
     /// Accusers whose tile is still to be judged.
     charges: Vec<(PeerKey, u32)>,
     quorum: Option<Quorum>,
+    ringers: Ringers,
 }
 
 impl Case {
@@ -179,6 +183,8 @@ pub(crate) struct Collector {
     cases: BTreeMap<LeaseId, Case>,
     silences: Silences,
     outcomes: Vec<(LeaseId, Outcome)>,
+    /// Own jobs whose inputs the shell has: those whose tiles can be computed here.
+    prepared: BTreeSet<JobId>,
     /// Who accused falsely in which job, the oldest first: recomputing for it again would be its gain.
     discredited: VecDeque<(JobId, PeerKey)>,
     /// Receipts made lately, the oldest first: their messages may have been lost.
@@ -219,6 +225,7 @@ impl Collector {
             agreements: BTreeMap::new(),
             charges: Vec::new(),
             quorum: None,
+            ringers: Ringers::default(),
         };
         self.cases.insert(id, case);
     }
@@ -367,6 +374,7 @@ impl Collector {
         }
         self.outcomes.retain(|(id, _)| !of_job.contains(id));
         self.discredited.retain(|(of, _)| of != job);
+        self.prepared.remove(job);
     }
 
     /// Ends a lease without a receipt and tells those who wait.
@@ -397,9 +405,10 @@ impl Collector {
     }
 
     fn remove(&mut self, ctx: &mut Context, id: LeaseId) -> Option<Case> {
-        let case = self.cases.remove(&id)?;
+        let mut case = self.cases.remove(&id)?;
         ctx.timers.clear(Timer::Case(id));
         ctx.abort(case.task);
+        Self::drop_ringers(ctx, &mut case);
         Some(case)
     }
 

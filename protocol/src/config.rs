@@ -68,6 +68,10 @@ pub const WITNESSES: usize = 3;
 pub const WITNESS_RANKS: usize = 10;
 /// The least chance of a full audit, in 1/65536: one in twenty.
 pub const P_FULL_MIN: u16 = 3_277;
+/// Tiles of each slice that a requester computes itself, while others audit it.
+pub const RINGERS: usize = 2;
+/// Slices of which it does so at one time: its CPU reference may be slow, and the swarm large.
+pub const RINGERS_UNDER_WAY: usize = 16;
 /// Tiles that a requester recomputes when no quorum comes together.
 pub const SELF_CHECK_TILES: u32 = 32;
 
@@ -152,6 +156,8 @@ pub const SEAL_WAIT_MIN: Duration = Duration::from_secs(10);
 pub const SEAL_WAIT_MAX: Duration = Duration::from_secs(60);
 /// One try for an opening, and the wait for attestations.
 pub const OPENING_WAIT: Duration = Duration::from_secs(10);
+/// A quorum waits so long for what its requester computes itself.
+pub const RINGER_WAIT: Duration = Duration::from_secs(10);
 /// Tries for an opening before the listed auditors are asked for it.
 pub const OPENING_TRIES: u32 = 3;
 /// One fetch of a slice's output.

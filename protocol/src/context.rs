@@ -29,6 +29,8 @@ pub(crate) enum Waiting {
     Auditor(LeaseId),
     /// The collector of a lease.
     Collector(LeaseId),
+    /// The collector of a lease, for tiles of its own.
+    Ringers(LeaseId),
     /// The requester of a job, for a slice of its own.
     Requester(JobId, u32),
     /// The steward of a job, for a slice that another one handed over.

@@ -89,6 +89,8 @@ pub struct Flags {
     pub self_checked: bool,
     /// Nobody signed that it keeps the output: not to be credited.
     pub not_stored: bool,
+    /// Another stored receipt of its bundle is credited for this slice. None by itself is a duplicate.
+    pub duplicate: bool,
 }
 
 impl Flags {
@@ -99,6 +101,7 @@ impl Flags {
             (self.self_checked, "self-checked"),
             (self.not_stored, "not stored"),
             (self.missing_nonce, "missing nonce"),
+            (self.duplicate, "duplicate"),
         ];
         all.into_iter()
             .filter(|(set, _)| *set)
@@ -125,6 +128,22 @@ pub struct Verified {
     pub flags: Flags,
     /// All peers whose signatures make the receipt: witnesses and agreeing auditors, or the requester.
     pub committee: BTreeSet<PeerKey>,
+}
+
+impl Verified {
+    /// Whether its work counts: its output is kept, and no other receipt stands for the slice.
+    #[must_use]
+    pub fn is_credited(&self) -> bool {
+        !self.flags.not_stored && !self.flags.duplicate
+    }
+
+    /// Of several for one slice the lowest is credited. Nobody could choose its seed.
+    pub(crate) fn place(&self) -> Hash {
+        Hash::derive(
+            "starling 2026-11 credited v1",
+            &[&self.seed.0, self.worker.as_bytes()],
+        )
+    }
 }
 
 /// Why a receipt proves nothing.
@@ -255,6 +274,7 @@ impl Receipt {
                 missing_nonce: self.nonces.iter().any(Option::is_none),
                 self_checked: matches!(self.quorum, Quorum::SelfChecked { .. }),
                 not_stored: self.stored.is_none(),
+                duplicate: false,
             },
             committee,
         })

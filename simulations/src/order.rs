@@ -77,11 +77,12 @@ impl Order {
             Record::Submitted { record } => {
                 let (job, requester) =
                     (record.appointment.body.job, record.manifest.body.requester);
-                let roster = record.roster.peers().len();
-                self.trust.submitted(job, requester, roster);
+                let judges = record.roster.peers().iter();
+                let judges = judges.filter(|p| !record.is_steward(p)).count();
+                self.trust.submitted(job, requester, judges);
                 return;
             }
-            Record::Receipted { receipt, .. } => {
+            Record::Receipted { receipt, .. } | Record::Kept { receipt, .. } => {
                 let lease = &receipt.lease.body;
                 if lease.steward == peer && receipt.stored.is_some() {
                     self.trust.valid(peer, lease);

@@ -28,9 +28,9 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// A job was submitted.
-    pub fn submitted(&mut self, job: JobId, requester: PeerKey, roster: usize) {
-        self.jobs.insert(job, (requester, roster.saturating_sub(1)));
+    /// A job was submitted, with so many peers in its roster that are no stewards.
+    pub fn submitted(&mut self, job: JobId, requester: PeerKey, judges: usize) {
+        self.jobs.insert(job, (requester, judges.saturating_sub(1)));
     }
 
     /// `by` saw a slice of `lease` hold.

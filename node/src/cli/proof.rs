@@ -97,6 +97,8 @@ struct Proven {
     id: LeaseId,
     units: u64,
     audited_units: u64,
+    /// Whether those units count: the output is kept, and no other receipt of the file stands for the slice.
+    credited: bool,
     flags: Flags,
     known: usize,
     committee: usize,
@@ -121,11 +123,16 @@ impl Verify {
         let valid = receipts().filter(|r| r.valid).count();
         let invalid = receipts().count() - valid;
         let damaged = reports.iter().filter(|r| r.error.is_some()).count();
+        let proven = receipts().filter_map(|r| r.proven.as_ref());
+        let credited_units: u64 = proven
+            .filter(|p| p.credited)
+            .fold(0, |sum, p| sum.saturating_add(p.units));
 
         let out = context.console;
         if out.json {
             let all = serde_json::json!({
                 "files": reports, "valid": valid, "invalid": invalid, "damaged_files": damaged,
+                "credited_units": credited_units,
             });
             out.json(&all);
         } else {
@@ -325,6 +332,7 @@ impl Proven {
             id: verified.lease,
             units: verified.units,
             audited_units: verified.audited_units,
+            credited: verified.is_credited(),
             flags: verified.flags,
             known: verified.committee.intersection(known).count(),
             committee: verified.committee.len(),

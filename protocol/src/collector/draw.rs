@@ -179,6 +179,7 @@ impl Collector {
         case.step = Step::Sealing;
         case.ranks = rules::auditor_ranks(&case.record, &case.lease.body, &case.seed);
         case.asked = 0;
+        self.start_ringers(ctx, id);
         self.ask_auditors(ctx, adverts, id);
     }
 

@@ -168,8 +168,12 @@ impl Collector {
         }
     }
 
-    /// Everybody listed has answered or was given up on: charges first, then the quorum, then the own recomputation.
+    /// Everybody listed has answered or was given up on: what this peer has computed already, then charges, then the
+    /// quorum, then the own recomputation.
     pub(super) fn decide(&mut self, ctx: &mut Context, id: LeaseId) {
+        if self.refuted_by_ringers(ctx, id) {
+            return;
+        }
         let Some(case) = self.cases.get_mut(&id) else {
             return;
         };
@@ -187,6 +191,9 @@ impl Collector {
             let tiles = alloc::vec![first + tile];
             case.task = Some(ctx.compute(Waiting::Collector(id), lease.job, tiles, Purpose::Judge));
         } else if need > 0 && case.agreements.len() >= need {
+            if Self::awaits_ringers(ctx, id, case) {
+                return;
+            }
             let listed = case.listed();
             let agreed = listed
                 .iter()

@@ -1,7 +1,8 @@
 //! Receipts: those of real worlds verify, and no changed one does.
 
 use crate::real::{Real, WORLDS, agreements, verify_in, with_quorum};
-use crate::world::signer;
+use crate::world::Nature::Honest;
+use crate::world::{Nature, World, signer};
 use starling_protocol::config::RECEIPT_MAX;
 use starling_protocol::crypto::{Ed25519Verifier, Signature, Signer as _, Verifier};
 use starling_protocol::evidence::{Attestation, Lock, Reveal, Stored};
@@ -540,4 +541,49 @@ fn another_record_does_not_carry_the_receipt() {
         elsewhere.genesis.name.push('!');
         assert!(elsewhere.verify(&Ed25519Verifier).is_err(), "another swarm");
     }
+}
+
+/// The receipts of one job twice over: once with its fastest worker, once with that one silent.
+fn done_twice() -> Bundle {
+    let bundle = |natures: &[Nature]| {
+        let mut world = World::new(natures);
+        world.submit();
+        world.run_job(600_000);
+        world.bundle()
+    };
+    let mut first = bundle(&[Honest; 5]);
+    let second = bundle(&[Nature::Silent, Honest, Honest, Honest, Honest]);
+    assert_eq!(first.record, second.record, "chance is the same in both");
+    first.receipts.extend(second.receipts);
+    first
+}
+
+#[test]
+fn of_two_receipts_for_a_slice_one_is_credited_whatever_their_order() {
+    let mut bundle = done_twice();
+    let credited = |bundle: &Bundle| {
+        let all = bundle.verify(&Ed25519Verifier).expect("the record holds");
+        let all: Vec<_> = all.into_iter().filter_map(Result::ok).collect();
+        let credited = all.iter().filter(|v| v.is_credited());
+        let slices: Vec<_> = credited.clone().map(|v| (v.slice, v.lease)).collect();
+        (all, slices)
+    };
+    let (all, mut slices) = credited(&bundle);
+    assert!(all.len() > 4, "some slices were done under two leases");
+    assert_eq!(slices.len(), 4, "each slice once");
+    let duplicates = all.iter().filter(|v| v.flags.duplicate).count();
+    assert_eq!(duplicates, all.len() - 4);
+    assert!(all.iter().all(|v| !v.flags.not_stored));
+    bundle.receipts.reverse();
+    let (_, mut again) = credited(&bundle);
+    slices.sort_unstable();
+    again.sort_unstable();
+    // Of two for one lease the first one stands; of two leases, always the same one.
+    assert_eq!(again, slices);
+    // What nobody stores takes no credit from what is.
+    for receipt in &mut bundle.receipts {
+        receipt.stored = None;
+    }
+    let (all, slices) = credited(&bundle);
+    assert!(slices.is_empty() && all.iter().all(|v| !v.flags.duplicate));
 }

@@ -74,6 +74,8 @@ pub struct World {
     providers: BTreeMap<Hash, BTreeSet<usize>>,
     /// Peers that are down.
     down: BTreeSet<usize>,
+    /// At most so many stewards beside a requester; none: the protocol's number.
+    pub most_stewards: Option<u16>,
 }
 
 pub fn shape() -> Shape {
@@ -159,6 +161,7 @@ impl World {
             skews: vec![0; natures.len()],
             providers: BTreeMap::new(),
             down: BTreeSet::new(),
+            most_stewards: None,
             natures,
         };
         for i in 0..world.peers.len() {
@@ -197,7 +200,7 @@ impl World {
             slice_tiles: Some(slice),
             max_price,
             deadline_in_s: 3_600,
-            stewards: None,
+            stewards: self.most_stewards,
             full_audits: false,
         };
         self.give(0, Input::Submit(Box::new(submission)));

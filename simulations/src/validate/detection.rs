@@ -1,8 +1,9 @@
 //! How often a slice with faked tiles is refuted, by unmodified peers, against the formula of the design.
 //!
-//! The design's P = 1 - [f + (1 - f)(1 - q)^s]^k says f for auditors that a cheat need not fear. Three things are made
-//! exact here: auditors draw from one slice, so a tile may be drawn twice; among a finite number of peers the bad ones
-//! are drawn without replacement; and who they are matters. A ring's auditors vouch for its lies. Lazy ones do not help
+//! The design's P = 1 - [f + (1 - f)(1 - q)^s]^k (1 - q)^k0 says f for auditors that a cheat need not fear, and k0 for the
+//! ringers: tiles that the requester computes itself, whoever audits. Three things are made exact here: auditors draw from
+//! one slice, so a tile may be drawn twice; among a finite number of peers the bad ones are drawn without replacement;
+//! and who they are matters. A ring's auditors vouch for its lies. Lazy ones do not help
 //! a cheat they do not know: what they seal fits nothing, and once a quorum is missing the requester recomputes.
 
 use super::Check;
@@ -21,6 +22,8 @@ const EACH: u32 = 2;
 const QUORUM: u32 = 11;
 /// What a requester draws for itself, in case that it must check.
 const OWN_DRAW: u32 = 32;
+/// Of these, those that it always computes: as many as one auditor, and drawn as it draws.
+const RINGERS: u32 = 2;
 
 /// Who the cheats are, and who helps them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -146,9 +149,9 @@ pub fn probability(faked: f64, helpers: Helpers) -> f64 {
         .map(|honest| {
             let drawn = hypergeometric(others, others - bad, AUDITORS, honest);
             let seen_by = match helpers {
-                // The requester opens all draws and its own, and recomputes them.
+                // The requester opens all draws and its own, and recomputes them: the ringers are among those.
                 Helpers::Lazy(_) if honest < QUORUM => AUDITORS + OWN_DRAW / EACH,
-                Helpers::None | Helpers::Lazy(_) | Helpers::Ring(_) => honest,
+                Helpers::None | Helpers::Lazy(_) | Helpers::Ring(_) => honest + RINGERS / EACH,
             };
             drawn * all_miss(seen_by, faked)
         })
@@ -198,7 +201,7 @@ mod tests {
     #[test]
     fn with_honest_auditors_the_formula_is_nearly_the_designs() {
         for faked in [0.01, 0.1, 0.5] {
-            let simple = 1.0 - libm::pow(1.0 - faked, 32.0);
+            let simple = 1.0 - libm::pow(1.0 - faked, 32.0 + f64::from(RINGERS));
             let none = libm::pow(1.0 - faked, f64::from(TILES));
             let off = probability(faked, Helpers::None) - simple / (1.0 - none);
             assert!((-0.01..=0.0).contains(&off), "{faked}: {off}");

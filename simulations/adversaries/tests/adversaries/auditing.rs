@@ -4,7 +4,7 @@ use crate::world::{World, key};
 use starling_adversaries::{Accusation, Strategy};
 use starling_protocol::io::Purpose;
 use starling_protocol::receipt::Quorum;
-use starling_protocol::{Message, PeerKey};
+use starling_protocol::{Event, Message, PeerKey, Reason};
 use std::collections::BTreeSet;
 
 fn run(peers: usize, strategies: &[(usize, Vec<Strategy>)], slices: u32) -> World {
@@ -79,10 +79,16 @@ fn false_accusers_harm_nobody() {
 fn a_false_accuser_is_not_recomputed_for_again_and_again() {
     let accuser = || vec![Strategy::AccuseFalsely(Accusation::WellFounded)];
     let mut world = run(6, &[(5, accuser())], 64);
-    let judged = |world: &World| world.found(0, Purpose::Judge).0;
+    let judged = |world: &World| {
+        let found_out = |(_, e): &&(usize, Event)| matches!(e, Event::FalseAccusation { .. });
+        world.events.iter().filter(found_out).count()
+    };
     // One for each of the slices that were audited together when it was found out.
     let first = judged(&world);
     assert!((1..=4).contains(&first), "{first} tiles recomputed");
+    // Beside those, two at most of each slice that its requester computes itself.
+    let computed = world.found(0, Purpose::Judge).0;
+    assert!(computed <= first + 2 * 64, "{computed} tiles recomputed");
     assert_eq!(world.accusers(), [5]);
     assert_eq!(world.verified().len(), 64);
     world.submit(0, 64);
@@ -202,4 +208,24 @@ fn a_censor_hears_its_friends_alone_and_its_receipts_say_so() {
     for v in verified {
         assert!(v.flags.weak && v.flags.self_checked, "{:?}", v.flags);
     }
+}
+
+#[test]
+fn a_ring_of_all_that_lend_fools_every_auditor_and_not_its_requesters_ringers() {
+    let ring = || vec![Strategy::Ring { fake_share: 1.0 }];
+    let natures: Vec<_> = (1..6).map(|i| (i, ring())).collect();
+    let mut world = World::new(6, &natures);
+    world.submit(0, 8);
+    assert!(world.run_jobs(1), "its requester computes it in the end");
+    assert_eq!(world.caught(), [1, 2, 3, 4, 5]);
+    let me = key(0);
+    let mut blamed = 0;
+    for (_, event) in &world.events {
+        if let Event::CheatCaught { by, reason, .. } = event {
+            assert_eq!((*by, *reason), (Some(me), Reason::Refuted));
+            blamed += 1;
+        }
+    }
+    assert!(blamed >= 5);
+    assert!(world.receipts.is_empty());
 }
