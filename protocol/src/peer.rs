@@ -206,7 +206,7 @@ impl Peer {
                 Timer::Seek(job) => self.requester.seek(&mut self.ctx, job),
                 Timer::Case(id) => self.collector.on_timer(&mut self.ctx, &self.adverts, id),
                 Timer::Ask(job) => {
-                    self.worker.stop_asking(&self.ctx, &job);
+                    self.worker.stop_asking(&mut self.ctx, &job);
                     self.ask(job);
                 }
                 Timer::Work(id) => self.worker.on_timer(&mut self.ctx, id),

@@ -44,6 +44,8 @@ struct Engagement {
     prepared: bool,
     /// Who was asked for a lease and has not answered.
     asked: Option<PeerKey>,
+    /// It would ask, but what was asked for other jobs holds the slots.
+    waits: bool,
     /// Leases that the own device could not fulfil.
     failures: u32,
     /// Stewards that have said something of it.
@@ -142,6 +144,7 @@ impl Worker {
                     record: record.clone(),
                     prepared: false,
                     asked: None,
+                    waits: false,
                     failures: 0,
                     heard: BTreeSet::from([*from]),
                     mute: BTreeMap::new(),

@@ -16,7 +16,7 @@ use core::time::Duration;
 /// Whether there is room for one more lease.
 pub(super) enum Room {
     Yes,
-    /// Not before something of its own ends, which then asks.
+    /// Not before something of its own ends, or is answered: then it is asked for.
     Busy,
     /// Worth another look in a while.
     Later,
@@ -52,7 +52,11 @@ impl Worker {
     ) {
         match self.room(ctx, &job, None, capacity, knows) {
             Room::Never => drop(self.jobs.remove(&job)),
-            Room::Busy => {}
+            Room::Busy => {
+                if let Some(engagement) = self.jobs.get_mut(&job) {
+                    engagement.waits = true;
+                }
+            }
             Room::Later => ctx
                 .timers
                 .set(Timer::Ask(job), ctx.now.after(config::LEASE_RETRY)),
@@ -142,7 +146,7 @@ impl Worker {
     }
 
     /// The `Ask` timer: what was asked before went unanswered, so another steward is asked next.
-    pub(crate) fn stop_asking(&mut self, ctx: &Context, job: &JobId) {
+    pub(crate) fn stop_asking(&mut self, ctx: &mut Context, job: &JobId) {
         let Some(engagement) = self.jobs.get_mut(job) else {
             return;
         };
@@ -152,6 +156,16 @@ impl Worker {
             let doubled = (*times).min(config::MUTE_DOUBLINGS);
             *until = ctx.now.after(config::MUTE_WAIT * (1 << doubled));
             *times = times.saturating_add(1);
+            self.ask_waiting(ctx);
+        }
+    }
+
+    /// A question was answered, or given up on: the slot that it held is for those who found none.
+    fn ask_waiting(&mut self, ctx: &mut Context) {
+        for (job, engagement) in &mut self.jobs {
+            if core::mem::take(&mut engagement.waits) {
+                ctx.timers.set_by(Timer::Ask(*job), ctx.now);
+            }
         }
     }
 
@@ -203,5 +217,6 @@ impl Worker {
             let wait = Duration::from_millis(u64::from(retry_ms.min(60_000)));
             ctx.timers.set(Timer::Ask(job), ctx.now.after(wait));
         }
+        self.ask_waiting(ctx);
     }
 }

@@ -142,6 +142,26 @@ fn a_job_that_the_first_do_not_take_is_offered_to_the_others() {
 }
 
 #[test]
+fn a_requester_that_is_gone_keeps_nobody_from_working_for_others() {
+    let mut world = World::new(&[Honest; 4]);
+    // Three of them submit, are taken on by all, and die.
+    for gone in 2..=4 {
+        world.submit_by(gone);
+        world.run_for(2);
+    }
+    (2..=4).for_each(|gone| world.kill(gone));
+    world.run_for(1_000);
+    world.submit();
+    world.run_job(600_000);
+    assert!(world.is_done());
+    let receipts = world.receipts().len();
+    assert_eq!(
+        receipts, SLICES,
+        "by another peer, not by its requester alone"
+    );
+}
+
+#[test]
 fn bytes_that_are_not_what_they_are_called_are_not_stored() {
     let mut world = World::new(&[Withholds("Output"), Honest, Honest]);
     world.submit();

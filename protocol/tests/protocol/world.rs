@@ -191,6 +191,15 @@ impl World {
 
     /// Submits in slices of so many tiles.
     pub fn submit_in(&mut self, slice: u32, max_price: Option<u64>) {
+        self.submits(0, slice, max_price);
+    }
+
+    /// Peer `i` submits.
+    pub fn submit_by(&mut self, i: usize) {
+        self.submits(i, SLICE, None);
+    }
+
+    fn submits(&mut self, i: usize, slice: u32, max_price: Option<u64>) {
         let submission = Submission {
             kernel: kernel(),
             class: "test".into(),
@@ -203,7 +212,7 @@ impl World {
             stewards: self.most_stewards,
             full_audits: false,
         };
-        self.give(0, Input::Submit(Box::new(submission)));
+        self.give(i, Input::Submit(Box::new(submission)));
     }
 
     /// What peer `to` wants done; nobody does it.
