@@ -73,7 +73,11 @@ pub struct Ended {
     pub accusers: Vec<PeerKey>,
     /// Leases that ended early, by reason.
     pub reopened: BTreeMap<String, u32>,
-    /// From submission to the end.
+    /// Until it was submitted: peers were found, the roster drawn up.
+    pub submitted: Duration,
+    /// Until its latest slice was done.
+    pub latest: Duration,
+    /// From the order to the end.
     pub took: Duration,
 }
 
@@ -174,7 +178,8 @@ impl Requester {
         };
         let id = view.file.job;
         self.me = Some(view.file.requester);
-        let followed = tokio::time::timeout(JOB, self.follow(id, &mut ended)).await;
+        ended.submitted = start.elapsed();
+        let followed = tokio::time::timeout(JOB, self.follow(id, start, &mut ended)).await;
         if followed.is_err() {
             ended.why = Some("it did not end in time".into());
         }
@@ -193,15 +198,19 @@ impl Requester {
         Ok(ended)
     }
 
-    async fn follow(&mut self, job: JobId, ended: &mut Ended) {
+    async fn follow(&mut self, job: JobId, start: Instant, ended: &mut Ended) {
         loop {
             match self.events.next().await {
                 Ok(Told::Happening(one)) if one.side == Side::Requester => {
                     if let Happening::Core(event) = &one.happening
                         && one.job() == Some(job)
-                        && self.note(event, ended)
                     {
-                        return;
+                        if matches!(event, Event::SliceDone { .. }) {
+                            ended.latest = start.elapsed();
+                        }
+                        if self.note(event, ended) {
+                            return;
+                        }
                     }
                 }
                 Ok(Told::Happening(_)) => {}

@@ -23,6 +23,8 @@ use crate::stage::{Part, Stage, StageArgs};
 
 /// Adversaries need not be found by anybody: a wrong clock hides one.
 const ADVERSARIES: Duration = Duration::from_secs(5);
+/// A job that takes longer is worth a note.
+const SLOW: Duration = Duration::from_secs(10);
 /// Jobs that an adversary submits itself, where requesters misbehave.
 const OWN_JOBS: u32 = 3;
 /// Tiles of a no-op slice: twice what is drawn of it.
@@ -272,6 +274,15 @@ impl Swarm {
                 .run(&self.work(number, job), lenders.len())
                 .await?;
             report.jobs += 1;
+            if ended.took > SLOW {
+                report.notes.push(format!(
+                    "job {job} took {:.1} s: submitted after {:.1}, its latest slice after {:.1}, roster {}",
+                    ended.took.as_secs_f64(),
+                    ended.submitted.as_secs_f64(),
+                    ended.latest.as_secs_f64(),
+                    ended.roster,
+                ));
+            }
             report.complete += u32::from(ended.complete);
             report.equal += u32::from(ended.complete && ended.equal);
             report.own += ended.own;
