@@ -45,7 +45,7 @@ pub struct Detect {
     /// Slices with faked tiles for each share.
     #[arg(long, default_value_t = 400, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     slices: u32,
-    /// Fakers, who audit each other: 17 make the newcomer rule's 16 auditors.
+    /// Fakers, who audit each other: 17 make the newcomer rule's 16 auditors, of two tiles each.
     #[arg(long, default_value_t = 17, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=200))]
     lenders: u32,
     /// Give up a share after so many seconds.

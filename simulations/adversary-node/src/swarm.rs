@@ -48,8 +48,9 @@ pub enum Cases {
 /// Ends with 0 only if every job was complete and equal to a local run, and no honest peer was blamed or fell.
 #[derive(Args, Debug)]
 pub struct Swarm {
-    /// Processes, the requester's daemon and the adversaries among them. Each takes some 30 MB, a second of one core to
-    /// start and little while it idles: two cores carry 20 without audits coming late.
+    /// Processes, the requester's daemon and the adversaries among them. Each takes up to 65 MB and a second of one core
+    /// to start, and little while it idles; 20 fill the rosters of the newcomer rule (16 auditors), and two cores carry
+    /// them without an audit coming late.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=200))]
     processes: u32,
     /// Adversaries among them [default: a third].
