@@ -18,4 +18,5 @@ pub mod node;
 pub mod product;
 pub mod reason;
 mod restore;
+pub mod stage;
 pub mod store;

@@ -20,7 +20,8 @@ use tokio::task::JoinHandle;
 
 use crate::blobs::{BlobError, BlobStore};
 use crate::compute::{
-    Backend, Capability, Compute, DeviceChoice, DeviceError, Usage, open as open_device,
+    Backend, Capability, Cheat, Compute, DeviceChoice, DeviceError, Teller, Usage,
+    open as open_device,
 };
 use crate::driver::{Command, Driven, Driver, Parts, index};
 use crate::home::disk::{DiskError, move_aside};
@@ -121,15 +122,17 @@ impl Node {
     pub async fn start(
         options: NodeOptions,
     ) -> Result<(Self, mpsc::Receiver<Happening>), NodeError> {
-        Self::start_with(options, |peer| peer).await
+        let cheat = options.lies.then(|| Arc::new(Cheat) as Arc<dyn Teller>);
+        Self::start_with(options, cheat, |peer| peer).await
     }
 
-    /// Starts a peer whose core is wrapped in something.
+    /// Starts a peer whose core is wrapped in something, and for whose device somebody may answer.
     ///
     /// # Errors
     /// As [`Node::start`].
     pub async fn start_with<C: Driven>(
         options: NodeOptions,
+        teller: Option<Arc<dyn Teller>>,
         wrap: impl FnOnce(Peer) -> C,
     ) -> Result<(Self, mpsc::Receiver<Happening>), NodeError> {
         let opened = options.clone();
@@ -152,11 +155,7 @@ impl Node {
         };
         let core = wrap(Peer::new(setup, Box::new(signer)));
 
-        let (compute, finished) = Compute::start(if options.lies {
-            backend.lying()
-        } else {
-            backend
-        });
+        let (compute, finished) = Compute::start(backend.told_by(teller));
         let (commands, received) = mpsc::channel(64);
         let (happenings, happened) = mpsc::channel(1024);
         let driver = Driver::new(Parts {

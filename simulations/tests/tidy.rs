@@ -188,6 +188,12 @@ fn wrong_arrows(member: &str, manifest: &str) -> Vec<String> {
             "starling-adversaries",
         ],
         "simulations/adversaries" => &["starling-protocol"],
+        "simulations/adversary-node" => &[
+            "starling-protocol",
+            "starling-kernels",
+            "starling",
+            "starling-adversaries",
+        ],
         "fuzz" => &[
             "starling-protocol",
             "starling-kernels",
@@ -214,7 +220,7 @@ fn crate_arrows_hold() {
     assert_none(
         CRATES
             .iter()
-            .chain(&["simulations/adversaries"])
+            .chain(&["simulations/adversaries", "simulations/adversary-node"])
             .flat_map(|member| wrong_arrows(member, &read(&format!("{member}/Cargo.toml"))))
             .collect(),
     );

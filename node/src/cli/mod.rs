@@ -7,11 +7,11 @@ mod bench;
 mod checks;
 mod completions;
 mod config;
-mod console;
+pub mod console;
 mod demo;
 mod doctor;
 pub mod exit;
-mod interrupt;
+pub mod interrupt;
 mod job;
 mod man;
 mod net;
@@ -26,6 +26,7 @@ mod text;
 mod up;
 mod version;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -138,7 +139,12 @@ impl Context {
 
 /// Parses the process's arguments and runs the command.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    main_of(std::env::args_os())
+}
+
+/// Parses arguments, the program's name first, and runs the command.
+pub fn main_of(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         // Help and version are no errors, and go to stdout.
         Err(error) => {

@@ -1,4 +1,7 @@
-//! What a device thread computes with: the CPU, a GPU's process, or the one lying backend that `starling demo` needs.
+//! What a device thread computes with: the CPU or a GPU's process, and whoever answers in its place.
+//!
+//! Invariant: this crate has one [`Teller`], the cheat that `starling demo` catches. Any other comes from outside,
+//! through [`crate::node::Node::start_with`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +16,25 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Jobs that the CPU route keeps loaded: their acceleration structures are built once each.
 const LOADED_MAX: usize = 4;
 
+/// Answers for a device: what it tells of a tile is taken for computed.
+pub trait Teller: Send + Sync {
+    /// Writes what it tells into `bytes`, which are zeros; false leaves the tile, counted within the job, to the device.
+    fn tell(&self, job: &JobId, tile: u32, purpose: Purpose, bytes: &mut [u8]) -> bool;
+}
+
+/// Fakes every tile that is paid for.
+pub(crate) struct Cheat;
+
+impl Teller for Cheat {
+    fn tell(&self, _: &JobId, _: u32, purpose: Purpose, _: &mut [u8]) -> bool {
+        matches!(purpose, Purpose::Work | Purpose::SelfCheck)
+    }
+}
+
 /// A device, with what is loaded on it.
 pub struct Backend {
     device: Device,
-    lies: bool,
+    teller: Option<Arc<dyn Teller>>,
 }
 
 enum Device {
@@ -33,7 +51,7 @@ impl Backend {
     pub fn cpu() -> Self {
         Self {
             device: Device::Cpu(Vec::new()),
-            lies: false,
+            teller: None,
         }
     }
 
@@ -43,15 +61,20 @@ impl Backend {
             Runner::Cpu(_) => Self::cpu(),
             Runner::Gpu(_) => Self {
                 device: Device::Gpu(Box::new(runner)),
-                lies: false,
+                teller: None,
             },
         }
     }
 
-    /// The same device, faking every tile that it is paid for. Only `starling demo` makes one.
+    /// The same device with somebody who answers for it, or nobody.
     #[must_use]
-    pub fn lying(self) -> Self {
-        Self { lies: true, ..self }
+    pub fn told_by(self, teller: Option<Arc<dyn Teller>>) -> Self {
+        Self { teller, ..self }
+    }
+
+    /// Who answers for it.
+    pub(super) fn teller(&self) -> Option<Arc<dyn Teller>> {
+        self.teller.clone()
     }
 
     pub(super) fn is_cpu(&self) -> bool {
@@ -74,19 +97,45 @@ impl Backend {
         tiles: &[u32],
         purpose: Purpose,
     ) -> Result<(Vec<u8>, usize), RunnerError> {
-        if self.lies && matches!(purpose, Purpose::Work | Purpose::SelfCheck) {
-            let tile_bytes = spec.shape()?.tile_bytes as usize;
-            return Ok((vec![0; tile_bytes * tiles.len()], tile_bytes));
+        let Some(teller) = self.teller.clone() else {
+            let bytes = self.compute(job, spec, tiles)?;
+            let tile_bytes = bytes.len() / tiles.len().max(1);
+            return Ok((bytes, tile_bytes));
+        };
+        let tile_bytes = spec.shape()?.tile_bytes as usize;
+        let mut bytes = vec![0; tile_bytes * tiles.len()];
+        let mut left = Vec::new();
+        for (tile, told) in tiles.iter().zip(bytes.chunks_exact_mut(tile_bytes.max(1))) {
+            if !teller.tell(&job, *tile, purpose, told) {
+                left.push((*tile, told));
+            }
         }
-        let bytes = match &mut self.device {
+        if !left.is_empty() {
+            let untold: Vec<u32> = left.iter().map(|(tile, _)| *tile).collect();
+            let computed = self.compute(job, spec, &untold)?;
+            for ((_, place), tile) in left
+                .iter_mut()
+                .zip(computed.chunks_exact(tile_bytes.max(1)))
+            {
+                place.copy_from_slice(tile);
+            }
+        }
+        Ok((bytes, tile_bytes))
+    }
+
+    fn compute(
+        &mut self,
+        job: JobId,
+        spec: &Arc<JobSpec>,
+        tiles: &[u32],
+    ) -> Result<Vec<u8>, RunnerError> {
+        match &mut self.device {
             Device::Gpu(runner) => {
                 runner.load(spec, DEADLINE)?;
-                runner.run(tiles, DEADLINE)?
+                runner.run(tiles, DEADLINE)
             }
-            Device::Cpu(loaded) => Self::cpu_runner(loaded, job, spec)?.run(tiles, DEADLINE)?,
-        };
-        let tile_bytes = bytes.len() / tiles.len().max(1);
-        Ok((bytes, tile_bytes))
+            Device::Cpu(loaded) => Self::cpu_runner(loaded, job, spec)?.run(tiles, DEADLINE),
+        }
     }
 
     fn cpu_runner<'a>(

@@ -16,7 +16,8 @@ use starling_protocol::JobId;
 use starling_protocol::io::{Purpose, TaskId};
 use tokio::sync::mpsc;
 
-pub use backend::Backend;
+pub(crate) use backend::Cheat;
+pub use backend::{Backend, Teller};
 pub use device::{Capability, DeviceChoice, DeviceError, benchmark, open, tier};
 pub use lane::Usage;
 
@@ -52,8 +53,11 @@ impl Compute {
     pub fn start(backend: Backend) -> (Self, mpsc::Receiver<Finished>) {
         let (results, finished) = mpsc::channel(RESULTS);
         let jobs = Jobs::default();
-        let reference =
-            (!backend.is_cpu()).then(|| Lane::start("reference", Backend::cpu(), &jobs, &results));
+        let reference = (!backend.is_cpu()).then(|| {
+            // Who answers for the device answers for its look at itself too.
+            let reference = Backend::cpu().told_by(backend.teller());
+            Lane::start("reference", reference, &jobs, &results)
+        });
         let device = Lane::start("device", backend, &jobs, &results);
         (
             Self {

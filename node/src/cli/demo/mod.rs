@@ -4,7 +4,6 @@
 //! meet over loopback. Afterwards the same picture is computed by one process alone and compared byte for byte.
 //! Invariant: no process outlives the demo, however it ends.
 
-mod peers;
 mod story;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +13,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use starling_kernels::runner::{DeviceInfo, DeviceKind, RunnerCommand};
 use starling_protocol::Scope;
+use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ use super::interrupt::Interrupt;
 use super::proof;
 use crate::genesis;
 use crate::home::disk;
-use peers::{Child, Line};
+use crate::stage::{Child, Line};
 use story::Story;
 
 /// A folder that a demo made, and may empty.
@@ -244,9 +244,11 @@ impl Stage {
 
     fn spawn(&mut self, name: &str, home: &Path, args: &[String]) -> Result<usize, Failure> {
         let index = self.children.len();
-        let child = Child::spawn(index, home, args, self.lines.clone());
-        self.children
-            .push(child.map_err(|e| Failure::of(format!("cannot start {name}: {e}")))?);
+        let cannot = |e| Failure::of(format!("cannot start {name}: {e}"));
+        let mut command = Command::new(std::env::current_exe().map_err(cannot)?);
+        command.args(args);
+        let child = Child::spawn(index, home, command, self.lines.clone());
+        self.children.push(child.map_err(cannot)?);
         Ok(index)
     }
 

@@ -1,4 +1,8 @@
-//! The demo's processes: started in process groups of their own, read line by line, and ended for certain.
+//! Peers as processes, staged by a demo or an experiment: started in process groups of their own, read line by line,
+//! and ended for certain.
+//!
+//! Invariant: a process goes with its [`Child`], and a peer that leaves when its stdin ends also goes when whoever
+//! staged it is killed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,49 +10,55 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, Command};
 use tokio::sync::mpsc;
 
 /// Something a process said.
 #[derive(Debug)]
-pub(super) enum Line {
+pub enum Line {
     /// One object of its stdout.
-    Json { child: usize, value: Value },
+    Json {
+        /// Which process.
+        child: usize,
+        /// The object.
+        value: Value,
+    },
     /// Its stdout has ended, and so has it.
-    End { child: usize },
+    End {
+        /// Which process.
+        child: usize,
+    },
 }
 
-/// A process of the demo.
-pub(super) struct Child {
+/// A staged process.
+pub struct Child {
     process: tokio::process::Child,
     /// Peers leave when this ends, also when the demo is killed.
     stdin: Option<ChildStdin>,
     /// Its stderr.
-    pub(super) log: PathBuf,
+    pub log: PathBuf,
     code: Option<i32>,
 }
 
 impl Child {
-    /// Starts this program with `args`; what it says arrives in `lines` under `index`.
-    pub(super) fn spawn(
+    /// Starts `command` for a home; what it says arrives in `lines` under `index`, its stderr beside the home.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn spawn(
         index: usize,
         home: &Path,
-        args: &[String],
+        mut command: Command,
         lines: mpsc::Sender<Line>,
     ) -> io::Result<Self> {
         let log = home.with_extension("log");
-        let mut command = Command::new(std::env::current_exe()?);
-        command
-            .args(args)
-            .arg("--home")
-            .arg(home)
-            .kill_on_drop(true);
+        command.arg("--home").arg(home).kill_on_drop(true);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&log)?);
-        // Ctrl-C is for the demo, which then tells its peers to leave.
+        // Ctrl-C is for whoever staged them, who then tells them to leave.
         #[cfg(unix)]
         command.process_group(0);
         let mut process = command.spawn()?;
@@ -80,13 +90,29 @@ impl Child {
         })
     }
 
+    /// Its process, while that runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Says a line to it; one that has ended hears nothing.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn tell(&mut self, line: &str) -> io::Result<()> {
+        match &mut self.stdin {
+            Some(stdin) => stdin.write_all(format!("{line}\n").as_bytes()).await,
+            None => Ok(()),
+        }
+    }
+
     /// Whether its end was seen.
-    pub(super) fn ended(&self) -> bool {
+    pub fn ended(&self) -> bool {
         self.code.is_some()
     }
 
     /// Its exit code, once its output has ended.
-    pub(super) async fn exit_code(&mut self) -> Option<i32> {
+    pub async fn exit_code(&mut self) -> Option<i32> {
         if self.code.is_none() {
             let waited = tokio::time::timeout(Duration::from_secs(5), self.process.wait()).await;
             self.code = waited
@@ -98,7 +124,7 @@ impl Child {
     }
 
     /// Asks it to leave in its own time.
-    pub(super) fn ask_to_leave(&mut self) {
+    pub fn ask_to_leave(&mut self) {
         self.stdin = None;
         #[cfg(unix)]
         if let Some(pid) = self.process.id().and_then(|p| i32::try_from(p).ok())
@@ -110,7 +136,7 @@ impl Child {
     }
 
     /// Ends it if it still runs.
-    pub(super) async fn end(&mut self) {
+    pub async fn end(&mut self) {
         if self.code.is_none() {
             let _ = self.process.start_kill();
             let status = self.process.wait().await;
