@@ -78,6 +78,8 @@ impl Work {
             slice_tiles: Some(self.slice_tiles),
             deadline_s: Some(DEADLINE_S),
             max_price: None,
+            stewards: None,
+            full_audits: false,
             peers: Some(peers),
             wait_s: Some(30.0),
             output: None,
@@ -103,6 +105,8 @@ impl Work {
             },
             slice_tiles: Some(self.slice_tiles),
             max_price: None,
+            stewards: None,
+            full_audits: false,
             deadline_in_s: DEADLINE_S,
         })
     }
