@@ -79,7 +79,8 @@ impl Work {
             deadline_s: Some(DEADLINE_S),
             max_price: None,
             stewards: None,
-            full_audits: false,
+            // The strength that the formula is about, whatever the workers have proven.
+            full_audits: true,
             peers: Some(peers),
             wait_s: Some(30.0),
             output: None,
