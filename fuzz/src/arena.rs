@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
 use starling_protocol::io::{
-    Capacity, Computed, GossipId, Purpose, Record, Setup, Shape, Submission,
+    Capacity, Computed, GossipId, Purpose, Record, Setup, Shape, Submission, Topic,
 };
 use starling_protocol::text::{Text, cut};
 use starling_protocol::{
@@ -159,13 +159,13 @@ impl Arena {
 
     fn perform(&mut self, i: usize, output: Output) {
         match output {
-            Output::Publish { data } => {
+            Output::Publish { topic, data } => {
                 if let Some(told) = &mut self.told {
                     told.push(data.clone());
                 }
                 for to in (0..COUNT).filter(|to| *to != i) {
                     let (id, data) = (GossipId(0), data.clone());
-                    self.later(to, Input::Gossip { id, data });
+                    self.later(to, Input::Gossip { id, topic, data });
                 }
             }
             Output::Send { to, bytes, .. } => {
@@ -265,7 +265,7 @@ impl Arena {
             Event::SliceDone { receipt, .. } => 7 + u64::from(receipt.is_some()),
             Event::SliceReopened { .. } => 9,
             Event::CheatCaught { .. } => 10,
-            Event::FalseAccusation { .. } => 11,
+            Event::FalseAccusation { .. } | Event::FraudProven { .. } => 11,
             Event::JobDone { job } => {
                 self.open.remove(job);
                 12
@@ -375,6 +375,10 @@ impl Arena {
                     Some(from) => Input::Message { from, bytes },
                     None => Input::Gossip {
                         id: GossipId(1),
+                        topic: match len % 2 {
+                            0 => Topic::Capacity,
+                            _ => Topic::Faults,
+                        },
                         data: bytes,
                     },
                 };

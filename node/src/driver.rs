@@ -5,6 +5,7 @@
 
 pub(crate) mod index;
 mod pending;
+mod topics;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::net::{GossipHandle, Multiaddr, NetEvent, NetHandle, NetStatus, Parcel
 use crate::reason::Reason;
 use crate::store::Store;
 use pending::Pending;
+pub(crate) use topics::Topics;
 
 /// How long a leaving peer waits for the disk.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -99,8 +101,8 @@ pub(crate) struct Parts<C> {
     pub(crate) finished: mpsc::Receiver<Finished>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) happenings: mpsc::Sender<Happening>,
-    /// The gossip topic of this peer's shard.
-    pub(crate) topic: String,
+    /// The gossip topics of this peer's shard.
+    pub(crate) topics: Topics,
     /// Number of the newest record when the log was opened.
     pub(crate) logged: u64,
     pub(crate) home: PathBuf,
@@ -213,7 +215,9 @@ impl<C: Driven> Driver<C> {
         let net = &self.parts.net;
         // A closed network means that the peer is shutting down: nothing is left to tell anybody.
         let result = match output {
-            Output::Publish { data } => net.publish(self.parts.topic.as_str(), data).await,
+            Output::Publish { topic, data } => {
+                net.publish(self.parts.topics.name(topic), data).await
+            }
             Output::Verdict { id: _, verdict } => match (self.judged.take(), verdict) {
                 (None, _) => Ok(()),
                 (Some(handle), Verdict::Accept) => net.accept(handle).await,
@@ -380,10 +384,15 @@ impl<C: Driven> Driver<C> {
 
     async fn on_net(&mut self, event: NetEvent) {
         match event {
-            NetEvent::Gossip { data, handle, .. } => {
+            NetEvent::Gossip {
+                topic,
+                data,
+                handle,
+            } => {
                 self.judged = Some(handle);
                 self.give(Input::Gossip {
                     id: GossipId(0),
+                    topic: self.parts.topics.of(&topic),
                     data,
                 })
                 .await;

@@ -23,7 +23,7 @@ use crate::compute::{
     Backend, Capability, Cheat, Compute, DeviceChoice, DeviceError, Teller, Usage,
     open as open_device,
 };
-use crate::driver::{Command, Driven, Driver, Parts, index};
+use crate::driver::{Command, Driven, Driver, Parts, Topics, index};
 use crate::home::disk::{DiskError, move_aside};
 use crate::home::{
     Home, HomeError,
@@ -145,8 +145,10 @@ impl Node {
         let key = signer.key();
         let net_config = net_config(&options, swarm, *disk.seed.as_bytes());
         let (net, net_events) = start_net(net_config, disk.blobs.clone())?;
-        let topic = format!("capacity/{}", board::home(&key, options.genesis.shards));
-        net.subscribe(topic.as_str()).await?;
+        let topics = Topics::of_shard(board::home(&key, options.genesis.shards));
+        for topic in topics.names() {
+            net.subscribe(topic).await?;
+        }
         let mut rng_seed = [0; 32];
         getrandom::fill(&mut rng_seed).map_err(|e| NodeError::Exe(e.into()))?;
         let setup = Setup {
@@ -162,7 +164,7 @@ impl Node {
             core,
             net,
             net_events,
-            topic,
+            topics,
             logged: disk.logged,
             log: disk.log,
             store: disk.store.clone(),
@@ -421,7 +423,7 @@ fn net_config(options: &NodeOptions, swarm: SwarmId, keypair_secret: [u8; 32]) -
         bootstrap: options.bootstrap.clone(),
         announce: options.announce.clone(),
         services: Services::of(scope).and(options.services),
-        topics: vec!["capacity/".into()],
+        topics: Topics::PREFIXES.map(Into::into).to_vec(),
         limits: NetLimits {
             established_in: half,
             established_out: half,

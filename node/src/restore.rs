@@ -41,6 +41,7 @@ impl Restored {
             Record::Bound { job, .. }
             | Record::Excluded { job, .. }
             | Record::SliceDone { job, .. }
+            | Record::Revoked { job, .. }
             | Record::Kept { job, .. } => {
                 if let Some(records) = self.jobs.get_mut(&job) {
                     records.push(record);

@@ -17,7 +17,7 @@ use crate::codec;
 use crate::config;
 use crate::context::Context;
 use crate::hash::{KernelId, PeerKey};
-use crate::io::{Capacity, Event, Output, Verdict};
+use crate::io::{Capacity, Event, Output, Topic, Verdict};
 use crate::message::Message;
 use crate::signed::Signed;
 use crate::time::Time;
@@ -138,6 +138,7 @@ impl Adverts {
             software: capacity.software,
         });
         ctx.out.push(Output::Publish {
+            topic: Topic::Capacity,
             data: codec::encode(&advert),
         });
         self.published = Some((ctx.now, advert));

@@ -17,11 +17,11 @@ use crate::config;
 use crate::context::{Context, Waiting};
 use crate::draw;
 use crate::evidence::{Attestation, OpenedTile, Opening, SealList, nonces, seal_digest};
+use crate::faults;
 use crate::fraud::FraudClaim;
 use crate::hash::{Hash, LeaseId, PeerKey};
 use crate::io::{Computed, Purpose};
 use crate::manifest::JobRecord;
-use crate::merkle;
 use crate::message::{AuditCall, Message};
 use crate::reason::Reason;
 use crate::reputation::Deed;
@@ -353,23 +353,15 @@ impl Auditor {
             nonce: audit.nonce,
         });
         let proof = wrong.and_then(|entry| {
-            let opened: Vec<_> = opening
-                .body
-                .tiles
-                .iter()
-                .map(|t| (t.tile, merkle::leaf(&t.salt, &t.hash)))
-                .collect();
-            let n = audit.call.commitment.body.tiles;
-            let path = merkle::path(n, &opened, &opening.body.proof, entry.tile)?;
-            let (lease, commitment) = (audit.call.lease.clone(), audit.call.commitment.clone());
-            Some(Box::new(ctx.sign(FraudClaim {
-                accuser: ctx.me,
-                lease,
-                commitment,
-                entry,
-                path,
-            })))
+            let AuditCall {
+                lease, commitment, ..
+            } = &audit.call;
+            let claim = FraudClaim::of(ctx.me, lease, commitment, &opening.body, entry.tile)?;
+            Some(Box::new(ctx.sign(claim)))
         });
+        if let Some(proof) = &proof {
+            faults::tell(ctx, &audit.record, proof);
+        }
         let verdict = Message::Attest {
             attestation: Box::new(attestation),
             proof,

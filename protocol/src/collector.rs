@@ -238,6 +238,11 @@ impl Collector {
             .map(|c| &c.lease)
     }
 
+    /// Whether this peer gathers the lease's audit.
+    pub(crate) fn is_at(&self, id: &LeaseId) -> bool {
+        self.cases.contains_key(id)
+    }
+
     pub(crate) fn take_outcomes(&mut self) -> Vec<(LeaseId, Outcome)> {
         core::mem::take(&mut self.outcomes)
     }

@@ -115,6 +115,12 @@ pub const BROKEN_MAX: u32 = 8;
 pub const SEEKING_MAX: usize = 16;
 /// See [`SEEKING_MAX`].
 pub const SEEK_TRIES: u32 = 24;
+/// Peers that stand accused by fraud proofs that this peer has not recomputed ...
+pub const SUSPECTS_MAX: usize = 256;
+/// ... how many proofs of each it keeps, and of each accuser.
+pub const PROOFS_PER_PEER: usize = 4;
+/// Fraud proofs that are known again when they come again.
+pub const PROOFS_SEEN_MAX: usize = 1_024;
 /// Jobs that a worker considers at once.
 pub const WORKER_JOBS_MAX: usize = 32;
 
@@ -196,6 +202,10 @@ pub const TELL_SOON: Duration = Duration::from_secs(1);
 pub const TELL: Duration = Duration::from_secs(10);
 /// Another steward's word that a slice is leased holds so long: the longest lease, and its audit.
 pub const BUSY_WAIT: Duration = Duration::from_secs(900);
+/// Between two fraud proofs that are recomputed at least this long passes: strangers' claims cost no more.
+pub const JUDGE_SPACING: Duration = Duration::from_secs(5);
+/// A fraud proof that nobody had reason to recompute is forgotten after this.
+pub const SUSPECT_KEPT: Duration = Duration::from_secs(3_600);
 /// A requester that looks for a job asks again after this.
 pub const SEEK: Duration = Duration::from_secs(5);
 /// A job without any lease for this long has failed to find a worker once.

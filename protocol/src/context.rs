@@ -35,6 +35,8 @@ pub(crate) enum Waiting {
     Requester(JobId, u32),
     /// The steward of a job, for a slice that another one handed over.
     Steward(JobId, u32),
+    /// Whoever judges a fraud proof that went round.
+    Faults,
 }
 
 pub(crate) struct Context {

@@ -167,6 +167,17 @@ pub enum Event {
         /// Whom.
         worker: PeerKey,
     },
+    /// A fraud proof that went round was recomputed here, and holds.
+    FraudProven {
+        /// Job.
+        job: JobId,
+        /// Slice.
+        slice: u32,
+        /// Who lied.
+        worker: PeerKey,
+        /// Who showed it.
+        accuser: PeerKey,
+    },
     /// All slices are done.
     JobDone {
         /// Job.

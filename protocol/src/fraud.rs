@@ -2,7 +2,7 @@
 //! knows who lied. No tile bytes travel.
 
 use crate::crypto::Verifier;
-use crate::evidence::{Commitment, Lease, OpenedTile};
+use crate::evidence::{Commitment, Lease, OpenedTile, Opening};
 use crate::hash::{Hash, PeerKey, SwarmId};
 use crate::signed::{Fact, Signed};
 use crate::{codec, config, merkle};
@@ -26,6 +26,30 @@ pub struct FraudClaim {
 
 impl Fact for FraudClaim {
     const CONTEXT: &'static str = "starling 2026-11 fraud claim v1";
+}
+
+impl FraudClaim {
+    /// That of `opening`, one tile is wrong; none if it does not open that tile.
+    #[must_use]
+    pub fn of(
+        accuser: PeerKey,
+        lease: &Signed<Lease>,
+        commitment: &Signed<Commitment>,
+        opening: &Opening,
+        tile: u32,
+    ) -> Option<Self> {
+        let leaf = |t: &OpenedTile| (t.tile, merkle::leaf(&t.salt, &t.hash));
+        let opened: Vec<_> = opening.tiles.iter().map(leaf).collect();
+        let n = commitment.body.tiles;
+        let path = merkle::path(n, &opened, &opening.proof, tile)?;
+        Some(Self {
+            accuser,
+            lease: lease.clone(),
+            commitment: commitment.clone(),
+            entry: opening.tile(tile)?.clone(),
+            path,
+        })
+    }
 }
 
 /// A signed accusation.

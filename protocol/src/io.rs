@@ -98,10 +98,12 @@ pub enum Input {
     },
     /// Leave: take leave of everybody. Own jobs are not cancelled; they go on when this peer comes back.
     Leave,
-    /// An advert arrived by gossip; answered by a `Verdict`.
+    /// Something arrived by gossip; answered by a `Verdict`.
     Gossip {
         /// To be judged.
         id: GossipId,
+        /// On which topic.
+        topic: Topic,
         /// What arrived.
         data: Vec<u8>,
     },
@@ -167,9 +169,11 @@ pub enum Input {
 /// What the core asks of the shell.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Gossip an advert.
+    /// Gossip something.
     Publish {
-        /// Signed advert.
+        /// On which topic.
+        topic: Topic,
+        /// What: a signed advert, or a fraud proof.
         data: Vec<u8>,
     },
     /// Forward a gossip message, or not.
@@ -278,6 +282,15 @@ pub enum Output {
     },
     /// Something that people want to know.
     Notify(Event),
+}
+
+/// What is gossiped, each kind among the peers of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// Adverts.
+    Capacity,
+    /// Fraud proofs.
+    Faults,
 }
 
 /// What becomes of a gossip message.

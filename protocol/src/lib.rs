@@ -41,6 +41,7 @@ mod book;
 mod collector;
 mod context;
 mod event;
+mod faults;
 mod memo;
 mod parked;
 mod record;

@@ -9,8 +9,9 @@ use crate::collector::Collector;
 use crate::config;
 use crate::context::{Context, Waiting};
 use crate::crypto::BoxedSigner;
-use crate::hash::{Hash, JobId, PeerKey};
-use crate::io::{Computed, Input, KnownPeer, Output, Outputs, Record, Setup, Shape, TaskId};
+use crate::faults::Faults;
+use crate::hash::{Hash, JobId, LeaseId, PeerKey};
+use crate::io::{Computed, Input, KnownPeer, Output, Outputs, Record, Setup, Shape, TaskId, Topic};
 use crate::manifest::JobRecord;
 use crate::message::Message;
 use crate::parked::Parked;
@@ -45,6 +46,7 @@ pub struct Peer {
     worker: Worker,
     witness: Witness,
     auditor: Auditor,
+    faults: Faults,
     /// Looks at the boards since one last led to a job, at most [`config::BOARD_LOOKUP_DOUBLINGS`].
     in_vain: u32,
 }
@@ -54,6 +56,7 @@ impl Core for Peer {
         self.ctx.now = now.max(self.ctx.now);
         self.on_input(input);
         self.settle();
+        self.faults.judge(&mut self.ctx, &mut self.book);
         Outputs::from(&mut self.ctx.out)
     }
 
@@ -77,6 +80,7 @@ impl Peer {
             worker: Worker::default(),
             witness: Witness::default(),
             auditor: Auditor::default(),
+            faults: Faults::default(),
             in_vain: 0,
         }
     }
@@ -136,8 +140,17 @@ impl Peer {
                 self.adverts.goodbye(&mut self.ctx);
                 self.ctx.save_reputation();
             }
-            Input::Gossip { id, data } => {
-                let verdict = self.adverts.on_gossip(&mut self.ctx, &data);
+            Input::Gossip { id, topic, data } => {
+                let (steward, collector) = (&self.steward, &self.collector);
+                let has_done = |job: &JobId, lease: &LeaseId| {
+                    // What is being audited here is judged with that.
+                    steward.serves(job) && !collector.is_at(lease)
+                };
+                let (ctx, book) = (&mut self.ctx, &self.book);
+                let verdict = match topic {
+                    Topic::Capacity => self.adverts.on_gossip(ctx, &data),
+                    Topic::Faults => self.faults.on_gossip(ctx, book, &has_done, &data),
+                };
                 self.ctx.out.push(Output::Verdict { id, verdict });
             }
             Input::Message { from, bytes } => {
@@ -191,6 +204,7 @@ impl Peer {
                     self.release_ended();
                     self.witness.sweep(self.ctx.unix_s());
                     self.ctx.save_reputation();
+                    self.faults.sweep(&mut self.ctx);
                 }
                 Timer::Boards => self.look_boards_up(),
                 Timer::Job(job) => {
@@ -323,6 +337,12 @@ impl Peer {
                     slice,
                     result,
                 );
+            }
+            Some(Waiting::Faults) => {
+                let revoked = self.faults.on_judged(&mut self.ctx, &self.book, result);
+                if let Some(revoked) = revoked {
+                    self.steward.revoke(&mut self.ctx, revoked);
+                }
             }
             None => {}
         }

@@ -108,6 +108,15 @@ pub enum Record {
         /// Its proof.
         receipt: Box<Receipt>,
     },
+    /// A slice that was done is open again: a fraud proof against its worker held.
+    Revoked {
+        /// The job.
+        job: JobId,
+        /// The slice.
+        slice: u32,
+        /// Who had computed it.
+        worker: PeerKey,
+    },
     /// What this peer thinks of another; the latest one of a peer counts.
     Standing {
         /// Whom.

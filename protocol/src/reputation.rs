@@ -278,6 +278,8 @@ pub(crate) struct Reputation {
     table: BTreeMap<PeerKey, Standing>,
     /// Whose latest standing the log does not have yet.
     unsaved: BTreeSet<PeerKey>,
+    /// Accused by proofs that this peer has not recomputed, and whether somebody here has to deal with them.
+    suspects: BTreeMap<PeerKey, bool>,
 }
 
 impl Reputation {
@@ -295,6 +297,30 @@ impl Reputation {
 
     pub(crate) fn is_convicted(&self, peer: &PeerKey, now_s: u64) -> bool {
         self.get(peer).is_some_and(|s| s.is_convicted(now_s))
+    }
+
+    /// It stands accused: it is avoided until this peer knows.
+    pub(crate) fn suspect(&mut self, peer: PeerKey) {
+        self.suspects.entry(peer).or_default();
+    }
+
+    pub(crate) fn clear(&mut self, peer: &PeerKey) {
+        self.suspects.remove(peer);
+    }
+
+    /// Whether it stands accused; whoever asks has to deal with it, so that the accusation is looked into.
+    pub(crate) fn avoids(&mut self, peer: &PeerKey) -> bool {
+        self.suspects.get_mut(peer).map(|w| *w = true).is_some()
+    }
+
+    pub(crate) fn wants(&mut self, peer: PeerKey) {
+        self.suspects.insert(peer, true);
+    }
+
+    /// The next one that somebody has to deal with.
+    pub(crate) fn wanted(&self) -> Option<PeerKey> {
+        let mut suspects = self.suspects.iter();
+        suspects.find(|(_, wanted)| **wanted).map(|(peer, _)| *peer)
     }
 
     /// Whether nobody should rest a receipt on its word.

@@ -178,8 +178,8 @@ impl Steward {
             refuse(ctx, Reason::JobDone, 0);
             return;
         };
-        if !adverts.is_here(&from) || !entry.ready {
-            // Its advert, or the job's inputs, may still be on their way.
+        if !adverts.is_here(&from) || !entry.ready || ctx.reputation.avoids(&from) {
+            // Its advert, or the job's inputs, may still be on their way; or it stands accused, and that is looked into.
             refuse(ctx, Reason::Busy, config::LEASE_RETRY.as_millis() as u32);
             return;
         }
@@ -253,7 +253,7 @@ impl Steward {
         let Some(entry) = self.jobs.get_mut(&job).filter(|e| e.table.lacks(slice)) else {
             return;
         };
-        entry.table.finish(slice);
+        entry.table.finish(slice, worker);
         ctx.persist(Record::SliceDone {
             job,
             slice,

@@ -88,6 +88,8 @@ pub(crate) struct Table {
     workers: BTreeMap<PeerKey, Standing>,
     reserve: Reserve,
     done: u32,
+    /// Who computed what is done.
+    done_by: BTreeMap<u32, PeerKey>,
     claims: BTreeMap<PeerKey, Claim>,
     kept: BTreeMap<u32, Kept>,
 }
@@ -117,6 +119,7 @@ impl Table {
             workers: BTreeMap::new(),
             reserve: Reserve::default(),
             done: 0,
+            done_by: BTreeMap::new(),
             claims: BTreeMap::new(),
             kept: BTreeMap::new(),
         }
@@ -277,12 +280,24 @@ impl Table {
         }
     }
 
-    pub(crate) fn finish(&mut self, slice: u32) {
+    pub(crate) fn finish(&mut self, slice: u32, by: PeerKey) {
         // A damaged log may name any slice.
         if self.lacks(slice) {
             self.set(slice, SliceState::Done);
             self.done += 1;
+            self.done_by.insert(slice, by);
         }
+    }
+
+    /// What `worker` was thought to have done is wrong: the slice is open again. With what was kept of it.
+    pub(crate) fn revoke(&mut self, slice: u32, worker: &PeerKey) -> Option<Option<Kept>> {
+        if self.done_by.get(&slice) != Some(worker) {
+            return None;
+        }
+        self.done_by.remove(&slice);
+        self.done -= 1;
+        self.set(slice, SliceState::Open);
+        Some(self.kept.remove(&slice))
     }
 
     /// Slices in all, and those that are done.

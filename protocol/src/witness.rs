@@ -81,6 +81,7 @@ impl Witness {
             | Record::Appointed { .. }
             | Record::Kept { .. }
             | Record::Receipted { .. }
+            | Record::Revoked { .. }
             | Record::Standing { .. } => {}
         }
     }

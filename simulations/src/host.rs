@@ -4,14 +4,17 @@
 //! device computes audits before work, blobs take their time. It decides nothing. All that can happen to a peer is
 //! a [`What`]; peers reach each other only through events.
 
+mod computing;
+
 use crate::device::Devices;
 use crate::event::{Event, Fetch, What};
 use crate::net::{Packet, PacketKind};
 use crate::shared::Shared;
+use computing::Task;
 use core::time::Duration;
 use starling_adversaries::Backend;
 use starling_protocol::io::{
-    Capacity, Computed, GossipId, Input, Output, PersistSeq, Purpose, Record, Shape, TaskId,
+    Capacity, GossipId, Input, Output, PersistSeq, Record, Shape, Topic,
     Verdict,
 };
 use starling_protocol::manifest::JobRecord;
@@ -33,13 +36,6 @@ const PREPARED_MAX: usize = 256;
 const HELD_MAX: usize = 4_096;
 /// A job is let go so long after its deadline, s: the skew of clocks, and a sweep.
 const DEADLINE_SLACK_S: u64 = 120 + 60;
-
-struct Task {
-    job: JobId,
-    record: Arc<JobRecord>,
-    tiles: Vec<u32>,
-    purpose: Purpose,
-}
 
 /// What outlives a peer's crash.
 #[derive(Default)]
@@ -180,8 +176,13 @@ impl Host {
             What::Gossip(flood) => {
                 if let Some(data) = around.gossip.arrives(flood, self.index) {
                     let id = GossipId(u64::from(flood));
-                    let data = data.to_vec();
-                    self.tell(around, Input::Gossip { id, data });
+                    // The model has one mesh for each shard: what is gossiped ends with its topic.
+                    let topic = match data.last() {
+                        Some(1) => Topic::Faults,
+                        Some(_) | None => Topic::Capacity,
+                    };
+                    let data = data[..data.len().saturating_sub(1)].to_vec();
+                    self.tell(around, Input::Gossip { id, topic, data });
                 }
             }
             What::Republish(board) => {
@@ -342,7 +343,8 @@ impl Host {
         let now = around.engine.now();
         around.asked(self.index, &output);
         match output {
-            Output::Publish { data } => {
+            Output::Publish { topic, mut data } => {
+                data.push(u8::from(topic == Topic::Faults));
                 let Shared {
                     gossip,
                     network,
@@ -523,77 +525,5 @@ impl Host {
             let what = What::Message(self.index, bytes.into_boxed_slice());
             around.reach(delay, to, what);
         }
-    }
-
-    fn compute(
-        &mut self,
-        around: &mut Shared,
-        task: TaskId,
-        job: JobId,
-        tiles: Vec<u32>,
-        purpose: Purpose,
-    ) {
-        let now = around.engine.now();
-        let Some(record) = self.prepared.get(&job).cloned() else {
-            let key = around.names[self.index as usize];
-            around.observer.unprepared(key, purpose);
-            around.engine.at(now, self.mine(What::Failed(task)));
-            return;
-        };
-        let units = record
-            .manifest
-            .body
-            .units_per_tile
-            .saturating_mul(tiles.len() as u64);
-        // Made up in no time.
-        let made_up = |t: &u32| !self.backend.works(&record.manifest.body, *t, purpose);
-        let units = if tiles.iter().all(made_up) { 0 } else { units };
-        let work = Task {
-            job,
-            record,
-            tiles,
-            purpose,
-        };
-        self.devices.push(now, task, purpose, units, work);
-        self.await_devices(around);
-    }
-
-    /// Schedules a look at the devices for when the first of them finishes.
-    fn await_devices(&mut self, around: &mut Shared) {
-        if let Some(due) = self.devices.next_look() {
-            around.engine.at(due, self.mine(What::Device));
-        }
-    }
-
-    fn computed(&mut self, around: &mut Shared, id: TaskId, task: Task) {
-        let Task {
-            job,
-            record,
-            tiles,
-            purpose,
-        } = task;
-        let manifest = &record.manifest.body;
-        let hashes: Vec<_> = tiles
-            .iter()
-            .map(|t| self.backend.tile(manifest, *t, purpose))
-            .collect();
-        let key = around.names[self.index as usize];
-        around.observer.computed(key, job, purpose, &tiles);
-        let blob = matches!(purpose, Purpose::Work | Purpose::Own).then(|| {
-            let bytes: Vec<u8> = hashes.iter().flat_map(|h| h.0).collect();
-            let blob = BlobId(Hash::derive("starling-sim 2026-11 blob v1", &[&bytes]));
-            self.disk.blobs.insert(blob, hashes.clone());
-            blob
-        });
-        self.tell(
-            around,
-            Input::Computed {
-                task: id,
-                result: Ok(Computed {
-                    blob,
-                    ..Computed::tiles(hashes)
-                }),
-            },
-        );
     }
 }

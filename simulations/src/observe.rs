@@ -253,6 +253,7 @@ impl Observer {
             | Record::Ended { .. }
             | Record::Appointed { .. }
             | Record::Kept { .. }
+            | Record::Revoked { .. }
             | Record::Receipted { .. }
             | Record::Standing { .. } => {}
         }
@@ -353,6 +354,7 @@ impl Observer {
             | Event::Resumed { .. }
             | Event::Lost { .. }
             | Event::Held { .. }
+            | Event::FraudProven { .. }
             | Event::Found { .. }
             | Event::NotFound { .. }
             | Event::Appointed { .. }

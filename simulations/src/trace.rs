@@ -130,6 +130,9 @@ impl Trace {
                 Record::Ended { reason, .. } => {
                     ("(logs)", None, format!("the job's end: {reason}"))
                 }
+                Record::Revoked { slice, .. } => {
+                    ("(logs)", Some(*slice), "that it is undone".into())
+                }
                 Record::Appointed { .. } => ("(logs)", None, "that it is a steward".into()),
                 Record::Kept { receipt, .. } => (
                     "(logs)",

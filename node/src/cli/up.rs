@@ -397,6 +397,15 @@ fn told(event: &Event) -> Option<String> {
                 worker.short()
             )
         }
+        Event::FraudProven {
+            worker,
+            slice,
+            accuser,
+            ..
+        } => {
+            let by = accuser.short();
+            format!("caught  {} in slice {slice}, as {by} says", worker.short())
+        }
         Event::Appointed {
             job,
             requester,

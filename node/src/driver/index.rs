@@ -56,6 +56,10 @@ pub(crate) fn index(_seq: u64, bytes: &[u8], batch: &mut Batch) {
             let key = [job.as_bytes(), &slice.to_be_bytes()[..]].concat();
             batch.put(Space::Slices, &key, &codec::encode(&(slice, worker, blob)));
         }
+        Record::Revoked { job, slice, .. } => {
+            let key = [job.as_bytes(), &slice.to_be_bytes()[..]].concat();
+            batch.remove(Space::Slices, &key);
+        }
         Record::Ended { job, reason } => {
             batch.put(Space::Ends, job.as_bytes(), &codec::encode(&reason));
         }

@@ -287,6 +287,7 @@ impl JobFile {
             | Event::Found { .. }
             | Event::NotFound { .. }
             | Event::Appointed { .. }
+            | Event::FraudProven { .. }
             | Event::Kept { .. }
             | Event::Relieved { .. } => {}
         }

@@ -61,6 +61,7 @@ impl Numbered {
             | Event::Earned { job, .. }
             | Event::Lost { job, .. }
             | Event::Held { job, .. }
+            | Event::FraudProven { job, .. }
             | Event::Found { job }
             | Event::NotFound { job }
             | Event::Appointed { job, .. }

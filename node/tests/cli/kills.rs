@@ -193,6 +193,7 @@ impl Ledger {
             Record::Bound { .. }
             | Record::Excluded { .. }
             | Record::Appointed { .. }
+            | Record::Revoked { .. }
             | Record::Standing { .. } => {}
         }
     }

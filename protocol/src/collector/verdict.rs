@@ -85,26 +85,29 @@ impl Collector {
             .set(Timer::Case(id), ctx.now.after(config::OPENING_WAIT));
     }
 
+    /// Whether it counts.
     pub(crate) fn on_attest(
         &mut self,
         ctx: &mut Context,
         from: PeerKey,
         attestation: &Signed<Attestation>,
         proof: Option<Box<FraudProof>>,
-    ) {
+    ) -> bool {
         let id = attestation.body.lease;
         let Some(case) = self
             .cases
             .get_mut(&id)
             .filter(|c| c.step == Step::Attesting)
         else {
-            return;
+            return false;
         };
-        let Some(opening) = &case.opening else { return };
+        let Some(opening) = &case.opening else {
+            return false;
+        };
         let fits = attestation.body.seed == case.seed
             && attestation.body.opening == opening.body.digest(&ctx.swarm);
         if !case.round.waiting().any(|p| *p == from) || !fits || !ctx.verify(attestation, &from) {
-            return;
+            return false;
         }
         case.round.answered(&from);
         let mut counts = false;
@@ -166,6 +169,7 @@ impl Collector {
         } else {
             self.rearm(ctx, id);
         }
+        counts
     }
 
     /// Everybody listed has answered or was given up on: what this peer has computed already, then charges, then the

@@ -153,7 +153,11 @@ impl Peer {
             Message::OpeningAck { lease } => self.worker.on_opening_ack(ctx, from, lease),
             Message::OpeningRequest { lease } => self.auditor.on_opening_request(ctx, from, lease),
             Message::Attest { attestation, proof } => {
-                self.collector.on_attest(ctx, from, &attestation, proof)
+                let told = proof.clone();
+                let counts = self.collector.on_attest(ctx, from, &attestation, proof);
+                if let Some(proof) = told.filter(|_| counts) {
+                    self.faults.is_judged_elsewhere(ctx, &proof);
+                }
             }
             Message::Audited { lease } => self.worker.on_audited(ctx, from, lease),
             Message::Output {

@@ -20,10 +20,15 @@ const PER_SLICE: usize = 2;
 const SPARE: usize = 8;
 
 /// Leaves out whoever was caught, as a worker or as an auditor, as far as there are enough others for full committees.
-pub(crate) fn leave_out(ctx: &Context, able: &mut Vec<(u64, PeerKey, u64)>) {
+pub(crate) fn leave_out(ctx: &mut Context, able: &mut Vec<(u64, PeerKey, u64)>) {
     let now_s = ctx.unix_s();
-    let marked =
-        |p: &PeerKey| ctx.reputation.is_convicted(p, now_s) || ctx.reputation.is_unfit(p, now_s);
+    let mut bad = |p: &PeerKey| {
+        let reputation = &mut ctx.reputation;
+        reputation.avoids(p) || reputation.is_convicted(p, now_s) || reputation.is_unfit(p, now_s)
+    };
+    let peers = able.iter().map(|(_, peer, _)| *peer);
+    let marked: BTreeSet<PeerKey> = peers.filter(|p| bad(p)).collect();
+    let marked = |p: &PeerKey| marked.contains(p);
     let good = able.iter().filter(|(_, peer, _)| !marked(peer)).count();
     let mut room = config::ROSTER_ENOUGH.saturating_sub(good);
     able.retain(|(_, peer, _)| {

@@ -49,7 +49,7 @@ impl Steward {
                 };
                 let entry = self.jobs.get_mut(job);
                 if let Some(entry) = entry.filter(|e| e.table.lacks(slice)) {
-                    entry.table.keep(slice, kept);
+                    entry.table.keep(slice, lease.worker, kept);
                     ctx.pin(*blob);
                 }
             }
@@ -69,9 +69,17 @@ impl Steward {
                     entry.table.exclude(*worker);
                 }
             }
-            Record::SliceDone { job, slice, .. } => {
+            Record::SliceDone {
+                job, slice, worker, ..
+            } => {
                 if let Some(entry) = self.jobs.get_mut(job) {
-                    entry.table.finish(*slice);
+                    entry.table.finish(*slice, *worker);
+                }
+            }
+            Record::Revoked { job, slice, worker } => {
+                let entry = self.jobs.get_mut(job);
+                if let Some(Some(kept)) = entry.and_then(|e| e.table.revoke(*slice, worker)) {
+                    ctx.unpin(kept.blob);
                 }
             }
             Record::Ended { job, .. } => {

@@ -17,6 +17,7 @@ use crate::book::{Book, Prepared};
 use crate::collector::Collector;
 use crate::config;
 use crate::context::{Context, Waiting};
+use crate::faults::Revoked;
 use crate::hash::{BlobId, Hash, JobId, PeerKey};
 use crate::io::{Computed, Event, Output, Record, TaskId};
 use crate::manifest::JobRecord;
@@ -276,6 +277,13 @@ impl Steward {
             return;
         };
         let record = entry.record().clone();
+        let worker = receipt.lease.body.worker;
+        // A quorum may be wrong; what this peer has recomputed itself is not.
+        if ctx.reputation.is_convicted(&worker, ctx.unix_s()) {
+            entry.requested.remove(&slice);
+            entry.table.broke_its_word(&from);
+            return;
+        }
         if !record.is_steward(&from)
             || !entry.table.lacks(slice)
             || entry.arriving.contains_key(&slice)
@@ -376,7 +384,7 @@ impl Steward {
             secret,
         };
         ctx.pin(blob);
-        entry.table.keep(slice, kept);
+        entry.table.keep(slice, worker, kept);
         ctx.notify(Event::Kept { job, slice, worker });
         self.tell_soon(ctx, job);
         self.look_whether_complete(ctx, job);
@@ -414,6 +422,33 @@ impl Steward {
             Self::tell_the_end(ctx, entry, job, Reason::JobDone);
         }
         entry.complete = complete;
+    }
+
+    /// A worker lied, and this peer has seen it for itself: it gets no more of the job, and what was taken for done is
+    /// open again.
+    pub(crate) fn revoke(&mut self, ctx: &mut Context, revoked: Revoked) {
+        let Revoked { job, slice, worker } = revoked;
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        entry.table.exclude(worker);
+        ctx.persist(Record::Excluded { job, worker });
+        let Some(kept) = entry.table.revoke(slice, &worker) else {
+            return;
+        };
+        ctx.persist(Record::Revoked { job, slice, worker });
+        if let Some(kept) = kept {
+            ctx.unpin(kept.blob);
+        }
+        ctx.notify(Event::SliceReopened {
+            job,
+            slice,
+            worker,
+            reason: Reason::Refuted,
+        });
+        ctx.timers.set_by(Timer::Job(job), ctx.now);
+        self.tell_soon(ctx, job);
+        self.look_whether_complete(ctx, job);
     }
 
     /// What was kept for a job that is over.

@@ -111,8 +111,8 @@ impl Table {
     }
 
     /// Keeps a slice for the requester.
-    pub(crate) fn keep(&mut self, slice: u32, kept: Kept) {
-        self.finish(slice);
+    pub(crate) fn keep(&mut self, slice: u32, by: PeerKey, kept: Kept) {
+        self.finish(slice, by);
         self.kept.insert(slice, kept);
     }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use starling_protocol::advert::{Advert, DeviceKind, DeviceProfile, KernelOffer};
 use starling_protocol::config::{ADVERT_MAX, ADVERTS_MAX};
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
-use starling_protocol::io::{Capacity, GossipId, Setup, Verdict};
+use starling_protocol::io::{Capacity, GossipId, Setup, Topic, Verdict};
 use starling_protocol::signed::Signed;
 use starling_protocol::text::{Text, cut};
 use starling_protocol::{
@@ -97,6 +97,7 @@ impl Ear {
     fn hear(&mut self, data: Vec<u8>) -> Verdict {
         let outputs = self.give(Input::Gossip {
             id: GossipId(1),
+            topic: Topic::Capacity,
             data,
         });
         let verdict = outputs.iter().find_map(|o| {

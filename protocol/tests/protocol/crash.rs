@@ -158,6 +158,7 @@ impl Witnessed {
             | Record::Receipted { .. }
             | Record::Appointed { .. }
             | Record::Kept { .. }
+            | Record::Revoked { .. }
             | Record::Standing { .. } => None,
         });
         let nonce = first.expect("it was logged");

@@ -11,7 +11,7 @@ use starling_protocol::config::{
 };
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::evidence::{Commitment, Lease, Lock, LockEntry, LockSet, Reveal, Revealed};
-use starling_protocol::io::{GossipId, Purpose, Submission, Verdict};
+use starling_protocol::io::{GossipId, Purpose, Submission, Topic, Verdict};
 use starling_protocol::manifest::{Appointment, ContextRule, Intensity, JobRecord, Manifest};
 use starling_protocol::message::AuditCall;
 use starling_protocol::signed::Signed;
@@ -104,13 +104,10 @@ fn besieged(attacks: &[Attack]) -> World {
             },
         );
         // Gossip is as open.
-        world.give(
-            a.to,
-            Input::Gossip {
-                id: GossipId(1),
-                data: a.bytes.clone(),
-            },
-        );
+        for topic in [Topic::Capacity, Topic::Faults] {
+            let (id, data) = (GossipId(1), a.bytes.clone());
+            world.give(a.to, Input::Gossip { id, topic, data });
+        }
     }
     world.run_job(3_600_000);
     world
@@ -131,9 +128,12 @@ proptest! {
     fn noise_makes_a_peer_say_nothing(bytes in prop::collection::vec(any::<u8>(), 0..2_000), from: u32) {
         let mut world = World::new(&[Honest]);
         let data = bytes.clone();
-        let outputs = world.probe(1, Input::Gossip { id: GossipId(1), data });
-        let rejected = matches!(outputs[..], [Output::Verdict { verdict: Verdict::Reject, .. }]);
-        prop_assert!(rejected, "{:?}", outputs);
+        for topic in [Topic::Capacity, Topic::Faults] {
+            let (id, data) = (GossipId(1), data.clone());
+            let outputs = world.probe(1, Input::Gossip { id, topic, data });
+            let rejected = matches!(outputs[..], [Output::Verdict { verdict: Verdict::Reject, .. }]);
+            prop_assert!(rejected, "{:?}", outputs);
+        }
         prop_assume!(Message::from_bytes(&bytes).is_err());
         let outputs = world.probe(1, Input::Message { from: stranger(from).key(), bytes });
         prop_assert!(outputs.is_empty());

@@ -7,6 +7,7 @@ mod codec;
 mod crash;
 mod draws;
 mod faults;
+mod faults_told;
 mod genesis;
 mod hostile;
 mod jobs;

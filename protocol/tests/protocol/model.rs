@@ -104,6 +104,7 @@ fn one_live_lease_per_slice(world: &World) {
             | Event::Auditing { .. }
             | Event::CheatCaught { .. }
             | Event::FalseAccusation { .. }
+            | Event::FraudProven { .. }
             | Event::Working { .. }
             | Event::Earned { .. }
             | Event::Lost { .. }

@@ -1,15 +1,18 @@
 //! A few real peers with real signatures in one thread under virtual time: every message takes a millisecond,
 //! every computation fifty. [`Faults`] lose and delay messages at random. Topologies and scale belong to `simulations`.
 
+#[path = "world/seen.rs"]
+mod seen;
+
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
-use starling_protocol::io::{Capacity, Computed, Purpose, Record, Setup, Shape, Submission};
+use starling_protocol::io::{Capacity, Computed, Purpose, Record, Setup, Shape, Submission, Topic};
 use starling_protocol::text::{Text, cut};
 use starling_protocol::{
-    BlobId, Bundle, Core, Event, Genesis, Hash, Input, JobId, KernelId, Message, Output, Peer,
-    PeerKey, Reason, Receipt, Scope, Tier, Time,
+    BlobId, Core, Event, Genesis, Hash, Input, JobId, KernelId, Message, Output, Peer, PeerKey,
+    Reason, Scope, Tier, Time,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -33,6 +36,8 @@ pub enum Nature {
     Accuses,
     /// Its device fails at every slice.
     Broken,
+    /// Fakes every tile, and sees others' the same way.
+    Ring,
 }
 
 /// What the network does to control messages. Adverts always arrive.
@@ -74,6 +79,9 @@ pub struct World {
     providers: BTreeMap<Hash, BTreeSet<usize>>,
     /// Peers that are down.
     down: BTreeSet<usize>,
+    /// Fraud proofs do not go round, but lie here.
+    pub holds_faults: bool,
+    pub faults_held: Vec<Vec<u8>>,
     /// At most so many stewards beside a requester; none: the protocol's number.
     pub most_stewards: Option<u16>,
 }
@@ -161,6 +169,8 @@ impl World {
             skews: vec![0; natures.len()],
             providers: BTreeMap::new(),
             down: BTreeSet::new(),
+            holds_faults: false,
+            faults_held: Vec::new(),
             most_stewards: None,
             natures,
         };
@@ -235,7 +245,11 @@ impl World {
     fn perform(&mut self, i: usize, output: Output) {
         let nature = self.natures[i];
         match output {
-            Output::Publish { data } => {
+            Output::Publish {
+                topic: Topic::Faults,
+                data,
+            } if self.holds_faults => self.faults_held.push(data),
+            Output::Publish { topic, data } => {
                 for to in (0..self.peers.len()).filter(|to| *to != i) {
                     let id = starling_protocol::io::GossipId(0);
                     self.later(
@@ -243,6 +257,7 @@ impl World {
                         to,
                         Input::Gossip {
                             id,
+                            topic,
                             data: data.clone(),
                         },
                     );
@@ -292,8 +307,12 @@ impl World {
                 purpose,
             } => {
                 let lies = match purpose {
-                    Purpose::Work | Purpose::SelfCheck => nature == Nature::Fakes,
-                    Purpose::Audit | Purpose::Judge => nature == Nature::Accuses,
+                    Purpose::Work | Purpose::SelfCheck => {
+                        matches!(nature, Nature::Fakes | Nature::Ring)
+                    }
+                    Purpose::Audit | Purpose::Judge => {
+                        matches!(nature, Nature::Accuses | Nature::Ring)
+                    }
                     Purpose::Own => false,
                 };
                 let hash = |t: &u32| Hash::of(&tile(*t, lies));
@@ -514,80 +533,5 @@ impl World {
             );
         }
         true
-    }
-
-    pub fn over(&self) -> bool {
-        self.events
-            .iter()
-            .any(|(i, e)| *i == 0 && matches!(e, Event::JobDone { .. } | Event::JobFailed { .. }))
-    }
-
-    pub fn is_done(&self) -> bool {
-        self.events
-            .iter()
-            .any(|(i, e)| *i == 0 && matches!(e, Event::JobDone { .. }))
-    }
-
-    pub fn caught(&self) -> Vec<usize> {
-        let mut caught: Vec<_> = self
-            .events
-            .iter()
-            .filter_map(|(_, e)| {
-                if let Event::CheatCaught { worker, .. } = e {
-                    Some(*worker)
-                } else {
-                    None
-                }
-            })
-            .map(|w| self.keys.iter().position(|k| *k == w).expect("known"))
-            .collect();
-        caught.sort_unstable();
-        caught.dedup();
-        caught
-    }
-
-    pub fn falsely_accused(&self) -> usize {
-        self.events
-            .iter()
-            .filter(|(_, e)| matches!(e, Event::FalseAccusation { .. }))
-            .count()
-    }
-
-    /// The stewards of the requester's first job beside itself.
-    pub fn stewards(&self) -> BTreeSet<usize> {
-        let record = self.logs[0].iter().find_map(|r| match r {
-            Record::Submitted { record } => Some(record),
-            _ => None,
-        });
-        let stewards = record.map(|r| &r.appointment.body.stewards);
-        let place = |key: &PeerKey| self.keys.iter().position(|k| k == key);
-        let all = stewards.into_iter().flatten().filter_map(place);
-        all.filter(|i| *i != 0).collect()
-    }
-
-    /// The requester's receipts.
-    pub fn receipts(&self) -> Vec<Receipt> {
-        let receipts = self.logs[0].iter();
-        receipts
-            .filter_map(|r| {
-                if let Record::Receipted { receipt, .. } = r {
-                    Some((**receipt).clone())
-                } else {
-                    None
-                }
-            })
-            .collect()
-    }
-
-    pub fn bundle(&self) -> Bundle {
-        let record = self.logs[0].iter().find_map(|r| match r {
-            Record::Submitted { record } => Some((**record).clone()),
-            _ => None,
-        });
-        Bundle {
-            genesis: self.genesis.clone(),
-            record: record.expect("a job was submitted"),
-            receipts: self.receipts(),
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The modelled shell keeps the promises of the real one, shown with scripted cores.
 
 use starling_protocol::io::{
-    Capacity, GossipId, Input, Output, Outputs, PersistSeq, Record, Verdict,
+    Capacity, GossipId, Input, Output, Outputs, PersistSeq, Record, Topic, Verdict,
 };
 use starling_protocol::time::Deadline;
 use starling_protocol::{Core, Hash, LeaseId, PeerKey, SwarmId, Time};
@@ -162,6 +162,7 @@ fn mesh(beyond: Verdict) -> Vec<(u32, u64, String)> {
         Input::Started { .. } if peer == 0 => Vec::new(),
         // The first one is connected: it publishes.
         Input::PeerConnected { .. } if peer == 0 => vec![Output::Publish {
+            topic: Topic::Capacity,
             data: "advert".into(),
         }],
         Input::Gossip {

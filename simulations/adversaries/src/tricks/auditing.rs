@@ -6,11 +6,11 @@ use crate::means::{Identity, KEPT, Means, Shared};
 use crate::strategy::Accusation;
 use crate::wrap::{Hand, Trick};
 use starling_protocol::evidence::{Attestation, Opening, nonces, seal_digest};
-use starling_protocol::fraud::FraudClaim;
-use starling_protocol::io::{Input, Output};
+use starling_protocol::fraud::{FraudClaim, FraudProof};
+use starling_protocol::io::{Input, Output, Topic};
 use starling_protocol::message::AuditCall;
 use starling_protocol::signed::Signed;
-use starling_protocol::{Hash, JobId, LeaseId, Message, PeerKey, draw};
+use starling_protocol::{Hash, JobId, LeaseId, Message, PeerKey, codec, config, draw};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An audit that only its paper shows.
@@ -139,8 +139,30 @@ impl Accuse {
     }
 }
 
+impl Accuse {
+    /// The proof with another hash, of which nothing leads to the root.
+    fn bent(&self, proof: FraudProof) -> FraudProof {
+        let mut entry = proof.body.entry.clone();
+        entry.hash = invented(&entry.hash, &entry.salt, entry.tile);
+        self.identity.sign(FraudClaim {
+            entry,
+            ..proof.body
+        })
+    }
+}
+
 impl Trick for Accuse {
     fn on_output(&mut self, _: &mut Hand<'_>, output: Output) -> Option<Output> {
+        if let Some(proof) = told(&output) {
+            return match self.how {
+                Accusation::WellFounded => Some(output),
+                Accusation::Bare => None,
+                Accusation::Invalid => Some(Output::Publish {
+                    topic: Topic::Faults,
+                    data: codec::encode(&self.bent(proof)),
+                }),
+            };
+        }
         let Output::Send { to, bytes, after } = &output else {
             return Some(output);
         };
@@ -154,14 +176,7 @@ impl Trick for Accuse {
         let proof = match self.how {
             Accusation::WellFounded => return Some(output),
             Accusation::Bare => None,
-            Accusation::Invalid => {
-                let mut entry = proof.body.entry.clone();
-                entry.hash = invented(&entry.hash, &entry.salt, entry.tile);
-                Some(Box::new(self.identity.sign(FraudClaim {
-                    entry,
-                    ..proof.body
-                })))
-            }
+            Accusation::Invalid => Some(Box::new(self.bent(*proof))),
         };
         Some(Output::Send {
             to: *to,
@@ -169,6 +184,18 @@ impl Trick for Accuse {
             after: *after,
         })
     }
+}
+
+/// The fraud proof that goes round with `output`.
+fn told(output: &Output) -> Option<FraudProof> {
+    let Output::Publish {
+        topic: Topic::Faults,
+        data,
+    } = output
+    else {
+        return None;
+    };
+    codec::decode(data, config::FRAUD_PROOF_MAX).ok()
 }
 
 /// One of a ring never testifies against another, whatever its device found: not all may have begun to lie.
@@ -182,15 +209,15 @@ impl Loyal {
 
 impl Trick for Loyal {
     fn on_output(&mut self, _: &mut Hand<'_>, output: Output) -> Option<Output> {
-        if let Output::Send { bytes, .. } = &output
-            && let Ok(Message::Attest {
-                proof: Some(proof), ..
-            }) = Message::from_bytes(bytes)
-            && self.0.contains(&proof.body.lease.body.worker)
-        {
-            return None;
-        }
-        Some(output)
+        let proof = match &output {
+            Output::Send { bytes, .. } => match Message::from_bytes(bytes) {
+                Ok(Message::Attest { proof, .. }) => proof.map(|p| *p),
+                Ok(_) | Err(_) => None,
+            },
+            output => told(output),
+        };
+        let friend = |p: FraudProof| self.0.contains(&p.body.lease.body.worker);
+        (!proof.is_some_and(friend)).then_some(output)
     }
 }
 

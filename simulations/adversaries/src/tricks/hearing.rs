@@ -3,7 +3,7 @@
 use super::{advert, message};
 use crate::means::{Identity, Means};
 use crate::wrap::{Hand, Trick};
-use starling_protocol::io::{Capacity, Input, Output, Verdict};
+use starling_protocol::io::{Capacity, Input, Output, Topic, Verdict};
 use starling_protocol::{Message, PeerKey};
 use std::collections::BTreeSet;
 
@@ -86,7 +86,12 @@ impl Clique {
 
 impl Trick for Clique {
     fn on_input(&mut self, hand: &mut Hand<'_>, input: Input) -> Option<Input> {
-        if let Input::Gossip { id, data } = &input {
+        if let Input::Gossip {
+            id,
+            topic: Topic::Capacity,
+            data,
+        } = &input
+        {
             if advert(data).is_none_or(|a| self.is_one_of_us(&a.body.peer)) {
                 return Some(input);
             }

@@ -8,7 +8,7 @@ use core::time::Duration;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use starling_protocol::evidence::{Lock, Stored};
-use starling_protocol::io::{Input, Output};
+use starling_protocol::io::{Input, Output, Topic};
 use starling_protocol::time::Deadline;
 use starling_protocol::{Hash, JobId, LeaseId, Message, PeerKey, Time};
 use std::collections::{BTreeSet, VecDeque};
@@ -187,7 +187,7 @@ struct Old {
 
 enum What {
     Message(Vec<u8>),
-    Advert(Vec<u8>),
+    Gossip(Topic, Vec<u8>),
 }
 
 /// Says again what was said.
@@ -231,8 +231,8 @@ impl Trick for Replay {
             Input::Message { bytes, .. } => {
                 self.remember(hand.now, None, What::Message(bytes.clone()));
             }
-            Input::Gossip { data, .. } => {
-                self.remember(hand.now, None, What::Advert(data.clone()));
+            Input::Gossip { topic, data, .. } => {
+                self.remember(hand.now, None, What::Gossip(*topic, data.clone()));
             }
             _ => {}
         }
@@ -263,7 +263,10 @@ impl Trick for Replay {
             let other = pick(&mut self.known.rng, &self.known.peers);
             let Old { to, what, .. } = &self.heap[place];
             match (what, to.or(other)) {
-                (What::Advert(data), _) => hand.out.push(Output::Publish { data: data.clone() }),
+                (What::Gossip(topic, data), _) => {
+                    let (topic, data) = (*topic, data.clone());
+                    hand.out.push(Output::Publish { topic, data });
+                }
                 (What::Message(bytes), Some(to)) => hand.send_bytes(to, bytes.clone()),
                 (What::Message(_), None) => {}
             }

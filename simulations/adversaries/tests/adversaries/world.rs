@@ -114,7 +114,7 @@ impl World {
 
     fn perform(&mut self, i: usize, output: Output) {
         match output {
-            Output::Publish { data } => {
+            Output::Publish { topic, data } => {
                 self.published.push((i, data.clone()));
                 for to in (0..self.cores.len()).filter(|to| *to != i) {
                     let data = data.clone();
@@ -124,6 +124,7 @@ impl World {
                             to,
                             Input::Gossip {
                                 id: GossipId(0),
+                                topic,
                                 data,
                             },
                         ),

@@ -192,7 +192,7 @@ fn advert_bytes(experiment: &Experiment, streams: &Streams) -> u32 {
     let published = inputs.into_iter().find_map(|(after, input)| {
         let mut outputs = core.handle(Time::default().after(after), input);
         outputs.find_map(|output| match output {
-            Output::Publish { data } => Some(data.len() as u32),
+            Output::Publish { data, .. } => Some(data.len() as u32),
             _ => None,
         })
     });
