@@ -43,6 +43,8 @@ mod context;
 mod event;
 mod memo;
 mod parked;
+mod probe;
+mod proofs;
 mod record;
 mod requester;
 mod round;

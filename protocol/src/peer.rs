@@ -14,6 +14,7 @@ use crate::io::{Computed, Input, KnownPeer, Output, Outputs, Record, Setup, Shap
 use crate::manifest::JobRecord;
 use crate::message::Message;
 use crate::parked::Parked;
+use crate::probe::{Probed, Prober};
 use crate::reason::Reason;
 use crate::reputation::ReputationView;
 use crate::requester::Requester;
@@ -45,6 +46,8 @@ pub struct Peer {
     worker: Worker,
     witness: Witness,
     auditor: Auditor,
+    prober: Prober,
+    probed: Probed,
     /// Looks at the boards since one last led to a job, at most [`config::BOARD_LOOKUP_DOUBLINGS`].
     in_vain: u32,
 }
@@ -54,6 +57,7 @@ impl Core for Peer {
         self.ctx.now = now.max(self.ctx.now);
         self.on_input(input);
         self.settle();
+        self.probed.yields(&mut self.ctx);
         Outputs::from(&mut self.ctx.out)
     }
 
@@ -77,6 +81,8 @@ impl Peer {
             worker: Worker::default(),
             witness: Witness::default(),
             auditor: Auditor::default(),
+            prober: Prober::default(),
+            probed: Probed::default(),
             in_vain: 0,
         }
     }
@@ -92,7 +98,12 @@ impl Peer {
         let now = self.ctx.now;
         self.adverts.here().map(move |(advert, heard)| {
             let age_ms = u64::try_from(now.since(heard).as_millis()).unwrap_or(u64::MAX);
-            KnownPeer { advert, age_ms }
+            let proofs = self.adverts.proofs_of(advert);
+            KnownPeer {
+                advert,
+                age_ms,
+                proofs,
+            }
         })
     }
 
@@ -118,6 +129,7 @@ impl Peer {
             }
             Input::Capacity(capacity) => self.adverts.set_capacity(&mut self.ctx, capacity),
             Input::Submit(submission) => {
+                self.prober.uses(&mut self.ctx, submission.kernel);
                 self.requester.submit(
                     &mut self.ctx,
                     &self.adverts,
@@ -211,6 +223,8 @@ impl Peer {
                 }
                 Timer::Work(id) => self.worker.on_timer(&mut self.ctx, id),
                 Timer::Audit(id) => self.auditor.forget(&mut self.ctx, id),
+                Timer::Probe => self.prober.on_timer(&mut self.ctx, &mut self.adverts),
+                Timer::Probed => self.probed.give_up(&mut self.ctx),
             }
             self.settle();
         }
@@ -324,6 +338,11 @@ impl Peer {
                     result,
                 );
             }
+            Some(Waiting::Prober) => {
+                self.prober
+                    .on_checked(&mut self.ctx, &mut self.adverts, result);
+            }
+            Some(Waiting::Probed) => self.probed.on_computed(&mut self.ctx, result),
             None => {}
         }
     }

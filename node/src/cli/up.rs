@@ -397,6 +397,19 @@ fn told(event: &Event) -> Option<String> {
                 worker.short()
             )
         }
+        Event::ClaimStruck {
+            peer,
+            claimed,
+            measured,
+            ..
+        } => {
+            format!(
+                "struck  {} claims {} work units/s and does {}",
+                peer.short(),
+                text::si(*claimed as f64),
+                text::si(*measured as f64)
+            )
+        }
         Event::Appointed {
             job,
             requester,

@@ -288,7 +288,8 @@ impl JobFile {
             | Event::NotFound { .. }
             | Event::Appointed { .. }
             | Event::Kept { .. }
-            | Event::Relieved { .. } => {}
+            | Event::Relieved { .. }
+            | Event::ClaimStruck { .. } => {}
         }
     }
 

@@ -14,6 +14,7 @@ mod leases;
 mod merkle;
 mod model;
 mod prices;
+mod probe;
 mod real;
 mod receipt;
 mod reputation;
