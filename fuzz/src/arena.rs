@@ -186,6 +186,17 @@ impl Arena {
                 let result = self.computed(i, job, &tiles, purpose);
                 self.later(i, Input::Computed { task, result });
             }
+            Output::Probe {
+                task,
+                seed,
+                tiles,
+                purpose,
+                ..
+            } => {
+                // Named by its seed, as a job is by its id.
+                let result = self.computed(i, JobId(seed), &tiles, purpose);
+                self.later(i, Input::Computed { task, result });
+            }
             Output::Fetch { task, blob, .. } => {
                 let result = self.outputs.get(&blob).cloned().ok_or(Reason::FetchFailed);
                 self.later(i, Input::Fetched { task, result });
@@ -265,7 +276,9 @@ impl Arena {
             Event::SliceDone { receipt, .. } => 7 + u64::from(receipt.is_some()),
             Event::SliceReopened { .. } => 9,
             Event::CheatCaught { .. } => 10,
-            Event::FalseAccusation { .. } | Event::FraudProven { .. } => 11,
+            Event::FalseAccusation { .. }
+            | Event::FraudProven { .. }
+            | Event::ClaimStruck { .. } => 11,
             Event::JobDone { job } => {
                 self.open.remove(job);
                 12

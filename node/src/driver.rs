@@ -13,14 +13,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::advert::Advert;
-use starling_protocol::io::{GossipId, KnownPeer, Record, Submission, Verdict};
+use starling_protocol::io::{GossipId, KnownPeer, Proof, Record, Submission, Verdict};
 use starling_protocol::manifest::JobRecord;
 use starling_protocol::reputation::ReputationView;
 use starling_protocol::{Core, Event, Input, JobId, LeaseId, Output, Peer, PeerKey, Time, codec};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::blobs::BlobStore;
-use crate::compute::{Compute, Finished, Usage};
+use crate::compute::{Compute, Finished, Usage, probe};
 use crate::log::{LogError, LogWriter, Progress};
 use crate::net::{GossipHandle, Multiaddr, NetEvent, NetHandle, NetStatus, Parcel};
 use crate::reason::Reason;
@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Collect(JobId),
     Peers(oneshot::Sender<Vec<(Advert, u64)>>),
     Reputations(oneshot::Sender<Vec<ReputationView>>),
+    /// What it has measured of their claims.
+    Proofs(oneshot::Sender<Vec<(PeerKey, Vec<Proof>)>>),
     Record(JobId, oneshot::Sender<Option<JobRecord>>),
     Network(oneshot::Sender<NetStatus>),
     Usage(oneshot::Sender<Usage>),
@@ -256,6 +258,23 @@ impl<C: Driven> Driver<C> {
                     Some(spec) => {
                         self.parts.compute.prepare(job, spec);
                         self.parts.compute.compute(task, job, tiles, purpose);
+                    }
+                    None => self.pending.not_prepared(task),
+                }
+                Ok(())
+            }
+            Output::Probe {
+                task,
+                kernel,
+                seed,
+                units,
+                tiles,
+                purpose,
+            } => {
+                match probe::job(kernel, seed, units) {
+                    Some(spec) => {
+                        let job = JobId(seed);
+                        self.parts.compute.probe(task, job, spec, tiles, purpose);
                     }
                     None => self.pending.not_prepared(task),
                 }
@@ -463,6 +482,11 @@ impl<C: Driven> Driver<C> {
                 let peer = self.parts.core.peer();
                 let of = |p: KnownPeer<'_>| peer.reputation(&p.advert.peer);
                 let _ = answer.send(peer.known_peers().filter_map(of).collect());
+            }
+            Command::Proofs(answer) => {
+                let known = self.parts.core.peer().known_peers();
+                let proofs = known.map(|p| (p.advert.peer, p.proofs));
+                let _ = answer.send(proofs.filter(|(_, of)| !of.is_empty()).collect());
             }
             Command::Record(job, answer) => {
                 // Whoever asks looks into the index next.

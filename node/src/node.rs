@@ -9,7 +9,7 @@ use std::sync::Arc;
 use starling_kernels::runner::RunnerCommand;
 use starling_protocol::advert::Advert;
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
-use starling_protocol::io::{Capacity, Record, Setup, Submission};
+use starling_protocol::io::{Capacity, Proof, Record, Setup, Submission};
 use starling_protocol::reputation::ReputationView;
 use starling_protocol::text::cut;
 use starling_protocol::{
@@ -264,6 +264,11 @@ impl Node {
     /// What it thinks of those peers, from what it saw itself; of some, nothing.
     pub async fn reputations(&self) -> Vec<ReputationView> {
         self.ask(Command::Reputations).await.unwrap_or_default()
+    }
+
+    /// What it has measured of their claims; of most, nothing.
+    pub async fn proofs(&self) -> Vec<(PeerKey, Vec<Proof>)> {
+        self.ask(Command::Proofs).await.unwrap_or_default()
     }
 
     /// How it stands in its network; none while it leaves.

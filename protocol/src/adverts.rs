@@ -12,18 +12,20 @@
 //! Two peers that meet hand each other their adverts. Were everybody to publish instead whenever somebody joins, a
 //! swarm of a hundred that starts would hear of nothing else.
 
-use crate::advert::Advert;
+use crate::advert::{Advert, KernelOffer};
 use crate::codec;
 use crate::config;
 use crate::context::Context;
 use crate::hash::{KernelId, PeerKey};
-use crate::io::{Capacity, Event, Output, Topic, Verdict};
+use crate::io::{Capacity, Event, Output, Proof, Topic, Verdict};
 use crate::message::Message;
+use crate::proofs::Proofs;
 use crate::signed::Signed;
 use crate::time::Time;
 use crate::timers::Timer;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 struct Known {
@@ -76,6 +78,8 @@ pub(crate) struct Adverts {
     number: u64,
     published: Option<(Time, Signed<Advert>)>,
     table: BTreeMap<PeerKey, Known>,
+    /// What was measured of their claims.
+    pub(crate) proofs: Proofs,
 }
 
 impl Adverts {
@@ -192,6 +196,10 @@ impl Adverts {
             return Verdict::Reject;
         }
         let (peer, gone) = (advert.peer, advert.goodbye);
+        for offer in &advert.kernels {
+            let claim = offer.units_per_s.max(1);
+            self.proofs.claims(&peer, &offer.kernel, claim, ctx.now);
+        }
         let was_here = known.as_ref().is_some_and(|k| !k.gone);
         match &mut known {
             Some(known) if first_in_gossip => {
@@ -248,9 +256,36 @@ impl Adverts {
         Some(known.since)
     }
 
-    /// Claimed speed of a peer for a kernel, work units per second.
+    /// Speed of a peer for a kernel, work units per second: as claimed, or less if it was measured.
     pub(crate) fn rate(&self, peer: &PeerKey, kernel: &KernelId) -> Option<u64> {
         let known = self.table.get(peer).filter(|k| !k.gone)?;
-        known.advert.offer(kernel).map(|o| o.units_per_s.max(1))
+        let claim = known.advert.offer(kernel).map(|o| o.units_per_s.max(1))?;
+        Some(self.proofs.speed(peer, kernel, claim))
+    }
+
+    /// Whether a peer's claim was struck: it is chosen last.
+    pub(crate) fn is_struck(&self, peer: &PeerKey, kernel: &KernelId) -> bool {
+        let offer = self.table.get(peer).and_then(|k| k.advert.offer(kernel));
+        let struck = |o: &KernelOffer| {
+            let claim = o.units_per_s.max(1);
+            self.proofs.is_struck(peer, kernel, claim)
+        };
+        offer.is_some_and(struck)
+    }
+
+    /// Makes room for measurements of those that are here.
+    pub(crate) fn forget_proofs(&mut self) {
+        let table = &self.table;
+        self.proofs
+            .keep(|peer| table.get(peer).is_some_and(|k| !k.gone));
+    }
+
+    /// What was measured of a peer's claims.
+    pub(crate) fn proofs_of(&self, advert: &Advert) -> Vec<Proof> {
+        let of = |o: &KernelOffer| {
+            let claim = o.units_per_s.max(1);
+            self.proofs.view(&advert.peer, &o.kernel, claim)
+        };
+        advert.kernels.iter().filter_map(of).collect()
     }
 }

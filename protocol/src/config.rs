@@ -150,6 +150,49 @@ pub const NEWCOMERS_LEASED: u32 = 8;
 /// ... for so long.
 pub const KEPT_WAIT: Duration = Duration::from_secs(2);
 
+// ---- capacity proofs ----
+
+/// How the jobs of probes are made: whoever makes them otherwise is not probed. Part of no kernel's id, for kernels say
+/// nothing of it.
+pub const PROBE_VERSION: u16 = 1;
+/// A probe's job takes so long, ms, if its claim is true.
+pub const PROBE_MS: u32 = 500;
+/// ... but has at most so many work units, and a faster device is measured for less time: two tiles of them have to be
+/// computed on a CPU.
+pub const PROBE_UNITS_MAX: u64 = 1 << 42;
+/// Its tiles: their hashes fit a message easily, and two are little work.
+pub const PROBE_TILES: u32 = 512;
+/// A prober begins a probe this often at most, one at a time.
+pub const PROBE_SPACING: Duration = Duration::from_secs(15);
+/// A probed peer answers so many at first, one at a time ...
+pub const PROBES_AT_FIRST: u32 = 4;
+/// ... and then one for each of these: 500 ms of 60 s is less than a hundredth of its device.
+pub const PROBE_EARNED: Duration = Duration::from_secs(60);
+/// Each step of a probe is waited for so long. A shader may have to be compiled first.
+pub const PROBE_WAIT: Duration = Duration::from_secs(10);
+/// ... and the prober's own CPU so long.
+pub const PROBE_CHECK_WAIT: Duration = Duration::from_secs(60);
+/// Of a round trip so much is deducted at most: whoever delays its answers may look a little faster, not much.
+pub const PROBE_TRIP_MAX: Duration = Duration::from_millis(250);
+/// The median of so many own measurements counts ...
+pub const PROBES_ENOUGH: usize = 3;
+/// ... and of so many, the latest, at most.
+pub const PROBES_KEPT: usize = 5;
+/// Unanswered probes in a row after which a claim is not chosen by.
+pub const PROBES_UNANSWERED: u32 = 3;
+/// A busy peer is asked again after this, and after twice as long each time ...
+pub const PROBE_RETRY: Duration = Duration::from_secs(15);
+/// ... so many times.
+pub const PROBES_BUSY: u32 = 6;
+/// What has been measured is measured again after this; what was struck after a third.
+pub const PROBE_AGAIN: Duration = Duration::from_secs(30 * 60);
+/// A peer probes for so long after its last submission: who asks for nothing needs no proof.
+pub const PROBE_WHILE: Duration = Duration::from_secs(30 * 60);
+/// Kernels of which it does.
+pub const PROBE_KERNELS_MAX: usize = 16;
+/// Claims that are remembered.
+pub const PROOFS_MAX: usize = 1_024;
+
 // ---- timers ----
 
 /// A witness, or a nonce, is waited for this long.

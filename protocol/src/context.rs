@@ -5,7 +5,7 @@ use crate::board;
 use crate::config;
 use crate::crypto::{BoxedSigner, Signer as _, Verifier};
 use crate::genesis::Genesis;
-use crate::hash::{BlobId, Derive, Hash, JobId, LeaseId, PeerKey, SwarmId};
+use crate::hash::{BlobId, Derive, Hash, JobId, KernelId, LeaseId, PeerKey, SwarmId};
 use crate::io::{Event, Output, PersistSeq, Purpose, Record, TaskId};
 use crate::memo::Remembering;
 use crate::message::Message;
@@ -37,6 +37,10 @@ pub(crate) enum Waiting {
     Steward(JobId, u32),
     /// Whoever judges a fraud proof that went round.
     Faults,
+    /// The prober, for the sample that it checks.
+    Prober,
+    /// The probed side, for what it is measured by.
+    Probed,
 }
 
 pub(crate) struct Context {
@@ -223,6 +227,36 @@ impl Context {
             purpose,
         });
         task
+    }
+
+    /// Tiles of the job that shells make up of (kernel, seed, units).
+    pub(crate) fn probe(
+        &mut self,
+        waiting: Waiting,
+        (kernel, seed, units): (KernelId, Hash, u64),
+        tiles: Vec<u32>,
+        purpose: Purpose,
+    ) -> TaskId {
+        let task = self.task(waiting);
+        self.out.push(Output::Probe {
+            task,
+            kernel,
+            seed,
+            units,
+            tiles,
+            purpose,
+        });
+        task
+    }
+
+    /// Whether nothing is being computed or fetched.
+    pub(crate) fn computes_nothing(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Whether nothing was begun after `task`.
+    pub(crate) fn is_last_task(&self, task: TaskId) -> bool {
+        task.0 == self.last_task
     }
 
     pub(crate) fn fetch(

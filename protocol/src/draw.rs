@@ -40,6 +40,12 @@ pub fn seed(lease: &LeaseId, root: &Hash, nonces: &[Option<Hash>], steward_nonce
     )
 }
 
+/// The seed of a probe's job: neither side knew it before the other's nonce.
+#[must_use]
+pub fn probe_seed(prober: &Hash, probed: &Hash) -> Hash {
+    Hash::derive("starling 2026-11 probe seed v1", &[&prober.0, &probed.0])
+}
+
 /// Where the auditors of a slice are looked for.
 #[must_use]
 pub fn auditor_target(seed: &Hash) -> Hash {

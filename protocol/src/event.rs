@@ -1,6 +1,6 @@
 //! What the core tells people.
 
-use crate::hash::{BlobId, JobId, PeerKey};
+use crate::hash::{BlobId, JobId, KernelId, PeerKey};
 use crate::reason::Reason;
 use crate::receipt::Receipt;
 use alloc::boxed::Box;
@@ -214,5 +214,16 @@ pub enum Event {
         slice: u32,
         /// Why.
         reason: Reason,
+    },
+    /// A peer's device does much less than its advert says: this peer's own probes have shown it.
+    ClaimStruck {
+        /// Whose.
+        peer: PeerKey,
+        /// For which kernel.
+        kernel: KernelId,
+        /// Work units per second, as advertised.
+        claimed: u64,
+        /// ... and as measured.
+        measured: u64,
     },
 }

@@ -2,6 +2,7 @@
 
 mod compute;
 
+pub use crate::proofs::{Proof, Standing};
 pub use compute::{Computed, Purpose, Shape, TaskId};
 
 use crate::advert::{Advert, DeviceProfile, KernelOffer};
@@ -227,6 +228,23 @@ pub enum Output {
         /// What for: decides device and urgency.
         purpose: Purpose,
     },
+    /// Compute tiles of a job that the shell makes up itself, the same one wherever kernel, seed and units are the
+    /// same: [`crate::config::PROBE_TILES`] tiles of about so many units together, never more, with no inputs from
+    /// anybody. Answered by `Computed`, with hashes alone.
+    Probe {
+        /// Names the answer.
+        task: TaskId,
+        /// Which kernel.
+        kernel: KernelId,
+        /// Makes jobs differ.
+        seed: Hash,
+        /// Work units of the whole job.
+        units: u64,
+        /// Tiles, counted within that job.
+        tiles: Vec<u32>,
+        /// `Audit`: the device that is lent; `Judge`: the CPU reference.
+        purpose: Purpose,
+    },
     /// The answer is not wanted any more.
     Abort {
         /// Which.
@@ -311,6 +329,8 @@ pub struct KnownPeer<'a> {
     pub advert: &'a Advert,
     /// For how long it has not been heard, ms.
     pub age_ms: u64,
+    /// What this peer has measured of its claims, in the order of its kernels; those that it has probed.
+    pub proofs: Vec<Proof>,
 }
 
 /// What the swarm is, for the core.

@@ -44,6 +44,8 @@ mod event;
 mod faults;
 mod memo;
 mod parked;
+mod probe;
+mod proofs;
 mod record;
 mod requester;
 mod round;

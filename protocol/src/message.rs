@@ -9,7 +9,7 @@ use crate::evidence::{
     Attestation, Commitment, Lease, Lock, LockSet, Opening, Reveal, Revealed, SealList, Stored,
 };
 use crate::fraud::FraudProof;
-use crate::hash::{BlobId, Hash, JobId, LeaseId};
+use crate::hash::{BlobId, Hash, JobId, KernelId, LeaseId};
 use crate::manifest::JobRecord;
 use crate::reason::Reason;
 use crate::receipt::Receipt;
@@ -175,6 +175,38 @@ pub enum Message {
         /// Makes all salts: whoever has the bytes rebuilds the root with it.
         secret: Hash,
     },
+    /// anyone->anyone of its shard: get ready to show that you are as fast as you say.
+    Probe {
+        /// How the job is made: [`config::PROBE_VERSION`].
+        version: u16,
+        /// On which kernel.
+        kernel: KernelId,
+        /// Work units of the job: half a second's, by your advert.
+        units: u64,
+        /// Names the probe: digest of the prober's nonce.
+        probe: Hash,
+    },
+    /// probed->prober: ready, and then, at once, started; or busy.
+    ProbeReply {
+        /// Which probe.
+        probe: Hash,
+        /// The probed one's nonce; none: ask again another time.
+        nonce: Option<Hash>,
+    },
+    /// prober->probed: the clock runs.
+    ProbeStart {
+        /// Which probe.
+        probe: Hash,
+        /// The prober's nonce.
+        nonce: Hash,
+    },
+    /// probed->prober: done.
+    ProbeDone {
+        /// Which probe.
+        probe: Hash,
+        /// BLAKE3 of every tile.
+        tiles: Vec<Hash>,
+    },
 }
 
 /// What an auditor needs to check that it was drawn, and to recompute.
@@ -243,6 +275,10 @@ impl Message {
             Self::Progress { .. } => "Progress",
             Self::SettleRequest { .. } => "SettleRequest",
             Self::Settle { .. } => "Settle",
+            Self::Probe { .. } => "Probe",
+            Self::ProbeReply { .. } => "ProbeReply",
+            Self::ProbeStart { .. } => "ProbeStart",
+            Self::ProbeDone { .. } => "ProbeDone",
         }
     }
 }

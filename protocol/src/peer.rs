@@ -15,6 +15,7 @@ use crate::io::{Computed, Input, KnownPeer, Output, Outputs, Record, Setup, Shap
 use crate::manifest::JobRecord;
 use crate::message::Message;
 use crate::parked::Parked;
+use crate::probe::{Probed, Prober};
 use crate::reason::Reason;
 use crate::reputation::ReputationView;
 use crate::requester::Requester;
@@ -47,6 +48,8 @@ pub struct Peer {
     witness: Witness,
     auditor: Auditor,
     faults: Faults,
+    prober: Prober,
+    probed: Probed,
     /// Looks at the boards since one last led to a job, at most [`config::BOARD_LOOKUP_DOUBLINGS`].
     in_vain: u32,
 }
@@ -57,6 +60,7 @@ impl Core for Peer {
         self.on_input(input);
         self.settle();
         self.faults.judge(&mut self.ctx, &mut self.book);
+        self.probed.yields(&mut self.ctx);
         Outputs::from(&mut self.ctx.out)
     }
 
@@ -81,6 +85,8 @@ impl Peer {
             witness: Witness::default(),
             auditor: Auditor::default(),
             faults: Faults::default(),
+            prober: Prober::default(),
+            probed: Probed::default(),
             in_vain: 0,
         }
     }
@@ -96,7 +102,12 @@ impl Peer {
         let now = self.ctx.now;
         self.adverts.here().map(move |(advert, heard)| {
             let age_ms = u64::try_from(now.since(heard).as_millis()).unwrap_or(u64::MAX);
-            KnownPeer { advert, age_ms }
+            let proofs = self.adverts.proofs_of(advert);
+            KnownPeer {
+                advert,
+                age_ms,
+                proofs,
+            }
         })
     }
 
@@ -122,6 +133,7 @@ impl Peer {
             }
             Input::Capacity(capacity) => self.adverts.set_capacity(&mut self.ctx, capacity),
             Input::Submit(submission) => {
+                self.prober.uses(&mut self.ctx, submission.kernel);
                 self.requester.submit(
                     &mut self.ctx,
                     &self.adverts,
@@ -225,6 +237,8 @@ impl Peer {
                 }
                 Timer::Work(id) => self.worker.on_timer(&mut self.ctx, id),
                 Timer::Audit(id) => self.auditor.forget(&mut self.ctx, id),
+                Timer::Probe => self.prober.on_timer(&mut self.ctx, &mut self.adverts),
+                Timer::Probed => self.probed.give_up(&mut self.ctx),
             }
             self.settle();
         }
@@ -344,6 +358,11 @@ impl Peer {
                     self.steward.revoke(&mut self.ctx, revoked);
                 }
             }
+            Some(Waiting::Prober) => {
+                self.prober
+                    .on_checked(&mut self.ctx, &mut self.adverts, result);
+            }
+            Some(Waiting::Probed) => self.probed.on_computed(&mut self.ctx, result),
             None => {}
         }
     }

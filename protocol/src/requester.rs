@@ -53,11 +53,17 @@ impl Requester {
             .filter(|(a, _)| a.free_slots > 0)
             .filter_map(|(a, _)| Some((a.offer(&submission.kernel)?, a.peer)))
             .filter(|(offer, _)| offer.price <= dearest)
-            .map(|(offer, peer)| (offer.units_per_s, peer, offer.price))
+            .map(|(offer, peer)| {
+                let claim = offer.units_per_s;
+                let speed = adverts.rate(&peer, &submission.kernel).unwrap_or(claim);
+                (speed.min(claim), peer, offer.price)
+            })
             .collect();
         // Fastest first: they get the offer, and their median speed sizes the slices.
         able.sort_unstable_by(|a, b| b.cmp(a));
-        offers::leave_out(ctx, &mut able);
+        let kernel = submission.kernel;
+        let struck = |peer: &PeerKey| adverts.is_struck(peer, &kernel);
+        offers::leave_out(ctx, &struck, &mut able);
         able.truncate(usize::from(ctx.genesis.limits.roster));
         if able.is_empty() {
             return refuse(ctx, Reason::NoEligiblePeer);
@@ -83,7 +89,7 @@ impl Requester {
             roster,
         });
         let class = record.manifest.body.class.clone();
-        let peers = offers::order(ctx, &class, peers.into_iter());
+        let peers = offers::order(ctx, &class, &struck, peers.into_iter());
         steward.begin(ctx, book, record, peers);
     }
 

@@ -27,6 +27,10 @@ pub(crate) enum Timer {
     Work(LeaseId),
     /// Auditor: forget a lease.
     Audit(LeaseId),
+    /// Prober: the next probe, or no answer to this one.
+    Probe,
+    /// Probed: nothing more comes of it.
+    Probed,
 }
 
 impl Timer {
@@ -42,6 +46,8 @@ impl Timer {
             Self::Ask(_) => "ask",
             Self::Work(_) => "work",
             Self::Audit(_) => "audit",
+            Self::Probe => "probe",
+            Self::Probed => "probed",
         }
     }
 }

@@ -80,6 +80,8 @@ pub struct History {
     pub partitions: Vec<(Time, Time)>,
     /// Auditors that were found to accuse wrongly, and by whom.
     pub false_accusers: Vec<(PeerKey, PeerKey)>,
+    /// Who struck whose claim of its speed.
+    pub struck: Vec<(PeerKey, PeerKey)>,
     /// Computations asked of a shell that had released the job or never prepared it.
     pub unprepared: Vec<(PeerKey, Purpose)>,
     /// What peers computed, sealed, opened and agreed to.

@@ -228,6 +228,11 @@ impl Observer {
         self.history.deeds.computed(peer, job, purpose, tiles);
     }
 
+    /// Tiles of a probe were computed.
+    pub fn probed(&mut self, tiles: usize) {
+        *self.counters.tiles.entry("probe").or_default() += tiles as u64;
+    }
+
     /// A shell holds something for its core that it should be rid of.
     pub fn hoards(&mut self, peer: PeerKey, what: &'static str) {
         self.history.hoards.insert((peer, what));
@@ -348,6 +353,7 @@ impl Observer {
             Event::JobFailed { job, reason } => self.end(job, Some(*reason)),
             Event::PeerSeen { peer } => self.sighted(index, *peer, true),
             Event::PeerGone { peer } => self.sighted(index, *peer, false),
+            Event::ClaimStruck { peer, .. } => history.struck.push((by, *peer)),
             Event::Leased { .. }
             | Event::Committed { .. }
             | Event::Auditing { .. }

@@ -54,6 +54,10 @@ pub struct Report {
     pub adversaries_caught: u32,
     /// Honest workers blamed, and wrong accusations.
     pub false_accusations: u32,
+    /// Adversaries whose claim of their speed somebody struck.
+    pub claims_struck: u32,
+    /// Others to whom that happened.
+    pub claims_struck_wrongly: u32,
     /// Slices with wrong tiles that were committed to and refuted.
     pub cheat_slices_refuted: u32,
     /// Slices that their requester took for right and that are not: missed by the samples.
@@ -236,6 +240,8 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
         .false_accusers
         .iter()
         .filter(|(by, of)| honest(by) && honest(of));
+    let struck: BTreeSet<_> = history.struck.iter().map(|(_, of)| of).collect();
+    let misbehaves = |peer: &PeerKey| world.misbehaves(peer);
     let mut jobs_failed = counters.refused.clone();
     for (_, reason) in jobs.iter().filter_map(|j| j.ended) {
         if let Some(reason) = reason {
@@ -297,6 +303,8 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
         earned: earned.len() as u32,
         flags: found.flags,
         adversaries: history.dishonest.len() as u32,
+        claims_struck: struck.iter().filter(|p| misbehaves(p)).count() as u32,
+        claims_struck_wrongly: struck.iter().filter(|p| !misbehaves(p)).count() as u32,
         cheat_slices_refuted: refuted,
         slices_wrong: found.wrong,
         wasted_share: 1.0 - (done_tiles as f64 / worked.max(1) as f64).min(1.0),

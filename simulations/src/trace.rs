@@ -268,6 +268,10 @@ fn lease_of(message: &Message, swarm: &SwarmId) -> Option<LeaseId> {
         | Message::JobEnded { .. }
         | Message::Progress { .. }
         | Message::SettleRequest { .. }
+        | Message::Probe { .. }
+        | Message::ProbeReply { .. }
+        | Message::ProbeStart { .. }
+        | Message::ProbeDone { .. }
         | Message::Advert(_) => None,
         Message::LeaseGrant(lease) => Some(lease.body.id(swarm)),
         Message::LockRequest { lease, .. } => Some(lease.body.id(swarm)),
@@ -381,6 +385,12 @@ fn describe(message: &Message) -> String {
         ),
         Message::SettleRequest { slices, .. } => count(slices.len(), "slice"),
         Message::Settle { .. } => "its bytes can be fetched".into(),
+        Message::Probe { units, .. } => format!("{units} work units"),
+        Message::ProbeReply { nonce, .. } => match nonce {
+            Some(_) => "ready".into(),
+            None => "busy".into(),
+        },
+        Message::ProbeDone { tiles, .. } => count(tiles.len(), "tile"),
         Message::Record(_)
         | Message::RecordRequest { .. }
         | Message::LeaseRequest { .. }
@@ -395,6 +405,7 @@ fn describe(message: &Message) -> String {
         | Message::Audited { .. }
         | Message::Output { .. }
         | Message::Stored(_)
+        | Message::ProbeStart { .. }
         | Message::Advert(_) => String::new(),
     }
 }

@@ -392,6 +392,13 @@ impl World {
         self.trace
     }
 
+    /// Whether a peer is in any group of adversaries.
+    #[must_use]
+    pub fn misbehaves(&self, peer: &starling_protocol::PeerKey) -> bool {
+        let index = self.shared.keys.get(peer);
+        index.is_some_and(|index| self.roles.misbehaves(*index))
+    }
+
     /// How many events there were.
     #[must_use]
     pub fn events(&self) -> u64 {

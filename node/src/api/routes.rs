@@ -178,7 +178,13 @@ async fn with_reputations(hosted: &Hosted, peers: Vec<(Advert, u64)>) -> Vec<Pee
     }
     let mut lender = seen_by(hosted.lender.as_deref()).await;
     let mut requester = seen_by(hosted.desk.get().map(Desk::node)).await;
+    let proofs = match hosted.desk.get().map(Desk::node) {
+        Some(node) => node.proofs().await,
+        None => Vec::new(),
+    };
+    let mut proofs: BTreeMap<_, _> = proofs.into_iter().collect();
     let info = |(advert, age_ms): (Advert, u64)| PeerInfo {
+        proofs: proofs.remove(&advert.peer).unwrap_or_default(),
         lender: lender.remove(&advert.peer),
         requester: requester.remove(&advert.peer),
         advert,

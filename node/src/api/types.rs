@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use starling_protocol::io::Proof;
 use starling_protocol::reputation::ReputationView;
 use starling_protocol::{Advert, BlobId, PeerKey, SwarmId};
 use utoipa::{IntoParams, ToSchema};
@@ -76,6 +77,10 @@ pub struct PeerInfo {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub requester: Option<ReputationView>,
+    /// What this home's requester has measured of its claims.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub proofs: Vec<Proof>,
 }
 
 /// Peers, ascending by key.

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use starling_protocol::advert::KernelOffer;
+use starling_protocol::io::{Proof, Standing};
 use starling_protocol::reputation::ReputationView;
 use starling_protocol::{Advert, PeerKey};
 
@@ -125,7 +127,7 @@ impl Peers {
             peers
                 .iter()
                 .flat_map(|(advert, age)| {
-                    let mut lines = lines(advert, *age);
+                    let mut lines = lines(advert, *age, &seen);
                     lines.extend(seen.worst(&advert.peer));
                     lines
                 })
@@ -160,7 +162,9 @@ impl Show {
             out.json(&seen.json(advert, age));
             return Ok(Exit::Ok);
         }
-        lines(advert, age).iter().for_each(|line| out.data(line));
+        lines(advert, age, seen)
+            .iter()
+            .for_each(|line| out.data(line));
         if !advert.region.is_empty() {
             out.data(format!(
                 "  region     {} (as it says)",
@@ -187,6 +191,8 @@ struct Seen {
     /// Whether somebody was there to ask.
     asked: bool,
     by: BTreeMap<PeerKey, [(&'static str, Option<ReputationView>); 2]>,
+    /// What the requester has measured of their claims.
+    proofs: BTreeMap<PeerKey, Vec<Proof>>,
 }
 
 impl Seen {
@@ -199,15 +205,34 @@ impl Seen {
             }
             Err(reason) => return Err(reason.into()),
         };
-        let known = client.peers().await?.peers.into_iter();
-        let by = known.map(|p| {
-            let views = [("lender", p.lender), ("requester", p.requester)];
-            (p.advert.peer, views)
-        });
-        Ok(Self {
+        let mut seen = Self {
             asked: true,
-            by: by.collect(),
-        })
+            ..Self::default()
+        };
+        for p in client.peers().await?.peers {
+            let views = [("lender", p.lender), ("requester", p.requester)];
+            seen.by.insert(p.advert.peer, views);
+            seen.proofs.insert(p.advert.peer, p.proofs);
+        }
+        Ok(seen)
+    }
+
+    /// What was measured of a claim, after it.
+    fn proven(&self, peer: &PeerKey, offer: &KernelOffer) -> String {
+        let proofs = self.proofs.get(peer).into_iter().flatten();
+        let Some(proof) = proofs.into_iter().find(|p| p.kernel == offer.kernel) else {
+            return String::new();
+        };
+        let measured = proof.measured.map(|m| text::si(m as f64));
+        match (proof.standing, measured) {
+            (Standing::Proven, _) => ", proven".into(),
+            (Standing::Struck, Some(measured)) => format!(", struck: measured {measured}"),
+            (Standing::Unproven, Some(measured)) => format!(", unproven: measured {measured}"),
+            (Standing::Mute, _) => ", does not answer probes".into(),
+            (Standing::Unproven | Standing::Struck, None) => {
+                format!(", {} so far", text::count(proof.probes, "probe"))
+            }
+        }
     }
 
     fn views(&self, peer: &PeerKey) -> impl Iterator<Item = (&'static str, &ReputationView)> {
@@ -218,6 +243,7 @@ impl Seen {
     fn json(&self, advert: &Advert, age_ms: u64) -> serde_json::Value {
         let mut one = json!(advert);
         one["age_ms"] = json!(age_ms);
+        one["proofs"] = json!(self.proofs.get(&advert.peer));
         for (who, view) in self.views(&advert.peer) {
             one[who] = json!(view);
         }
@@ -265,7 +291,7 @@ impl Seen {
     }
 }
 
-fn lines(advert: &Advert, age_ms: u64) -> Vec<String> {
+fn lines(advert: &Advert, age_ms: u64, seen: &Seen) -> Vec<String> {
     let device = advert.devices.first().map_or("no device".into(), |d| {
         format!("{} ({:?})", plain(&d.name), d.kind)
     });
@@ -282,8 +308,9 @@ fn lines(advert: &Advert, age_ms: u64) -> Vec<String> {
         let speed = text::si(offer.units_per_s as f64);
         let tier = format!("{:?}", offer.tier).to_lowercase();
         lines.push(format!(
-            "  {:<10} {speed} work units/s, {tier}",
-            plain(&offer.class)
+            "  {:<10} {speed} work units/s, {tier}{}",
+            plain(&offer.class),
+            seen.proven(&advert.peer, offer)
         ));
     }
     lines

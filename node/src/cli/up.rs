@@ -406,6 +406,19 @@ fn told(event: &Event) -> Option<String> {
             let by = accuser.short();
             format!("caught  {} in slice {slice}, as {by} says", worker.short())
         }
+        Event::ClaimStruck {
+            peer,
+            claimed,
+            measured,
+            ..
+        } => {
+            format!(
+                "struck  {} claims {} work units/s and does {}",
+                peer.short(),
+                text::si(*claimed as f64),
+                text::si(*measured as f64)
+            )
+        }
         Event::Appointed {
             job,
             requester,

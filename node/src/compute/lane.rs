@@ -69,6 +69,8 @@ pub(super) struct Task {
     job: JobId,
     tiles: Vec<u32>,
     purpose: Purpose,
+    /// Not in portions: its time is measured.
+    at_once: bool,
     /// Tiles done.
     done: usize,
     bytes: Vec<u8>,
@@ -82,9 +84,18 @@ impl Task {
             job,
             tiles,
             purpose,
+            at_once: false,
             done: 0,
             bytes: Vec::new(),
             tile_bytes: 1,
+        }
+    }
+
+    /// The same task in one portion: half a second's work, by what its peer claims of itself.
+    pub(super) fn at_once(self) -> Self {
+        Self {
+            at_once: true,
+            ..self
         }
     }
 
@@ -184,6 +195,7 @@ fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &Sender<Fini
         };
         let start = Instant::now();
         let take = match pace.get(&task.job) {
+            _ if task.at_once => task.tiles.len(),
             Some(seconds) => (PORTION.as_secs_f64() / seconds.max(1e-9)) as usize,
             None => FIRST_TILES,
         };

@@ -7,8 +7,9 @@
 mod backend;
 mod device;
 mod lane;
+pub mod probe;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use starling_kernels::JobSpec;
@@ -37,6 +38,8 @@ pub struct Finished {
 
 /// Results that may wait for the driver.
 const RESULTS: usize = 64;
+/// Jobs of probes that stay loaded.
+const PROBES: usize = 4;
 
 /// Jobs whose inputs are here; shared with the device threads.
 type Jobs = Arc<Mutex<HashMap<JobId, Arc<JobSpec>>>>;
@@ -46,6 +49,8 @@ pub struct Compute {
     jobs: Jobs,
     device: Lane,
     reference: Option<Lane>,
+    /// Jobs of probes that are loaded, the oldest first.
+    probes: Mutex<VecDeque<JobId>>,
 }
 
 impl Compute {
@@ -64,6 +69,7 @@ impl Compute {
                 jobs,
                 device,
                 reference,
+                probes: Mutex::default(),
             },
             finished,
         )
@@ -83,6 +89,29 @@ impl Compute {
     pub fn compute(&self, task: TaskId, job: JobId, tiles: Vec<u32>, purpose: Purpose) {
         self.lane(purpose)
             .push(Task::new(task, job, tiles, purpose));
+    }
+
+    /// Queues a task of a job that was made up for it.
+    pub fn probe(
+        &self,
+        task: TaskId,
+        job: JobId,
+        spec: JobSpec,
+        tiles: Vec<u32>,
+        purpose: Purpose,
+    ) {
+        // A core has three under way at most: those before go.
+        let mut probes = lock(&self.probes);
+        probes.push_back(job);
+        if probes.len() > PROBES
+            && let Some(oldest) = probes.pop_front()
+            && !probes.contains(&oldest)
+        {
+            self.release(&oldest);
+        }
+        self.prepare(job, Arc::new(spec));
+        self.lane(purpose)
+            .push(Task::new(task, job, tiles, purpose).at_once());
     }
 
     /// Drops a task that nobody waits for any more.

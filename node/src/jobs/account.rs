@@ -289,7 +289,8 @@ impl JobFile {
             | Event::Appointed { .. }
             | Event::FraudProven { .. }
             | Event::Kept { .. }
-            | Event::Relieved { .. } => {}
+            | Event::Relieved { .. }
+            | Event::ClaimStruck { .. } => {}
         }
     }
 

@@ -67,7 +67,10 @@ impl Numbered {
             | Event::Appointed { job, .. }
             | Event::Kept { job, .. }
             | Event::Relieved { job, .. } => Some(*job),
-            Event::PeerSeen { .. } | Event::PeerGone { .. } | Event::SubmitRefused { .. } => None,
+            Event::PeerSeen { .. }
+            | Event::PeerGone { .. }
+            | Event::SubmitRefused { .. }
+            | Event::ClaimStruck { .. } => None,
         }
     }
 }

@@ -186,6 +186,29 @@ impl Peer {
                 blob,
                 secret,
             } => self.steward.on_settle(ctx, from, receipt, blob, secret),
+            Message::Probe {
+                version,
+                kernel,
+                units,
+                probe,
+            } => {
+                let capacity = self.adverts.capacity().filter(|c| c.slots > 0);
+                let offer = capacity.and_then(|c| c.kernels.iter().find(|k| k.kernel == kernel));
+                let claim = offer.map(|k| k.units_per_s.max(1));
+                let asked = (version, kernel, units, probe);
+                self.probed.on_probe(ctx, from, claim, asked);
+            }
+            Message::ProbeReply { probe, nonce } => {
+                self.prober
+                    .on_reply(ctx, &mut self.adverts, from, probe, nonce);
+            }
+            Message::ProbeStart { probe, nonce } => {
+                self.probed.on_start(ctx, from, probe, nonce);
+            }
+            Message::ProbeDone { probe, tiles } => {
+                self.prober
+                    .on_done(ctx, &mut self.adverts, from, probe, &tiles);
+            }
         }
     }
 

@@ -19,12 +19,18 @@ const PER_SLICE: usize = 2;
 /// See [`PER_SLICE`].
 const SPARE: usize = 8;
 
-/// Leaves out whoever was caught, as a worker or as an auditor, as far as there are enough others for full committees.
-pub(crate) fn leave_out(ctx: &mut Context, able: &mut Vec<(u64, PeerKey, u64)>) {
+/// Leaves out whoever was caught, as a worker or as an auditor, or claims much more than it does, as far as there are
+/// enough others for full committees.
+pub(crate) fn leave_out(
+    ctx: &mut Context,
+    struck: &dyn Fn(&PeerKey) -> bool,
+    able: &mut Vec<(u64, PeerKey, u64)>,
+) {
     let now_s = ctx.unix_s();
     let mut bad = |p: &PeerKey| {
         let reputation = &mut ctx.reputation;
-        reputation.avoids(p) || reputation.is_convicted(p, now_s) || reputation.is_unfit(p, now_s)
+        let avoided = reputation.avoids(p);
+        avoided || reputation.is_convicted(p, now_s) || reputation.is_unfit(p, now_s) || struck(p)
     };
     let peers = able.iter().map(|(_, peer, _)| *peer);
     let marked: BTreeSet<PeerKey> = peers.filter(|p| bad(p)).collect();
@@ -39,14 +45,15 @@ pub(crate) fn leave_out(ctx: &mut Context, able: &mut Vec<(u64, PeerKey, u64)>) 
 }
 
 /// Whom a job is offered, in this order: of each four the three fastest that are left, and a newcomer at random, or else
-/// nobody slow would ever be trusted; whoever was caught comes last.
+/// nobody slow would ever be trusted; whoever was caught, or claims much more than it does, comes last.
 pub(crate) fn order(
     ctx: &mut Context,
     class: &str,
+    struck: &dyn Fn(&PeerKey) -> bool,
     fastest_first: impl Iterator<Item = PeerKey>,
 ) -> Vec<PeerKey> {
     let now_s = ctx.unix_s();
-    let caught = |p: &PeerKey| ctx.reputation.is_convicted(p, now_s);
+    let caught = |p: &PeerKey| ctx.reputation.is_convicted(p, now_s) || struck(p);
     let (caught, good): (Vec<_>, Vec<_>) = fastest_first.partition(caught);
     let newcomer = |p: &PeerKey| ctx.reputation.is_newcomer(p, class, now_s);
     let mut newcomers: Vec<_> = good.iter().copied().filter(newcomer).collect();

@@ -15,6 +15,7 @@ mod leases;
 mod merkle;
 mod model;
 mod prices;
+mod probe;
 mod real;
 mod receipt;
 mod reputation;

@@ -112,7 +112,8 @@ fn one_live_lease_per_slice(world: &World) {
             | Event::NotFound { .. }
             | Event::Appointed { .. }
             | Event::Kept { .. }
-            | Event::Relieved { .. } => {}
+            | Event::Relieved { .. }
+            | Event::ClaimStruck { .. } => {}
         }
     }
     if world.is_done() {

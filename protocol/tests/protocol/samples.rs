@@ -18,7 +18,7 @@ use starling_protocol::receipt::{Agreement, Quorum, Storer};
 use starling_protocol::signed::Signed;
 use starling_protocol::text::cut;
 use starling_protocol::{
-    BlobId, Hash, JobId, KernelId, LeaseId, Message, PeerKey, Reason, Receipt, Roster, Tier,
+    BlobId, Hash, JobId, KernelId, LeaseId, Message, PeerKey, Reason, Receipt, Roster, Tier, config,
 };
 
 struct Fill(ChaCha12Rng);
@@ -388,6 +388,24 @@ pub fn messages(seed: u64) -> Vec<Message> {
             receipt: Box::new(f.receipt()),
             blob: BlobId(f.hash()),
             secret: f.hash(),
+        },
+        Message::Probe {
+            version: config::PROBE_VERSION,
+            kernel: KernelId(f.hash()),
+            units: 500_000_000,
+            probe: f.hash(),
+        },
+        Message::ProbeReply {
+            probe: f.hash(),
+            nonce: Some(f.hash()),
+        },
+        Message::ProbeStart {
+            probe: f.hash(),
+            nonce: f.hash(),
+        },
+        Message::ProbeDone {
+            probe: f.hash(),
+            tiles: vec![f.hash(), f.hash()],
         },
     ]
 }

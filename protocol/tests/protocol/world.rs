@@ -12,7 +12,7 @@ use starling_protocol::io::{Capacity, Computed, Purpose, Record, Setup, Shape, S
 use starling_protocol::text::{Text, cut};
 use starling_protocol::{
     BlobId, Core, Event, Genesis, Hash, Input, JobId, KernelId, Message, Output, Peer, PeerKey,
-    Reason, Scope, Tier, Time,
+    Reason, Scope, Tier, Time, config,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -82,6 +82,10 @@ pub struct World {
     /// Fraud proofs do not go round, but lie here.
     pub holds_faults: bool,
     pub faults_held: Vec<Vec<u8>>,
+    /// What each device really does, work units per second.
+    pub speeds: Vec<u64>,
+    /// Those that make the results of their probes up.
+    pub pretenders: BTreeSet<usize>,
     /// At most so many stewards beside a requester; none: the protocol's number.
     pub most_stewards: Option<u16>,
 }
@@ -172,6 +176,8 @@ impl World {
             holds_faults: false,
             faults_held: Vec::new(),
             most_stewards: None,
+            speeds: vec![1_000_000; natures.len()],
+            pretenders: BTreeSet::new(),
             natures,
         };
         for i in 0..world.peers.len() {
@@ -337,6 +343,23 @@ impl World {
                         }),
                     },
                 );
+            }
+            Output::Probe {
+                task,
+                kernel: _,
+                seed,
+                units,
+                tiles,
+                purpose,
+            } => {
+                let made_up = purpose == Purpose::Audit && self.pretenders.contains(&i);
+                let made_up = [u8::from(made_up)];
+                let hash = |t: &u32| Hash::of(&[&seed.0[..], &t.to_le_bytes(), &made_up].concat());
+                let hashes: Vec<_> = tiles.iter().map(hash).collect();
+                let share = tiles.len() as u64 * units / u64::from(config::PROBE_TILES);
+                let ms = share * 1_000 / self.speeds[i];
+                let result = Ok(Computed::tiles(hashes));
+                self.later(ms, i, Input::Computed { task, result });
             }
             Output::Prepare { job, record, .. } => {
                 let m = &record.manifest.body;

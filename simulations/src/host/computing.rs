@@ -4,13 +4,29 @@ use super::Host;
 use crate::event::What;
 use crate::shared::Shared;
 use starling_protocol::io::{Computed, Input, Purpose, TaskId};
-use starling_protocol::manifest::JobRecord;
+use starling_protocol::manifest::{JobRecord, Manifest};
 use starling_protocol::{BlobId, Hash, JobId};
 use std::sync::Arc;
 
+/// What tiles are of.
+pub(super) enum Of {
+    /// A prepared job.
+    Job(JobId, Arc<JobRecord>),
+    /// What a probe makes up.
+    Probe(Box<Manifest>),
+}
+
+impl Of {
+    fn manifest(&self) -> &Manifest {
+        match self {
+            Self::Job(_, record) => &record.manifest.body,
+            Self::Probe(manifest) => manifest,
+        }
+    }
+}
+
 pub(super) struct Task {
-    job: JobId,
-    record: Arc<JobRecord>,
+    of: Of,
     tiles: Vec<u32>,
     purpose: Purpose,
 }
@@ -31,20 +47,24 @@ impl Host {
             around.engine.at(now, self.mine(What::Failed(task)));
             return;
         };
-        let units = record
-            .manifest
-            .body
-            .units_per_tile
-            .saturating_mul(tiles.len() as u64);
+        self.work(around, task, Of::Job(job, record), tiles, purpose);
+    }
+
+    pub(super) fn work(
+        &mut self,
+        around: &mut Shared,
+        task: TaskId,
+        of: Of,
+        tiles: Vec<u32>,
+        purpose: Purpose,
+    ) {
+        let now = around.engine.now();
+        let manifest = of.manifest();
+        let units = manifest.units_per_tile.saturating_mul(tiles.len() as u64);
         // Made up in no time.
-        let made_up = |t: &u32| !self.backend.works(&record.manifest.body, *t, purpose);
+        let made_up = |t: &u32| !self.backend.works(manifest, *t, purpose);
         let units = if tiles.iter().all(made_up) { 0 } else { units };
-        let work = Task {
-            job,
-            record,
-            tiles,
-            purpose,
-        };
+        let work = Task { of, tiles, purpose };
         self.devices.push(now, task, purpose, units, work);
         self.await_devices(around);
     }
@@ -57,19 +77,17 @@ impl Host {
     }
 
     pub(super) fn computed(&mut self, around: &mut Shared, id: TaskId, task: Task) {
-        let Task {
-            job,
-            record,
-            tiles,
-            purpose,
-        } = task;
-        let manifest = &record.manifest.body;
+        let Task { of, tiles, purpose } = task;
+        let manifest = of.manifest();
         let hashes: Vec<_> = tiles
             .iter()
             .map(|t| self.backend.tile(manifest, *t, purpose))
             .collect();
         let key = around.names[self.index as usize];
-        around.observer.computed(key, job, purpose, &tiles);
+        match &of {
+            Of::Job(job, _) => around.observer.computed(key, *job, purpose, &tiles),
+            Of::Probe(_) => around.observer.probed(tiles.len()),
+        }
         let blob = matches!(purpose, Purpose::Work | Purpose::Own).then(|| {
             let bytes: Vec<u8> = hashes.iter().flat_map(|h| h.0).collect();
             let blob = BlobId(Hash::derive("starling-sim 2026-11 blob v1", &[&bytes]));

@@ -4,6 +4,7 @@ mod checkers;
 mod command;
 mod experiments;
 mod jobs;
+mod proofs;
 mod shell;
 mod small_swarms;
 mod story;
