@@ -23,7 +23,7 @@ pub const START_S: u64 = 1_800_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nature {
     Honest,
-    /// Fakes every tile that it is paid for; audits honestly.
+    /// Fakes every tile that it is paid for or probed by; audits honestly.
     Fakes,
     /// Takes part until the first message of this name would leave, then says nothing of that kind.
     Withholds(&'static str),
@@ -74,10 +74,7 @@ pub struct World {
     providers: BTreeMap<Hash, BTreeSet<usize>>,
     /// Peers that are down.
     down: BTreeSet<usize>,
-    /// What each device really does, work units per second.
-    pub speeds: Vec<u64>,
-    /// Those that make the results of their probes up.
-    pub pretenders: BTreeSet<usize>,
+    pub units_per_s: Vec<u64>,
     /// At most so many stewards beside a requester; none: the protocol's number.
     pub most_stewards: Option<u16>,
 }
@@ -166,8 +163,7 @@ impl World {
             providers: BTreeMap::new(),
             down: BTreeSet::new(),
             most_stewards: None,
-            speeds: vec![1_000_000; natures.len()],
-            pretenders: BTreeSet::new(),
+            units_per_s: vec![1_000_000; natures.len()],
             natures,
         };
         for i in 0..world.peers.len() {
@@ -312,25 +308,27 @@ impl World {
                             tiles: hashes,
                             blob,
                             bytes,
+                            units: 0,
                         }),
                     },
                 );
             }
             Output::Probe {
                 task,
-                kernel: _,
                 seed,
                 units,
                 tiles,
                 purpose,
+                ..
             } => {
-                let made_up = purpose == Purpose::Audit && self.pretenders.contains(&i);
-                let made_up = [u8::from(made_up)];
-                let hash = |t: &u32| Hash::of(&[&seed.0[..], &t.to_le_bytes(), &made_up].concat());
-                let hashes: Vec<_> = tiles.iter().map(hash).collect();
+                let lies = [u8::from(
+                    purpose == Purpose::Audit && nature == Nature::Fakes,
+                )];
+                let hash = |t: &u32| Hash::of(&[&seed.0[..], &t.to_le_bytes(), &lies].concat());
+                let mut made = Computed::tiles(tiles.iter().map(hash).collect());
+                made.units = units;
                 let share = tiles.len() as u64 * units / u64::from(config::PROBE_TILES);
-                let ms = share * 1_000 / self.speeds[i];
-                let result = Ok(Computed::tiles(hashes));
+                let (ms, result) = (share * 1_000 / self.units_per_s[i], Ok(made));
                 self.later(ms, i, Input::Computed { task, result });
             }
             Output::Prepare { job, record, .. } => {
@@ -530,16 +528,16 @@ impl World {
         true
     }
 
+    fn any(&self, is: impl Fn(&Event) -> bool) -> bool {
+        self.events.iter().any(|(i, e)| *i == 0 && is(e))
+    }
+
     pub fn over(&self) -> bool {
-        self.events
-            .iter()
-            .any(|(i, e)| *i == 0 && matches!(e, Event::JobDone { .. } | Event::JobFailed { .. }))
+        self.any(|e| matches!(e, Event::JobDone { .. } | Event::JobFailed { .. }))
     }
 
     pub fn is_done(&self) -> bool {
-        self.events
-            .iter()
-            .any(|(i, e)| *i == 0 && matches!(e, Event::JobDone { .. }))
+        self.any(|e| matches!(e, Event::JobDone { .. }))
     }
 
     pub fn caught(&self) -> Vec<usize> {
@@ -561,10 +559,8 @@ impl World {
     }
 
     pub fn falsely_accused(&self) -> usize {
-        self.events
-            .iter()
-            .filter(|(_, e)| matches!(e, Event::FalseAccusation { .. }))
-            .count()
+        let wrong = |(_, e): &&(usize, Event)| matches!(e, Event::FalseAccusation { .. });
+        self.events.iter().filter(wrong).count()
     }
 
     /// The stewards of the requester's first job beside itself.
@@ -583,12 +579,9 @@ impl World {
     pub fn receipts(&self) -> Vec<Receipt> {
         let receipts = self.logs[0].iter();
         receipts
-            .filter_map(|r| {
-                if let Record::Receipted { receipt, .. } = r {
-                    Some((**receipt).clone())
-                } else {
-                    None
-                }
+            .filter_map(|r| match r {
+                Record::Receipted { receipt, .. } => Some((**receipt).clone()),
+                _ => None,
             })
             .collect()
     }
