@@ -189,12 +189,14 @@ impl Arena {
             Output::Probe {
                 task,
                 seed,
+                units,
                 tiles,
                 purpose,
-                ..
+                kernel: _,
             } => {
                 // Named by its seed, as a job is by its id.
                 let result = self.computed(i, JobId(seed), &tiles, purpose);
+                let result = result.map(|c| Computed { units, ..c });
                 self.later(i, Input::Computed { task, result });
             }
             Output::Fetch { task, blob, .. } => {

@@ -159,9 +159,11 @@ pub const PROBE_VERSION: u16 = 1;
 pub const PROBE_MS: u32 = 500;
 /// ... but has at most so many work units, and a faster device is measured for less time: two tiles of them have to be
 /// computed on a CPU.
-pub const PROBE_UNITS_MAX: u64 = 1 << 42;
+pub const PROBE_UNITS_MAX: u64 = 1 << 44;
 /// Its tiles: their hashes fit a message easily, and two are little work.
 pub const PROBE_TILES: u32 = 512;
+/// A job that has one of so many of the units asked for, or less, measures nothing: a tenth of a second is full of accidents.
+pub const PROBE_SHORTEST: u64 = 5;
 /// A prober begins a probe this often at most, one at a time.
 pub const PROBE_SPACING: Duration = Duration::from_secs(15);
 /// A probed peer answers so many at first, one at a time ...

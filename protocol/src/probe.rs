@@ -51,7 +51,7 @@ enum Step {
         theirs: Hash,
     },
     Checking {
-        units_per_s: u64,
+        took_us: u128,
         told: Vec<Hash>,
         task: TaskId,
     },
@@ -252,7 +252,6 @@ impl Prober {
         let round_trip = round_trip.unwrap_or_default().min(config::PROBE_TRIP_MAX);
         let took = now.since(at).saturating_sub(round_trip);
         let took_us = took.as_micros().max(1);
-        let units_per_s = u128::from(asking.units) * 1_000_000 / took_us;
         let seed = draw::probe_seed(&asking.nonce, &theirs);
         let first = ctx.below(config::PROBE_TILES);
         let second = (first + 1 + ctx.below(config::PROBE_TILES - 1)) % config::PROBE_TILES;
@@ -266,7 +265,7 @@ impl Prober {
             Purpose::Judge,
         );
         asking.step = Step::Checking {
-            units_per_s: u64::try_from(units_per_s).unwrap_or(u64::MAX),
+            took_us,
             told,
             task,
         };
@@ -282,18 +281,19 @@ impl Prober {
         result: Result<Computed, Reason>,
     ) {
         let Some(asking) = &self.asking else { return };
-        let Step::Checking {
-            units_per_s, told, ..
-        } = &asking.step
-        else {
+        let Step::Checking { took_us, told, .. } = &asking.step else {
             return;
         };
         match result {
-            Ok(own) => {
-                let measured = if own.tiles == *told { *units_per_s } else { 0 };
-                self.measure(ctx, adverts, measured);
+            Ok(own) if own.tiles != *told => self.measure(ctx, adverts, 0),
+            // Made of the same seed, so it is what the other one had to do.
+            Ok(own) if own.units > asking.units / config::PROBE_SHORTEST => {
+                let units_per_s = u128::from(own.units) * 1_000_000 / took_us;
+                let units_per_s = u64::try_from(units_per_s).unwrap_or(u64::MAX);
+                self.measure(ctx, adverts, units_per_s);
             }
-            Err(_) => {
+            // Also if the kernel cannot be asked for enough: what lies around it would be measured.
+            Ok(_) | Err(_) => {
                 adverts.proofs.failed(asking.claim, ctx.now);
                 self.finish(ctx);
             }

@@ -10,17 +10,14 @@ use crate::device::Devices;
 use crate::event::{Event, Fetch, What};
 use crate::net::{Packet, PacketKind};
 use crate::shared::Shared;
-use computing::{Of, Task};
+use computing::{Of, Task, made_up};
 use core::time::Duration;
 use starling_adversaries::Backend;
-use starling_protocol::config;
 use starling_protocol::io::{
     Capacity, GossipId, Input, Output, PersistSeq, Record, Shape, Topic, Verdict,
 };
-use starling_protocol::manifest::{ContextRule, Intensity, JobRecord};
-use starling_protocol::{
-    BlobId, Core, Hash, JobId, KernelId, LeaseId, Manifest, PeerKey, Reason, Receipt, Tier, Time,
-};
+use starling_protocol::manifest::JobRecord;
+use starling_protocol::{BlobId, Core, Hash, JobId, LeaseId, PeerKey, Reason, Receipt, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -538,30 +535,5 @@ impl Host {
             let what = What::Message(self.index, bytes.into_boxed_slice());
             around.reach(delay, to, what);
         }
-    }
-}
-
-/// The job that all shells make of the same seed: its tiles differ by it, and have no inputs.
-fn made_up(kernel: KernelId, seed: Hash, units: u64) -> Manifest {
-    let tiles = config::PROBE_TILES;
-    Manifest {
-        version: config::RULES_VERSION,
-        requester: PeerKey::default(),
-        kernel,
-        class: String::new(),
-        params: Vec::new(),
-        inputs: Vec::new(),
-        tier: Tier::Exact,
-        context: ContextRule::None,
-        tiles,
-        tile_bytes: 4,
-        units_per_tile: units / u64::from(tiles),
-        slice_tiles: tiles,
-        bid: 0,
-        floor: Intensity::newcomer(0),
-        roster: Hash::default(),
-        deadline_s: 0,
-        recipient: None,
-        salt: seed,
     }
 }

@@ -71,6 +71,7 @@ pub(super) struct Task {
     purpose: Purpose,
     /// Not in portions: its time is measured.
     at_once: bool,
+    units: u64,
     /// Tiles done.
     done: usize,
     bytes: Vec<u8>,
@@ -85,6 +86,7 @@ impl Task {
             tiles,
             purpose,
             at_once: false,
+            units: 0,
             done: 0,
             bytes: Vec::new(),
             tile_bytes: 1,
@@ -92,9 +94,10 @@ impl Task {
     }
 
     /// The same task in one portion: half a second's work, by what its peer claims of itself.
-    pub(super) fn at_once(self) -> Self {
+    pub(super) fn at_once(self, units: u64) -> Self {
         Self {
             at_once: true,
+            units,
             ..self
         }
     }
@@ -109,6 +112,7 @@ impl Task {
             task: self.id,
             purpose: self.purpose,
             tile_bytes: self.tile_bytes,
+            units: self.units,
             result,
         }
     }

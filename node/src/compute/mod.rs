@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use starling_kernels::JobSpec;
 use starling_protocol::JobId;
+use starling_protocol::config::PROBE_TILES;
 use starling_protocol::io::{Purpose, TaskId};
 use tokio::sync::mpsc;
 
@@ -32,6 +33,8 @@ pub struct Finished {
     pub purpose: Purpose,
     /// Bytes of one tile.
     pub tile_bytes: usize,
+    /// Work units of the whole job, if it was made up for a probe; else 0.
+    pub units: u64,
     /// All tiles, or the device's error.
     pub result: Result<Vec<u8>, String>,
 }
@@ -109,9 +112,12 @@ impl Compute {
         {
             self.release(&oldest);
         }
+        // What cannot be cut into tiles fails when it is run.
+        let per_tile = spec.shape().map_or(0, |s| s.units_per_tile);
+        let units = per_tile.saturating_mul(PROBE_TILES.into());
         self.prepare(job, Arc::new(spec));
         self.lane(purpose)
-            .push(Task::new(task, job, tiles, purpose).at_once());
+            .push(Task::new(task, job, tiles, purpose).at_once(units));
     }
 
     /// Drops a task that nobody waits for any more.

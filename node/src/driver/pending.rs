@@ -256,6 +256,7 @@ impl Pending {
             task,
             purpose,
             tile_bytes,
+            units,
             result,
         } = finished;
         let (blobs, answer) = (self.blobs.clone(), self.answer.clone());
@@ -274,7 +275,12 @@ impl Pending {
                         (false, false) => None,
                     };
                     let bytes = if handed { bytes } else { Vec::new() };
-                    Ok(Computed { tiles, blob, bytes })
+                    Ok(Computed {
+                        tiles,
+                        blob,
+                        bytes,
+                        units,
+                    })
                 });
             let _ = answer.send(Input::Computed { task, result });
         };

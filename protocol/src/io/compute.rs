@@ -45,6 +45,8 @@ pub struct Computed {
     pub blob: Option<BlobId>,
     /// Those bytes, if `Work` gave at most [`crate::config::INLINE_MAX`]; else none.
     pub bytes: Vec<u8>,
+    /// Declared cost of all tiles of the job that was made up for a probe; else 0.
+    pub units: u64,
 }
 
 impl Computed {
@@ -55,6 +57,7 @@ impl Computed {
             tiles,
             blob: None,
             bytes: Vec::new(),
+            units: 0,
         }
     }
 }

@@ -67,7 +67,7 @@ fn a_claim_is_proven_struck_or_neither_by_the_median_of_three() {
         (790_000, Standing::Struck),
         (250_000, Standing::Struck),
     ] {
-        let mut world = swarm(5, |w| w.speeds[3] = speed);
+        let mut world = swarm(5, |w| w.units_per_s[3] = speed);
         assert_eq!(
             proof(&world, 3),
             None,
@@ -93,8 +93,8 @@ fn a_claim_is_proven_struck_or_neither_by_the_median_of_three() {
 #[test]
 fn made_up_results_measure_nothing() {
     let mut world = swarm(5, |w| {
-        w.pretenders.insert(3);
-        w.speeds[3] = 1_000_000_000;
+        w.natures[3] = Nature::Fakes;
+        w.units_per_s[3] = 1_000_000_000;
     });
     world.run_for(600_000);
     let proof = proof(&world, 3).expect("probed");
@@ -146,7 +146,7 @@ fn a_busy_peer_is_asked_six_times_more_and_never_struck() {
 
 #[test]
 fn a_lowered_claim_is_measured_anew_and_a_raised_one_does_not_wash_a_strike_off() {
-    let mut world = swarm(5, |w| w.speeds[3] = 500_000);
+    let mut world = swarm(5, |w| w.units_per_s[3] = 500_000);
     world.run_for(600_000);
     assert_eq!(standing(&world, 3), Some(Standing::Struck));
     let claim = |world: &mut World, units_per_s| {
@@ -165,7 +165,7 @@ fn a_lowered_claim_is_measured_anew_and_a_raised_one_does_not_wash_a_strike_off(
 
 #[test]
 fn the_struck_are_offered_work_last() {
-    let mut world = swarm(20, |w| w.speeds[3] = 100_000);
+    let mut world = swarm(20, |w| w.units_per_s[3] = 100_000);
     world.run_for(1_700_000);
     assert_eq!(standing(&world, 3), Some(Standing::Struck));
     let before = world.trace.len();

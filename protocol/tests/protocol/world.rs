@@ -26,7 +26,7 @@ pub const START_S: u64 = 1_800_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nature {
     Honest,
-    /// Fakes every tile that it is paid for; audits honestly.
+    /// Fakes every tile that it is paid for or probed by; audits honestly.
     Fakes,
     /// Takes part until the first message of this name would leave, then says nothing of that kind.
     Withholds(&'static str),
@@ -82,10 +82,7 @@ pub struct World {
     /// Fraud proofs do not go round, but lie here.
     pub holds_faults: bool,
     pub faults_held: Vec<Vec<u8>>,
-    /// What each device really does, work units per second.
-    pub speeds: Vec<u64>,
-    /// Those that make the results of their probes up.
-    pub pretenders: BTreeSet<usize>,
+    pub units_per_s: Vec<u64>,
     /// At most so many stewards beside a requester; none: the protocol's number.
     pub most_stewards: Option<u16>,
 }
@@ -176,8 +173,7 @@ impl World {
             holds_faults: false,
             faults_held: Vec::new(),
             most_stewards: None,
-            speeds: vec![1_000_000; natures.len()],
-            pretenders: BTreeSet::new(),
+            units_per_s: vec![1_000_000; natures.len()],
             natures,
         };
         for i in 0..world.peers.len() {
@@ -340,25 +336,27 @@ impl World {
                             tiles: hashes,
                             blob,
                             bytes,
+                            units: 0,
                         }),
                     },
                 );
             }
             Output::Probe {
                 task,
-                kernel: _,
                 seed,
                 units,
                 tiles,
                 purpose,
+                ..
             } => {
-                let made_up = purpose == Purpose::Audit && self.pretenders.contains(&i);
-                let made_up = [u8::from(made_up)];
-                let hash = |t: &u32| Hash::of(&[&seed.0[..], &t.to_le_bytes(), &made_up].concat());
-                let hashes: Vec<_> = tiles.iter().map(hash).collect();
+                let lies = [u8::from(
+                    purpose == Purpose::Audit && nature == Nature::Fakes,
+                )];
+                let hash = |t: &u32| Hash::of(&[&seed.0[..], &t.to_le_bytes(), &lies].concat());
+                let mut made = Computed::tiles(tiles.iter().map(hash).collect());
+                made.units = units;
                 let share = tiles.len() as u64 * units / u64::from(config::PROBE_TILES);
-                let ms = share * 1_000 / self.speeds[i];
-                let result = Ok(Computed::tiles(hashes));
+                let (ms, result) = (share * 1_000 / self.units_per_s[i], Ok(made));
                 self.later(ms, i, Input::Computed { task, result });
             }
             Output::Prepare { job, record, .. } => {

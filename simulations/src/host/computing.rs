@@ -1,11 +1,12 @@
-//! What a simulated peer's devices compute, and how long that takes.
+//! What a host's devices compute: tiles of prepared jobs, and of those that probes make up.
 
 use super::Host;
 use crate::event::What;
 use crate::shared::Shared;
+use starling_protocol::config;
 use starling_protocol::io::{Computed, Input, Purpose, TaskId};
-use starling_protocol::manifest::{JobRecord, Manifest};
-use starling_protocol::{BlobId, Hash, JobId};
+use starling_protocol::manifest::{ContextRule, Intensity, JobRecord};
+use starling_protocol::{BlobId, Hash, JobId, KernelId, Manifest, PeerKey, Tier};
 use std::sync::Arc;
 
 /// What tiles are of.
@@ -88,6 +89,10 @@ impl Host {
             Of::Job(job, _) => around.observer.computed(key, *job, purpose, &tiles),
             Of::Probe(_) => around.observer.probed(tiles.len()),
         }
+        let units = match &of {
+            Of::Job(..) => 0,
+            Of::Probe(m) => m.units_per_tile.saturating_mul(m.tiles.into()),
+        };
         let blob = matches!(purpose, Purpose::Work | Purpose::Own).then(|| {
             let bytes: Vec<u8> = hashes.iter().flat_map(|h| h.0).collect();
             let blob = BlobId(Hash::derive("starling-sim 2026-11 blob v1", &[&bytes]));
@@ -100,9 +105,35 @@ impl Host {
                 task: id,
                 result: Ok(Computed {
                     blob,
+                    units,
                     ..Computed::tiles(hashes)
                 }),
             },
         );
+    }
+}
+
+/// The job that all shells make of the same seed: its tiles differ by it, and have no inputs.
+pub(super) fn made_up(kernel: KernelId, seed: Hash, units: u64) -> Manifest {
+    let tiles = config::PROBE_TILES;
+    Manifest {
+        version: config::RULES_VERSION,
+        requester: PeerKey::default(),
+        kernel,
+        class: String::new(),
+        params: Vec::new(),
+        inputs: Vec::new(),
+        tier: Tier::Exact,
+        context: ContextRule::None,
+        tiles,
+        tile_bytes: 4,
+        units_per_tile: units / u64::from(tiles),
+        slice_tiles: tiles,
+        bid: 0,
+        floor: Intensity::newcomer(0),
+        roster: Hash::default(),
+        deadline_s: 0,
+        recipient: None,
+        salt: seed,
     }
 }

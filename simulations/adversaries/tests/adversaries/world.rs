@@ -165,10 +165,17 @@ impl World {
                 purpose,
             } => self.compute(i, task, job, &tiles, purpose),
             Output::Probe {
-                task, seed, tiles, ..
+                task,
+                seed,
+                units,
+                tiles,
+                ..
             } => {
                 let hash = |t: &u32| Hash::of(&[&seed.0[..], &t.to_le_bytes()].concat());
-                let result = Ok(Computed::tiles(tiles.iter().map(hash).collect()));
+                let result = Ok(Computed {
+                    units,
+                    ..Computed::tiles(tiles.iter().map(hash).collect())
+                });
                 self.later(1, (i, Input::Computed { task, result }));
             }
             Output::Fetch { task, blob, .. } => {
