@@ -103,6 +103,12 @@ pub const DISCREDITED_MAX: usize = 256;
 pub const STEWARDED_MAX: usize = 64;
 /// ... of them, of one requester.
 pub const STEWARDED_PER_REQUESTER: usize = 16;
+/// ... and how many slices those have together: each costs a steward some 100 bytes of memory.
+pub const STEWARDED_SLICES_MAX: u32 = 131_072;
+/// ... and how many bytes of inputs and outputs the jobs of one requester may have: what a steward's disk is asked for.
+pub const STEWARDED_BYTES_PER_REQUESTER: u64 = 8 << 30;
+/// Slices that a steward hands over in a second, of one job: each is a look into the log.
+pub const RECALLS_PER_S: u32 = 64;
 /// Slices of a job that its steward takes another one's word for that they are leased.
 pub const BUSY_MAX: usize = 4_096;
 /// Slices that one steward asks another one for at once.

@@ -220,6 +220,14 @@ impl Manifest {
         u64::from(self.tiles_in(slice)) * u64::from(self.tile_bytes)
     }
 
+    /// Bytes of its inputs and of its whole output.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let inputs = self.inputs.iter().map(|i| i.len);
+        let output = u64::from(self.tiles) * u64::from(self.tile_bytes);
+        inputs.fold(output, u64::saturating_add)
+    }
+
     fn check(&self) -> Result<(), RecordError> {
         let in_range = |ok, field| {
             if ok {

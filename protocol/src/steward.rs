@@ -67,6 +67,8 @@ struct Job {
     arriving: BTreeMap<u32, Arrival>,
     /// Slices that another steward was asked for, and when.
     requested: BTreeMap<u32, (PeerKey, Time)>,
+    /// Slices handed over since this instant, within a second.
+    recalls: (Time, u32),
 }
 
 impl Job {
@@ -88,6 +90,7 @@ impl Job {
             void: Vec::new(),
             arriving: BTreeMap::new(),
             requested: BTreeMap::new(),
+            recalls: (Time::default(), 0),
         }
     }
 

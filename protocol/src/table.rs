@@ -64,6 +64,8 @@ struct Claim {
     done: Bits,
     /// Slices that it has leased, and since when it says so.
     busy: BTreeMap<u32, Time>,
+    /// Whether it has said anything.
+    told: bool,
     /// When it last said so; none since its connection was lost.
     heard: Option<Time>,
     /// How often it did not hand over what it said to have.

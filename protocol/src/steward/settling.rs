@@ -50,13 +50,10 @@ impl Steward {
         record: &Arc<JobRecord>,
     ) {
         let requester = record.manifest.body.requester;
-        let others = self.jobs.values().filter(|j| !j.own);
-        let same = |j: &&Job| j.record().manifest.body.requester == requester;
         if requester == ctx.me
             || !record.is_steward(&ctx.me)
             || self.jobs.contains_key(&job)
-            || others.clone().count() >= config::STEWARDED_MAX
-            || others.filter(same).count() >= config::STEWARDED_PER_REQUESTER
+            || !self.has_room(record)
         {
             return;
         }
@@ -72,6 +69,22 @@ impl Steward {
         ctx.timers
             .set(Timer::Job(job), ctx.now.after(config::STARVED_WAIT));
         self.get_ready(ctx, book, job);
+    }
+
+    /// Whether one more job of somebody else fits.
+    fn has_room(&self, record: &JobRecord) -> bool {
+        let manifest = &record.manifest.body;
+        let others = || {
+            let jobs = self.jobs.values().filter(|j| !j.own);
+            jobs.map(|j| &j.record().manifest.body)
+        };
+        let same = || others().filter(|m| m.requester == manifest.requester);
+        let slices = others().fold(manifest.slices(), |sum, m| sum.saturating_add(m.slices()));
+        let bytes = same().fold(manifest.bytes(), |sum, m| sum.saturating_add(m.bytes()));
+        others().count() < config::STEWARDED_MAX
+            && same().count() < config::STEWARDED_PER_REQUESTER
+            && slices <= config::STEWARDED_SLICES_MAX
+            && bytes <= config::STEWARDED_BYTES_PER_REQUESTER
     }
 
     /// Whoever is appointed offers the job to nobody while its requester is here.
@@ -227,20 +240,28 @@ impl Steward {
 
     /// Another steward wants slices that this one keeps: their receipts are in the log.
     pub(crate) fn on_settle_request(
-        &self,
+        &mut self,
         ctx: &mut Context,
         from: PeerKey,
         job: JobId,
         slices: &[u32],
     ) {
-        let Some(entry) = self.jobs.get(&job) else {
+        let Some(entry) = self.jobs.get_mut(&job) else {
             return;
         };
         if !entry.record().is_steward(&from) {
             return;
         }
+        let (since, count) = &mut entry.recalls;
+        if ctx.now >= since.after(config::TELL_SOON) {
+            (*since, *count) = (ctx.now, 0);
+        }
         for slice in slices.iter().take(config::SETTLE_MAX) {
+            if *count >= config::RECALLS_PER_S {
+                return;
+            }
             if let Some(Kept { lease, .. }) = entry.table.kept(*slice) {
+                *count += 1;
                 let (lease, to) = (*lease, from);
                 ctx.out.push(Output::Recall { job, lease, to });
             }
@@ -277,14 +298,8 @@ impl Steward {
             return;
         };
         let record = entry.record().clone();
-        let worker = receipt.lease.body.worker;
-        // A quorum may be wrong; what this peer has recomputed itself is not.
-        if ctx.reputation.is_convicted(&worker, ctx.unix_s()) {
-            entry.requested.remove(&slice);
-            entry.table.broke_its_word(&from);
-            return;
-        }
         if !record.is_steward(&from)
+            || entry.table.is_broken(&from)
             || !entry.table.lacks(slice)
             || entry.arriving.contains_key(&slice)
             || entry.arriving.len() >= config::SETTLING_MAX
@@ -292,6 +307,12 @@ impl Steward {
             return;
         }
         entry.requested.remove(&slice);
+        // A quorum may be wrong; what this peer has recomputed itself is not.
+        let worker = receipt.lease.body.worker;
+        if ctx.reputation.is_convicted(&worker, ctx.unix_s()) {
+            entry.table.broke_its_word(&from);
+            return;
+        }
         let verified = receipt.verify(&record, &ctx.swarm, ctx.verifier());
         if !verified.is_ok_and(|v| !v.flags.not_stored) {
             entry.table.broke_its_word(&from);

@@ -28,8 +28,8 @@ impl Table {
 
     /// Another steward says how far it is. True if this is the first time.
     pub(crate) fn claimed(&mut self, by: PeerKey, done: Bits, busy: &Bits, now: Time) -> bool {
-        let first = !self.claims.contains_key(&by);
         let claim = self.claims.entry(by).or_default();
+        let first = !core::mem::replace(&mut claim.told, true);
         let since = |slice: u32| (slice, claim.busy.get(&slice).copied().unwrap_or(now));
         claim.busy = busy.iter().take(config::BUSY_MAX).map(since).collect();
         claim.done = done;
@@ -51,16 +51,21 @@ impl Table {
         heard.is_some_and(|at| now < at.after(config::TELL * 3)) && here(requester)
     }
 
-    /// `by` did not hand over what it said to have.
+    /// `by`, a steward, did not hand over what it said to have.
     pub(crate) fn broke_its_word(&mut self, by: &PeerKey) {
-        if let Some(claim) = self.claims.get_mut(by) {
-            claim.broken = claim.broken.saturating_add(1);
-        }
+        let claim = self.claims.entry(*by).or_default();
+        claim.broken = claim.broken.saturating_add(1);
+    }
+
+    /// Whether `by` did not keep its word too often to be listened to.
+    pub(crate) fn is_broken(&self, by: &PeerKey) -> bool {
+        let claim = self.claims.get(by);
+        claim.is_some_and(|claim| claim.broken >= config::BROKEN_MAX)
     }
 
     /// Whether `by` has said that it is a steward of this job.
     pub(crate) fn has_word_of(&self, by: &PeerKey) -> bool {
-        self.claims.contains_key(by)
+        self.claims.get(by).is_some_and(|claim| claim.told)
     }
 
     /// Slices that other stewards have, or work on; `here` tells who is.

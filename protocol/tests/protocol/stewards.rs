@@ -242,6 +242,22 @@ fn whoever_is_no_steward_changes_nothing() {
 }
 
 #[test]
+fn a_steward_takes_so_many_jobs_of_one_requester_and_leaves_the_rest_to_others() {
+    let mut world = World::new(&[Honest; 7]);
+    let most = starling_protocol::config::STEWARDED_PER_REQUESTER;
+    for _ in 0..3 * most {
+        world.submit_in(1, None);
+        world.run_for(5);
+    }
+    for steward in 1..=7 {
+        let appointed = count(&world, steward, |e| matches!(e, Event::Appointed { .. }));
+        assert!(appointed <= most, "{appointed} at {steward}");
+    }
+    let all = |i: usize| count(&world, i, |e| matches!(e, Event::Appointed { .. }));
+    assert!((1..=7).any(|i| all(i) == most), "one of them is full");
+}
+
+#[test]
 fn a_job_that_nobody_has_is_said_to_be_lost() {
     let mut world = World::new(&[Honest; 5]);
     let job = JobId::from([9; 32]);
