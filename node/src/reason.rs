@@ -71,6 +71,10 @@ pub const CODES: [(&str, &str); 44] = [
     ("not_allowed", "the method is not for this resource"),
     ("not_found", "there is no such resource"),
     (
+        "not_held",
+        "no steward holds the job: it would stop with the command that submitted it",
+    ),
+    (
         "not_writable",
         "this user may not write to the file or folder",
     ),
