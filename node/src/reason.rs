@@ -27,7 +27,7 @@ use crate::node::NodeError;
 use crate::store::StoreError;
 
 /// Every code of this crate, with what it means. The protocol has more.
-pub const CODES: [(&str, &str); 44] = [
+pub const CODES: [(&str, &str); 45] = [
     ("address_unusable", "the peer cannot listen on an address"),
     ("ambiguous_job", "several jobs' ids begin like that"),
     ("bad_genesis", "the swarm's file cannot be used"),
