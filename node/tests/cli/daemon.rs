@@ -187,12 +187,13 @@ fn an_estimate_submits_nothing() {
 #[test]
 fn what_needs_a_peer_says_so_without_one() {
     let place = Place::new();
-    let detached = [&PICTURE[..], &["x.png", "--detach"]].concat();
+    // Without a daemon the command submits by itself; without peers there is nobody to leave it to.
+    let detached = [&PICTURE[..], &["x.png", "--detach", "--wait", "1"]].concat();
     let said = place
         .run("h", &[&detached[..], &["--json"]].concat())
-        .expect(3)
+        .expect(6)
         .json();
-    assert_eq!(said["code"], "no_daemon");
+    assert_eq!(said["code"], "no_eligible_peer");
     assert!(said["fix"].as_str().unwrap().contains("starling up"));
     let list = place.run("h", &["job", "ls", "--json"]).expect(0).json();
     assert!(list["jobs"].as_array().unwrap().is_empty());
