@@ -227,7 +227,10 @@ fn every_object_says_its_schema() {
             ],
             0,
         ),
-        (&["run", "fractal", "-o", "y.png", "--detach"], 3),
+        (
+            &["run", "fractal", "-o", "y.png", "--detach", "--wait", "1"],
+            6,
+        ),
         (&["man", "pages"], 0),
     ];
     for (command, code) in commands {
