@@ -61,6 +61,9 @@ impl Steward {
             record: Box::new((**record).clone()),
         });
         self.take_up(ctx, job, record.clone());
+        if let Some(entry) = self.jobs.get_mut(&job) {
+            entry.table.handed_over(ctx.now);
+        }
         ctx.notify(Event::Appointed {
             job,
             requester,

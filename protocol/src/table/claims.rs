@@ -37,6 +37,12 @@ impl Table {
         first
     }
 
+    /// The requester has just handed the job over: it leads, though it has not said how far it is.
+    pub(crate) fn handed_over(&mut self, now: Time) {
+        let requester = self.record.manifest.body.requester;
+        self.claims.entry(requester).or_default().heard = Some(now);
+    }
+
     /// `by` cannot be reached.
     pub(crate) fn lost(&mut self, by: &PeerKey) {
         if let Some(claim) = self.claims.get_mut(by) {

@@ -80,6 +80,32 @@ fn nobody_leases_beside_a_requester_that_is_here() {
 }
 
 #[test]
+fn whoever_the_requester_excludes_gets_nothing_from_its_stewards_meanwhile() {
+    for liar in 0..9 {
+        let mut natures = [Honest; 9];
+        natures[liar] = Fakes;
+        let mut world = World::new(&natures);
+        // Nobody is warned.
+        world.holds_faults = true;
+        // A requester is heard of like anybody: it lends nothing.
+        let slots = 0;
+        let capacity = starling_protocol::io::Capacity {
+            slots,
+            ..crate::world::capacity()
+        };
+        world.give(0, Input::Capacity(capacity));
+        world.run_for(1_000);
+        world.submit_in(4, None);
+        world.run_job(60_000);
+        assert!(world.is_done());
+        for steward in world.stewards() {
+            let leased = count(&world, steward, |e| matches!(e, Event::Leased { .. }));
+            assert_eq!(leased, 0, "by steward {steward}");
+        }
+    }
+}
+
+#[test]
 fn a_job_without_its_requester_is_done_and_kept_by_every_steward() {
     let mut world = left_alone(&[Honest; 9], Faults::default());
     world.run_for(120_000);
