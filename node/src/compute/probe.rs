@@ -144,35 +144,4 @@ mod tests {
         let least = job(kernel.id().0.into(), Hash::default(), 1).expect("known");
         least.shape().expect("taken").units_per_tile * u64::from(PROBE_TILES)
     }
-
-    /// How long the jobs take beside what is claimed; a figure to look at, for other programs run meanwhile.
-    #[test]
-    #[ignore = "measures"]
-    fn a_true_claim_takes_half_a_second() {
-        use starling_kernels::runner::{CpuRunner, Runner};
-        let nobody = starling_kernels::runner::RunnerCommand {
-            exe: "/nonexistent".into(),
-            args: Vec::new(),
-        };
-        let (_, able) =
-            super::super::open(&super::super::DeviceChoice::Cpu, false, &nobody).expect("a CPU");
-        for offer in able.kernels {
-            let units = offer.units_per_s / 2;
-            let job = job(offer.kernel, Hash([3; 32]), units).expect("known");
-            let mut runner = Runner::Cpu(CpuRunner::new());
-            let deadline = std::time::Duration::from_secs(60);
-            let shape = runner.load(&Arc::new(job), deadline).expect("loads");
-            let tiles: Vec<u32> = (0..PROBE_TILES).collect();
-            let start = std::time::Instant::now();
-            runner.run(&tiles, deadline).expect("runs");
-            let real = shape.units_per_tile as f64 * f64::from(PROBE_TILES);
-            eprintln!(
-                "{}: claim {:.3e}/s, job of {:.2} of the units in {:.3} s",
-                &*offer.class,
-                offer.units_per_s as f64,
-                real / units as f64,
-                start.elapsed().as_secs_f64()
-            );
-        }
-    }
 }

@@ -10,11 +10,7 @@ use std::{
 };
 
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
-use libp2p::{
-    Multiaddr, Stream, SwarmBuilder, identify, noise,
-    swarm::{NetworkBehaviour, SwarmEvent},
-    tcp, yamux,
-};
+use libp2p::{Multiaddr, Stream, swarm::SwarmEvent};
 use starling::{
     blobs::{
         BlobStore,
@@ -26,6 +22,7 @@ use starling::{
 use tokio::time::sleep;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
+use crate::stranger::bare;
 use crate::support::{Node, TCP};
 
 pub fn pattern(len: usize) -> Vec<u8> {
@@ -73,37 +70,12 @@ pub struct Source {
     streams: Arc<AtomicU64>,
 }
 
-#[derive(NetworkBehaviour)]
-struct Behaviour {
-    identify: identify::Behaviour,
-    blobs: libp2p_stream::Behaviour,
-}
-
 impl Source {
     /// Starts one that has what the store has.
     pub async fn start(manner: Manner, store: &BlobStore) -> Source {
         let protocols = Protocols::of(&[1; 32]);
-        let mut swarm = SwarmBuilder::with_new_identity()
-            .with_tokio()
-            .with_tcp(
-                tcp::Config::new(),
-                noise::Config::new,
-                yamux::Config::default,
-            )
-            .unwrap()
-            .with_behaviour(|keypair| Behaviour {
-                identify: identify::Behaviour::new(identify::Config::new(
-                    protocols.version.clone(),
-                    keypair.public(),
-                )),
-                blobs: libp2p_stream::Behaviour::new(),
-            })
-            .unwrap()
-            .with_swarm_config(|config| {
-                config.with_idle_connection_timeout(Duration::from_secs(60))
-            })
-            .build();
-        let mut control = swarm.behaviour().blobs.new_control();
+        let mut swarm = bare(&protocols);
+        let mut control = swarm.behaviour().streams.new_control();
         let mut incoming = control.accept(protocols.blob).unwrap();
         swarm.listen_on(TCP.parse().unwrap()).unwrap();
         let key = peer_key(swarm.local_peer_id()).unwrap();

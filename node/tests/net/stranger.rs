@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::{
-    Multiaddr, PeerId, Stream, StreamProtocol, SwarmBuilder, identify, noise,
+    Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder, identify, noise,
     swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
     tcp, yamux,
 };
@@ -19,10 +19,33 @@ use crate::support::{Node, PATIENCE};
 pub const PING: StreamProtocol = StreamProtocol::new("/ipfs/ping/1.0.0");
 pub const IDENTIFY: StreamProtocol = StreamProtocol::new("/ipfs/id/1.0.0");
 
+/// No more than a name and streams.
 #[derive(NetworkBehaviour)]
-struct Behaviour {
+pub struct Behaviour {
     identify: identify::Behaviour,
-    streams: libp2p_stream::Behaviour,
+    pub streams: libp2p_stream::Behaviour,
+}
+
+/// Of the swarm that these protocols name, with a new identity, over TCP.
+pub fn bare(protocols: &Protocols) -> Swarm<Behaviour> {
+    SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(
+            tcp::Config::new(),
+            noise::Config::new,
+            yamux::Config::default,
+        )
+        .unwrap()
+        .with_behaviour(|keypair| Behaviour {
+            identify: identify::Behaviour::new(identify::Config::new(
+                protocols.version.clone(),
+                keypair.public(),
+            )),
+            streams: libp2p_stream::Behaviour::new(),
+        })
+        .unwrap()
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
+        .build()
 }
 
 pub struct Stranger {
@@ -38,26 +61,7 @@ impl Stranger {
     /// One that claims to be of this swarm.
     pub fn of(swarm: [u8; 32]) -> Stranger {
         let protocols = Protocols::of(&swarm);
-        let mut swarm = SwarmBuilder::with_new_identity()
-            .with_tokio()
-            .with_tcp(
-                tcp::Config::new(),
-                noise::Config::new,
-                yamux::Config::default,
-            )
-            .unwrap()
-            .with_behaviour(|keypair| Behaviour {
-                identify: identify::Behaviour::new(identify::Config::new(
-                    protocols.version.clone(),
-                    keypair.public(),
-                )),
-                streams: libp2p_stream::Behaviour::new(),
-            })
-            .unwrap()
-            .with_swarm_config(|config| {
-                config.with_idle_connection_timeout(Duration::from_secs(60))
-            })
-            .build();
+        let mut swarm = bare(&protocols);
         let mut streams = swarm.behaviour().streams.new_control();
         let pings = streams.accept(PING).unwrap();
         let key = peer_key(swarm.local_peer_id()).unwrap();

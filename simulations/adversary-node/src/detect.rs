@@ -136,15 +136,7 @@ impl Detect {
     }
 
     async fn share(&self, number: usize, q: f64, console: &Console) -> Result<Counted, Failure> {
-        let stage_args = StageArgs {
-            keep: self
-                .stage
-                .keep
-                .as_ref()
-                .map(|keep| keep.join(number.to_string())),
-            ..self.stage.clone()
-        };
-        let mut stage = Stage::new(&stage_args)?;
+        let mut stage = Stage::new(&self.stage.numbered(number))?;
         let counted = self.count(&mut stage, q, console).await;
         stage.end().await;
         counted

@@ -108,15 +108,7 @@ impl Flood {
         let mut all = Vec::new();
         for (number, flood) in floods.iter().enumerate() {
             let title = catalogue::title(&catalogue::parse(flood)?);
-            let args = StageArgs {
-                keep: self
-                    .stage
-                    .keep
-                    .as_ref()
-                    .map(|keep| keep.join(number.to_string())),
-                ..self.stage.clone()
-            };
-            let mut stage = Stage::new(&args)?;
+            let mut stage = Stage::new(&self.stage.numbered(number))?;
             let flooded = self.flood(&mut stage, flood, title).await;
             stage.end().await;
             let flooded = flooded?;

@@ -45,6 +45,18 @@ pub struct StageArgs {
     pub keep: Option<PathBuf>,
 }
 
+impl StageArgs {
+    /// Those of one of several stages: what is kept lies in a folder of its own.
+    #[must_use]
+    pub fn numbered(&self, number: usize) -> Self {
+        let keep = self.keep.as_ref().map(|keep| keep.join(number.to_string()));
+        Self {
+            keep,
+            ..self.clone()
+        }
+    }
+}
+
 /// What is known of one process.
 #[derive(Clone, Debug, Default)]
 struct Seen {
