@@ -100,9 +100,10 @@ impl Steward {
     pub(crate) fn resume(&mut self, ctx: &mut Context, book: &mut Book, collector: &mut Collector) {
         let jobs: Vec<_> = self.jobs.keys().copied().collect();
         for job in jobs {
-            let Some(entry) = self.jobs.get(&job) else {
+            let Some(entry) = self.jobs.get_mut(&job) else {
                 continue;
             };
+            entry.table.handed_over(ctx.now);
             let (slices, done) = entry.table.progress();
             let own = entry.own;
             if own {

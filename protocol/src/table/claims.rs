@@ -37,7 +37,7 @@ impl Table {
         first
     }
 
-    /// The requester has just handed the job over: it leads, though it has not said how far it is.
+    /// The job was handed over, or taken up again: its requester leads if it is here, though it has not said how far it is.
     pub(crate) fn handed_over(&mut self, now: Time) {
         let requester = self.record.manifest.body.requester;
         self.claims.entry(requester).or_default().heard = Some(now);
