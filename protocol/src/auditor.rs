@@ -360,7 +360,7 @@ impl Auditor {
             Some(Box::new(ctx.sign(claim)))
         });
         if let Some(proof) = &proof {
-            faults::tell(ctx, &audit.record, proof);
+            faults::tell(ctx, proof);
         }
         let verdict = Message::Attest {
             attestation: Box::new(attestation),

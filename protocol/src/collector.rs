@@ -366,6 +366,11 @@ impl Collector {
         }
     }
 
+    /// A proof that went round held: nothing more is to be audited. Its worker was blamed with that.
+    pub(crate) fn on_refuted(&mut self, ctx: &mut Context, id: LeaseId) {
+        self.end(ctx, id, Reason::Refuted, false, None);
+    }
+
     /// The job is over for other reasons.
     pub(crate) fn cancel(&mut self, ctx: &mut Context, job: &JobId, reason: Reason) {
         let of_job: Vec<_> = self

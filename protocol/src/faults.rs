@@ -20,7 +20,6 @@ use crate::context::{Context, Waiting};
 use crate::fraud::FraudProof;
 use crate::hash::{Hash, JobId, LeaseId, PeerKey};
 use crate::io::{Computed, Event, Output, Purpose, Topic, Verdict};
-use crate::manifest::JobRecord;
 use crate::reason::Reason;
 use crate::reputation::Deed;
 use crate::rules;
@@ -34,6 +33,7 @@ pub(crate) struct Revoked {
     pub(crate) job: JobId,
     pub(crate) slice: u32,
     pub(crate) worker: PeerKey,
+    pub(crate) lease: LeaseId,
 }
 
 #[derive(Default)]
@@ -45,14 +45,11 @@ pub(crate) struct Faults {
 }
 
 /// Says to everybody that a worker lied: this peer has seen it on its own CPU reference.
-pub(crate) fn tell(ctx: &mut Context, record: &JobRecord, proof: &FraudProof) {
-    // What a requester brought itself may differ between honest devices: that convicts nobody elsewhere.
-    if &record.manifest.body.class != "wgsl" {
-        ctx.out.push(Output::Publish {
-            topic: Topic::Faults,
-            data: codec::encode(proof),
-        });
-    }
+pub(crate) fn tell(ctx: &mut Context, proof: &FraudProof) {
+    ctx.out.push(Output::Publish {
+        topic: Topic::Faults,
+        data: codec::encode(proof),
+    });
 }
 
 impl Faults {
@@ -93,8 +90,8 @@ impl Faults {
         });
         let id = claim.commitment.body.lease;
         if of_job && worker != ctx.me && !ctx.reputation.is_convicted(&worker, ctx.unix_s()) {
-            self.suspect(ctx, worker, proof);
-            if has_done(&job, &id) {
+            let kept = self.suspect(ctx, worker, proof);
+            if kept && has_done(&job, &id) {
                 ctx.reputation.wants(worker);
             }
         }
@@ -122,16 +119,18 @@ impl Faults {
         proofs.filter(|p| p.body.accuser == *accuser).count()
     }
 
-    fn suspect(&mut self, ctx: &mut Context, worker: PeerKey, proof: FraudProof) {
+    /// False if there is no room for it.
+    fn suspect(&mut self, ctx: &mut Context, worker: PeerKey, proof: FraudProof) -> bool {
         let known = self.suspects.contains_key(&worker);
         if !known && self.suspects.len() >= config::SUSPECTS_MAX {
-            return;
+            return false;
         }
         let (_, proofs) = self.suspects.entry(worker).or_insert((ctx.now, Vec::new()));
         if proofs.len() < config::PROOFS_PER_PEER {
             proofs.push(proof);
         }
         ctx.reputation.suspect(worker);
+        true
     }
 
     /// Begins with the next of those that somebody here has to deal with, if it is time.
@@ -139,33 +138,48 @@ impl Faults {
         if self.judging.is_some() || ctx.now < self.not_before {
             return;
         }
-        let Some(worker) = ctx.reputation.wanted() else {
-            return;
-        };
-        let now_s = ctx.unix_s();
-        if let Some((_, proofs)) = self.suspects.get_mut(&worker) {
-            proofs.retain(|p| !ctx.reputation.is_unfit(&p.body.accuser, now_s));
+        // One whose inputs are still on their way keeps nobody else waiting.
+        for worker in ctx.reputation.wanted() {
+            if self.begin(ctx, book, &worker) {
+                return;
+            }
         }
-        let proof = self.suspects.get(&worker).and_then(|(_, p)| p.first());
+    }
+
+    /// Whether a proof against `worker` is being judged now.
+    fn begin(&mut self, ctx: &mut Context, book: &mut Book, worker: &PeerKey) -> bool {
+        let now_s = ctx.unix_s();
+        if let Some((_, proofs)) = self.suspects.get_mut(worker) {
+            let unfit = |p: &FraudProof| ctx.reputation.is_unfit(&p.body.accuser, now_s);
+            proofs.retain(|p| !unfit(p) && book.get(&p.body.lease.body.job).is_some());
+        }
+        let proof = self.suspects.get(worker).and_then(|(_, p)| p.first());
         let Some(proof) = proof.cloned() else {
-            return self.clear(ctx, &worker);
+            self.clear(ctx, worker);
+            return false;
         };
         let lease = &proof.body.lease.body;
         let Some(record) = book.get(&lease.job).cloned() else {
-            return self.clear(ctx, &worker);
+            return false;
         };
         let sources = record.sources(&[proof.body.accuser]);
-        match book.prepare(ctx, &lease.job, &sources) {
-            Prepared::Yes => {
-                let first = record.manifest.body.tiles_of(lease.slice).start;
-                let tiles = alloc::vec![first + proof.body.entry.tile];
-                ctx.compute(Waiting::Faults, lease.job, tiles, Purpose::Judge);
-                self.not_before = ctx.now.after(config::JUDGE_SPACING);
-                self.judging = Some(proof);
-            }
-            Prepared::No | Prepared::Asked => {}
-            Prepared::Failed => self.clear(ctx, &worker),
+        if book.prepare(ctx, &lease.job, &sources) != Prepared::Yes {
+            return false;
         }
+        let first = record.manifest.body.tiles_of(lease.slice).start;
+        let tiles = alloc::vec![first + proof.body.entry.tile];
+        ctx.compute(Waiting::Faults, lease.job, tiles, Purpose::Judge);
+        self.not_before = ctx.now.after(config::JUDGE_SPACING);
+        self.judging = Some(proof);
+        true
+    }
+
+    /// The inputs of `job` cannot be had: what is said of it cannot be looked into.
+    pub(crate) fn on_unprepared(&mut self, ctx: &mut Context, job: &JobId) {
+        for (_, proofs) in self.suspects.values_mut() {
+            proofs.retain(|p| p.body.lease.body.job != *job);
+        }
+        self.clear_if_empty(ctx);
     }
 
     /// The CPU reference has spoken.
@@ -199,7 +213,13 @@ impl Faults {
                 worker,
                 accuser,
             });
-            return Some(Revoked { job, slice, worker });
+            let lease = claim.commitment.body.lease;
+            return Some(Revoked {
+                job,
+                slice,
+                worker,
+                lease,
+            });
         }
         ctx.saw(accuser, &record, Deed::FalseAccusation);
         ctx.notify(Event::FalseAccusation {

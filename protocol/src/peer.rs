@@ -301,9 +301,7 @@ impl Peer {
         if prepared {
             self.steward.on_prepared(&mut self.ctx, &mut self.book, job);
         }
-        let me = self.ctx.me;
-        let own = |r: &Arc<JobRecord>| r.manifest.body.requester == me;
-        let own = self.book.get(&job).is_some_and(own);
+        let own = self.steward.owns(&job);
         self.collector.set_prepared(job, prepared && own);
         for id in self.auditor.of_job(&job) {
             if prepared {
@@ -314,6 +312,7 @@ impl Peer {
         }
         if !prepared {
             self.book.forget_failure(&job);
+            self.faults.on_unprepared(&mut self.ctx, &job);
         }
     }
 
@@ -355,6 +354,8 @@ impl Peer {
             Some(Waiting::Faults) => {
                 let revoked = self.faults.on_judged(&mut self.ctx, &self.book, result);
                 if let Some(revoked) = revoked {
+                    self.collector.on_refuted(&mut self.ctx, revoked.lease);
+                    self.settle();
                     self.steward.revoke(&mut self.ctx, revoked);
                 }
             }

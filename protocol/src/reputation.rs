@@ -317,10 +317,10 @@ impl Reputation {
         self.suspects.insert(peer, true);
     }
 
-    /// The next one that somebody has to deal with.
-    pub(crate) fn wanted(&self) -> Option<PeerKey> {
-        let mut suspects = self.suspects.iter();
-        suspects.find(|(_, wanted)| **wanted).map(|(peer, _)| *peer)
+    /// Those that somebody here has to deal with.
+    pub(crate) fn wanted(&self) -> Vec<PeerKey> {
+        let wanted = self.suspects.iter().filter(|(_, wanted)| **wanted);
+        wanted.map(|(peer, _)| *peer).collect()
     }
 
     /// Whether nobody should rest a receipt on its word.

@@ -95,8 +95,13 @@ impl Requester {
 
     /// A job of this identity is to come back.
     pub(crate) fn collect(&mut self, ctx: &mut Context, book: &Book, job: JobId) {
-        if book.get(&job).is_some() {
-            ctx.notify(Event::Found { job });
+        if let Some(record) = book.get(&job) {
+            let own = record.manifest.body.requester == ctx.me;
+            ctx.notify(if own && !book.is_ended(&job) {
+                Event::Found { job }
+            } else {
+                Event::NotFound { job }
+            });
         } else if self.sought.len() < config::SEEKING_MAX || self.sought.contains_key(&job) {
             self.sought.insert(job, 0);
             ctx.timers.set(Timer::Seek(job), ctx.now);

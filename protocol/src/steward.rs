@@ -121,7 +121,12 @@ impl Steward {
         self.jobs.values().filter(|j| j.own).count()
     }
 
-    /// A job that this peer has drawn up or taken back. `peers` are offered it in this order.
+    /// Whether it is a running job of this peer's own.
+    pub(crate) fn owns(&self, job: &JobId) -> bool {
+        self.jobs.get(job).is_some_and(|entry| entry.own)
+    }
+
+    /// A job that this peer has drawn up. `peers` are offered it in this order.
     pub(crate) fn begin(
         &mut self,
         ctx: &mut Context,
@@ -181,6 +186,10 @@ impl Steward {
             refuse(ctx, Reason::JobDone, 0);
             return;
         };
+        if entry.record().roster.index(&from).is_none() {
+            refuse(ctx, Reason::NotInRoster, 0);
+            return;
+        }
         if !adverts.is_here(&from) || !entry.ready || ctx.reputation.avoids(&from) {
             // Its advert, or the job's inputs, may still be on their way; or it stands accused, and that is looked into.
             refuse(ctx, Reason::Busy, config::LEASE_RETRY.as_millis() as u32);
@@ -317,6 +326,8 @@ impl Steward {
             Outcome::Done { blob, receipt, .. } if entry.own => {
                 entry.leases.remove(&id);
                 entry.table.ended(slice, &worker, id);
+                // What stood against it while it was audited is looked into now.
+                ctx.reputation.avoids(&worker);
                 self.slice_done(ctx, (job, slice), worker, blob, Some(receipt));
                 self.finish_if_done(ctx, book, collector, job);
             }
@@ -327,6 +338,7 @@ impl Steward {
             } => {
                 entry.leases.remove(&id);
                 entry.table.ended(slice, &worker, id);
+                ctx.reputation.avoids(&worker);
                 self.keep(ctx, &receipt, blob, secret);
                 self.hand_round(ctx, adverts, &receipt, blob, secret);
             }
@@ -362,6 +374,10 @@ impl Steward {
         };
         entry.leases.remove(&id);
         entry.table.ended(slice, &worker, id);
+        if !entry.table.lacks(slice) {
+            // Another steward has handed it over meanwhile.
+            return;
+        }
         ctx.notify(Event::SliceReopened {
             job,
             slice,
@@ -537,11 +553,11 @@ impl Steward {
             let colleagues: Vec<_> = entry.colleagues(me).collect();
             colleagues.into_iter().for_each(|s| entry.involve(s));
         }
+        ctx.persist(Record::Ended { job, reason });
         Self::tell_the_end(ctx, &entry, job, reason);
         self.stop_providing(ctx, &entry, job);
         book.end(ctx, &job);
         book.release(ctx, &job);
-        ctx.persist(Record::Ended { job, reason });
         if !entry.own {
             Self::discard(ctx, &entry);
             ctx.notify(Event::Relieved { job, reason });
@@ -552,9 +568,10 @@ impl Steward {
         }
     }
 
+    /// Whoever hears it lets go of what it keeps: so not before the log has it.
     fn tell_the_end(ctx: &mut Context, entry: &Job, job: JobId, reason: Reason) {
         for peer in &entry.involved {
-            ctx.send(*peer, &Message::JobEnded { job, reason });
+            ctx.send_again(*peer, &Message::JobEnded { job, reason });
         }
     }
 

@@ -62,8 +62,10 @@ struct Standing {
 struct Claim {
     /// Slices whose bytes it has.
     done: Bits,
-    /// Slices that it has leased, and since when it says so.
-    busy: BTreeMap<u32, Time>,
+    /// Slices that it has leased.
+    busy: Bits,
+    /// When it first said so of each that is not done here.
+    since: BTreeMap<u32, Time>,
     /// Whether it has said anything.
     told: bool,
     /// When it last said so; none since its connection was lost.
@@ -127,7 +129,7 @@ impl Table {
         }
     }
 
-    /// Decides about a lease for `worker`; [`Table::leased`] makes it so. `others` are the slices that other stewards
+    /// Decides about a lease for `worker`, a peer of the roster; [`Table::leased`] makes it so. `others` are the slices that other stewards
     /// see to; some of the rest is kept for newcomers.
     pub(crate) fn ask(
         &mut self,
@@ -136,9 +138,6 @@ impl Table {
         others: &Bits,
         now: Time,
     ) -> Grant {
-        if self.record.roster.index(worker).is_none() {
-            return Grant::Refused(Reason::NotInRoster, 0);
-        }
         let retry_ms = config::LEASE_RETRY.as_millis() as u32;
         let standing = self.workers.entry(*worker).or_default();
         if standing.excluded {
@@ -235,8 +234,8 @@ impl Table {
             if standing.leased == Some(lease) {
                 standing.leased = None;
                 standing.lapsed += 1;
-            }
-            if matches!(self.slices[slice as usize], SliceState::Committed(_)) {
+            } else {
+                // It was committed to, and its witnesses reveal once.
                 standing.barred.insert(slice);
             }
         }

@@ -13,7 +13,7 @@ pub(crate) enum Timer {
     Sweep,
     /// Look the boards up.
     Boards,
-    /// Requester: look after an own job.
+    /// Steward: look after a job.
     Job(JobId),
     /// Steward: tell the other ones how far a job is.
     Tell(JobId),

@@ -326,10 +326,6 @@ impl Worker {
 
     fn lose(&mut self, ctx: &mut Context, id: LeaseId, reason: Reason) {
         if let Some(work) = self.remove(ctx, id) {
-            if matches!(work.stage, Stage::Committing { .. }) {
-                // What its commitment asked for will not come either.
-                self.stop_asking(ctx, &work.lease.body.job);
-            }
             ctx.notify(Event::Lost {
                 job: work.lease.body.job,
                 slice: work.lease.body.slice,
@@ -377,9 +373,15 @@ impl Worker {
         id: LeaseId,
         reason: Reason,
     ) {
-        if self.work_from(from, id).is_some() {
-            self.lose(ctx, id, reason);
+        let Some(work) = self.work_from(from, id) else {
+            return;
+        };
+        if matches!(work.stage, Stage::Committing { .. }) {
+            // What its commitment asked for will not come either.
+            let job = work.lease.body.job;
+            self.unask(ctx, &job, &from, false);
         }
+        self.lose(ctx, id, reason);
     }
 
     pub(crate) fn on_timer(&mut self, ctx: &mut Context, id: LeaseId) {
@@ -393,13 +395,10 @@ impl Worker {
                 let Some(commitment) = work.commitment.clone() else {
                     return;
                 };
-                let asking = self
-                    .jobs
-                    .get(&work.lease.body.job)
-                    .map(|e| e.asked.is_some());
+                let engagement = self.jobs.get(&work.lease.body.job);
                 let commit = Message::Commit {
                     commitment: Box::new(commitment),
-                    next: asking.unwrap_or(false),
+                    next: engagement.is_some_and(|e| e.asked == Some(steward)),
                 };
                 ctx.send_again(steward, &commit);
                 ctx.timers.set(Timer::Work(id), ctx.retry_at(tries));
@@ -433,7 +432,12 @@ impl Worker {
             Stage::Computing | Stage::Checking { .. } => {
                 self.give_up(ctx, id, Reason::LeaseExpired)
             }
-            Stage::Committing { .. } | Stage::Committed | Stage::Delivering { .. } => {
+            Stage::Committing { .. } => {
+                let job = work.lease.body.job;
+                self.unask(ctx, &job, &steward, true);
+                self.lose(ctx, id, Reason::LeaseExpired);
+            }
+            Stage::Committed | Stage::Delivering { .. } => {
                 self.lose(ctx, id, Reason::LeaseExpired);
             }
         }

@@ -274,7 +274,7 @@ impl Collector {
             return;
         };
         let own = case.record.manifest.body.requester == ctx.me;
-        if !own && case.seals.len() < case.lease.body.intensity.quorum() {
+        if !own && case.seals.len() < case.strength.quorum() {
             // Only a requester may stand in for those who are missing, and no worker opens to fewer.
             self.end(ctx, id, Reason::NoQuorum, false, None);
             return;

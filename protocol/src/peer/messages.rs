@@ -153,7 +153,7 @@ impl Peer {
             Message::OpeningAck { lease } => self.worker.on_opening_ack(ctx, from, lease),
             Message::OpeningRequest { lease } => self.auditor.on_opening_request(ctx, from, lease),
             Message::Attest { attestation, proof } => {
-                let told = proof.clone();
+                let told = proof.clone().filter(|_| !attestation.body.agree);
                 let counts = self.collector.on_attest(ctx, from, &attestation, proof);
                 if let Some(proof) = told.filter(|_| counts) {
                     self.faults.is_judged_elsewhere(ctx, &proof);
@@ -214,7 +214,8 @@ impl Peer {
 
     /// A job is over when its requester says so; when another steward does, there is nothing more to ask that one for.
     fn on_job_ended(&mut self, from: PeerKey, job: JobId, reason: Reason) {
-        let Some(record) = self.book.get(&job).filter(|r| r.is_steward(&from)) else {
+        let record = self.book.get(&job).filter(|r| r.is_steward(&from));
+        let Some(record) = record.cloned() else {
             return;
         };
         let by_requester = record.manifest.body.requester == from;
@@ -227,7 +228,10 @@ impl Peer {
         } else {
             self.worker.close(&mut self.ctx, &from, &job);
         }
-        if by_requester || !(self.worker.considers(&job) || self.steward.serves(&job)) {
+        let requester = &record.manifest.body.requester;
+        let in_use = self.worker.considers(&job) || self.steward.serves(&job);
+        // Whom the requester leads no other steward sends home.
+        if by_requester || !(in_use || self.adverts.is_here(requester)) {
             self.book.end(&self.ctx, &job);
         }
         self.release_ended();

@@ -103,14 +103,14 @@ impl Job {
 }
 
 impl Steward {
-    /// Offers the job to those who may take it.
+    /// Offers the job to those who may take it, once the log has it.
     pub(super) fn offer(&self, ctx: &mut Context, job: &JobId) {
         let Some(entry) = self.jobs.get(job) else {
             return;
         };
         let message = Message::Record(Box::new((*entry.table.record).clone()));
         for peer in entry.involved.iter().filter(|p| entry.table.accepts(p)) {
-            ctx.send(*peer, &message);
+            ctx.send_again(*peer, &message);
         }
         // Nobody needs to wait for what no life of this peer knows any more.
         for (lease, worker) in &entry.void {
@@ -140,7 +140,7 @@ impl Steward {
         }
     }
 
-    /// `peer` has asked for the record of an own job.
+    /// `peer` has asked for the record of a job.
     pub(crate) fn told(&mut self, job: &JobId, peer: PeerKey) {
         if let Some(entry) = self.jobs.get_mut(job) {
             entry.involve(peer);

@@ -26,8 +26,10 @@ use crate::message::Message;
 use crate::reason::Reason;
 use crate::receipt::Receipt;
 use crate::table::Kept;
+use crate::time::Time;
 use crate::timers::Timer;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -162,7 +164,7 @@ impl Steward {
         let message = Message::Record(Box::new((**entry.record()).clone()));
         for steward in entry.colleagues(ctx.me) {
             if !entry.involved.contains(&steward) {
-                ctx.send(steward, &message);
+                ctx.send_again(steward, &message);
             }
         }
     }
@@ -174,20 +176,19 @@ impl Steward {
         };
         // Whoever was asked and has not answered does not have what it said.
         let now = ctx.now;
-        let late = |at: &crate::Time| now >= at.after(config::STORE_WAIT);
-        let vain: Vec<_> = entry
-            .requested
-            .values()
-            .filter(|(_, at)| late(at))
-            .collect();
-        vain.iter()
-            .for_each(|(by, _)| entry.table.broke_its_word(by));
+        let late = |at: &Time| now >= at.after(config::STORE_WAIT);
+        let vain = entry.requested.values().filter(|(_, at)| late(at));
+        let vain: BTreeSet<PeerKey> = vain.map(|(by, _)| *by).collect();
+        vain.iter().for_each(|by| entry.table.broke_its_word(by));
         entry.requested.retain(|_, (_, at)| !late(at));
         let (done, busy) = entry.table.progress_bits();
         // Others rely on it: not before the log has what it says.
         let message = Message::Progress { job, done, busy };
-        for steward in entry.colleagues(ctx.me) {
+        let colleagues: Vec<_> = entry.colleagues(ctx.me).collect();
+        for steward in colleagues {
             ctx.send_again(steward, &message);
+            // What one of them did not hand over another one may have.
+            self.ask_for_missing(ctx, steward, job);
         }
         ctx.timers
             .set(Timer::Tell(job), ctx.now.after(config::TELL));
@@ -208,7 +209,7 @@ impl Steward {
         if !entry.record().is_steward(&from) || !done.fits(slices) || !busy.fits(slices) {
             return;
         }
-        let first = entry.table.claimed(from, done, &busy, ctx.now);
+        let first = entry.table.claimed(from, done, busy, ctx.now);
         if first && entry.own {
             let of = entry.colleagues(ctx.me).count();
             let held = entry.colleagues(ctx.me);
@@ -301,15 +302,18 @@ impl Steward {
             return;
         };
         let record = entry.record().clone();
-        if !record.is_steward(&from)
-            || entry.table.is_broken(&from)
-            || !entry.table.lacks(slice)
+        if !record.is_steward(&from) || entry.table.is_broken(&from) {
+            return;
+        }
+        // What was asked for has its place; what is pushed takes none that others need.
+        let asked = entry.requested.remove(&slice).is_some();
+        let full = entry.arriving.len() + entry.requested.len() >= config::SETTLING_MAX;
+        if !entry.table.lacks(slice)
             || entry.arriving.contains_key(&slice)
-            || entry.arriving.len() >= config::SETTLING_MAX
+            || (full && !asked)
         {
             return;
         }
-        entry.requested.remove(&slice);
         // A quorum may be wrong; what this peer has recomputed itself is not.
         let worker = receipt.lease.body.worker;
         if ctx.reputation.is_convicted(&worker, ctx.unix_s()) {
@@ -366,10 +370,12 @@ impl Steward {
         let rebuilt = result.ok().and_then(|fetched| {
             merkle::root(&commitment.lease, &merkle::leaves(&secret, &fetched.tiles))
         });
+        let worker = receipt.lease.body.worker;
         if rebuilt != Some(commitment.root) {
             entry.table.broke_its_word(&from);
+        } else if ctx.reputation.is_convicted(&worker, ctx.unix_s()) {
+            // Found out meanwhile.
         } else if entry.own {
-            let worker = receipt.lease.body.worker;
             ctx.persist(Record::Receipted {
                 job,
                 receipt: receipt.clone(),
@@ -451,7 +457,9 @@ impl Steward {
     /// A worker lied, and this peer has seen it for itself: it gets no more of the job, and what was taken for done is
     /// open again.
     pub(crate) fn revoke(&mut self, ctx: &mut Context, revoked: Revoked) {
-        let Revoked { job, slice, worker } = revoked;
+        let Revoked {
+            job, slice, worker, ..
+        } = revoked;
         let Some(entry) = self.jobs.get_mut(&job) else {
             return;
         };

@@ -27,11 +27,20 @@ impl Table {
     }
 
     /// Another steward says how far it is. True if this is the first time.
-    pub(crate) fn claimed(&mut self, by: PeerKey, done: Bits, busy: &Bits, now: Time) -> bool {
+    pub(crate) fn claimed(&mut self, by: PeerKey, done: Bits, busy: Bits, now: Time) -> bool {
         let claim = self.claims.entry(by).or_default();
         let first = !core::mem::replace(&mut claim.told, true);
-        let since = |slice: u32| (slice, claim.busy.get(&slice).copied().unwrap_or(now));
-        claim.busy = busy.iter().take(config::BUSY_MAX).map(since).collect();
+        // Since it first said so, whatever it said in between: or it could hold a slice for ever by dropping and taking it.
+        claim.since.retain(|slice, _| {
+            let state = self.slices.get(*slice as usize);
+            state.is_some_and(|s| *s != SliceState::Done)
+        });
+        for slice in busy.iter() {
+            if claim.since.len() < config::BUSY_MAX {
+                claim.since.entry(slice).or_insert(now);
+            }
+        }
+        claim.busy = busy;
         claim.done = done;
         claim.heard = Some(now);
         first
@@ -79,12 +88,15 @@ impl Table {
         let mut seen_to: Vec<u32> = Vec::new();
         for (by, claim) in &self.claims {
             let present = here(by);
-            let at_work = |since: &Time| present && now < since.after(config::BUSY_WAIT);
-            let busy = claim.busy.iter().filter(|(_, since)| at_work(since));
-            seen_to.extend(busy.map(|(slice, _)| *slice));
-            if self.believed(by, claim, present) {
-                seen_to.extend(claim.done.iter());
+            if !self.believed(by, claim, present) {
+                continue;
             }
+            seen_to.extend(claim.done.iter());
+            let held = |slice: &u32, since: &Time| {
+                claim.busy.has(*slice) && now < since.after(config::BUSY_WAIT)
+            };
+            let busy = claim.since.iter().filter(|(slice, at)| held(slice, at));
+            seen_to.extend(busy.filter(|_| present).map(|(slice, _)| *slice));
         }
         self.bits(seen_to)
     }

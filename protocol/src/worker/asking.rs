@@ -1,8 +1,10 @@
 //! When a worker asks for a lease, and of whom.
 //!
 //! It asks when a slot is free, and with the commitment that frees one: a slice that is committed to needs its device
-//! no more. It asks the requester while that is here, else the next of the job's stewards that is. Invariant: one question a job at a time, and never more leases than slots, or more slices without a receipt
-//! than it leaves to one requester.
+//! no more. It asks the requester while that is here, else the next of the job's stewards that is.
+//!
+//! Invariant: one question a job at a time, and never more leases than slots, or more slices without a receipt than it
+//! leaves to one requester.
 
 use super::{Engagement, Work, Worker};
 use crate::config;
@@ -38,6 +40,11 @@ impl Engagement {
             self.mute.remove(steward);
             self.closed.remove(steward);
         }
+    }
+
+    /// Whether what `steward` says may answer what was asked: another one's word does not.
+    fn answers(&self, steward: &PeerKey) -> bool {
+        self.asked.is_none_or(|asked| asked == *steward)
     }
 }
 
@@ -124,6 +131,7 @@ impl Worker {
         let steward = self.steward_of(ctx, job, knows)?;
         let engagement = self.jobs.get_mut(job)?;
         engagement.asked = Some(steward);
+        engagement.waits = false;
         // An answer that never comes must not hold the slot for ever.
         ctx.timers
             .set(Timer::Ask(*job), ctx.now.after(config::LOCK_WAIT));
@@ -160,10 +168,31 @@ impl Worker {
         }
     }
 
+    /// What was asked of `steward` with a commitment will not be answered. `silent`: it said nothing at all.
+    pub(super) fn unask(
+        &mut self,
+        ctx: &mut Context,
+        job: &JobId,
+        steward: &PeerKey,
+        silent: bool,
+    ) {
+        let engagement = self.jobs.get_mut(job);
+        let Some(engagement) = engagement.filter(|e| e.asked == Some(*steward)) else {
+            return;
+        };
+        if silent {
+            self.stop_asking(ctx, job);
+        } else {
+            engagement.asked = None;
+            self.ask_waiting(ctx);
+        }
+    }
+
     /// A question was answered, or given up on: the slot that it held is for those who found none.
     fn ask_waiting(&mut self, ctx: &mut Context) {
         for (job, engagement) in &mut self.jobs {
-            if core::mem::take(&mut engagement.waits) {
+            let free = engagement.asked.is_none();
+            if core::mem::take(&mut engagement.waits) && free {
                 ctx.timers.set_by(Timer::Ask(*job), ctx.now);
             }
         }
@@ -175,10 +204,11 @@ impl Worker {
             return;
         };
         engagement.closed.insert(*from);
-        engagement.asked = None;
+        let answers = engagement.answers(from);
         if engagement.open(&ctx.me).next().is_none() {
             self.end_job(ctx, job);
-        } else {
+        } else if answers {
+            engagement.asked = None;
             ctx.timers.set_by(Timer::Ask(*job), ctx.now);
         }
     }
@@ -209,14 +239,17 @@ impl Worker {
         else {
             return;
         };
-        engagement.asked = None;
         engagement.hear(&from);
+        let answers = engagement.answers(&from);
         if retry_ms == 0 {
             self.close(ctx, &from, &job);
-        } else {
+        } else if answers {
+            engagement.asked = None;
             let wait = Duration::from_millis(u64::from(retry_ms.min(60_000)));
             ctx.timers.set(Timer::Ask(job), ctx.now.after(wait));
         }
-        self.ask_waiting(ctx);
+        if answers {
+            self.ask_waiting(ctx);
+        }
     }
 }
