@@ -308,10 +308,7 @@ impl Steward {
         // What was asked for has its place; what is pushed takes none that others need.
         let asked = entry.requested.remove(&slice).is_some();
         let full = entry.arriving.len() + entry.requested.len() >= config::SETTLING_MAX;
-        if !entry.table.lacks(slice)
-            || entry.arriving.contains_key(&slice)
-            || (full && !asked)
-        {
+        if !entry.table.lacks(slice) || entry.arriving.contains_key(&slice) || (full && !asked) {
             return;
         }
         // A quorum may be wrong; what this peer has recomputed itself is not.

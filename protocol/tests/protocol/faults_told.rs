@@ -3,7 +3,7 @@
 use crate::world::Nature::{self, Accuses, Fakes, Honest, Ring};
 use crate::world::{NOBODY, World};
 use starling_protocol::io::{GossipId, Record, Topic, Verdict};
-use starling_protocol::{Event, Input, JobId, Message, Output};
+use starling_protocol::{Event, Input, JobId, Message, Output, Reason};
 
 fn job(world: &World) -> JobId {
     let found = world.events.iter().find_map(|(_, e)| match e {
@@ -93,6 +93,51 @@ fn whoever_has_to_deal_with_the_accused_finds_out_and_remembers() {
     };
     let all: Vec<_> = world.events.iter().filter(leased).collect();
     assert!(all.is_empty(), "it was avoided: {all:?}");
+}
+
+#[test]
+fn a_proof_whose_inputs_cannot_be_had_is_dropped_and_not_asked_for_again() {
+    let (mut world, liar) = caught();
+    let proofs = world.faults_held.clone();
+    let stranger = if liar == 7 { 6 } else { 7 };
+    world.kill(stranger);
+    world.revive(stranger, false);
+    world.run_for(11_000);
+    let record = world.bundle().record;
+    let job = job(&world);
+    let bytes = Message::Record(Box::new(record)).to_bytes();
+    let from = world.keys[0];
+    let asks = |outputs: Vec<Output>| {
+        let wanted = |o: &Output| matches!(o, Output::Prepare { job: of, .. } if *of == job);
+        outputs.iter().any(wanted)
+    };
+    let nothing = || Input::Prepared {
+        job,
+        shape: Err(Reason::FetchFailed),
+    };
+    assert!(asks(world.probe(stranger, Input::Message { from, bytes })));
+    world.probe(stranger, nothing());
+    for proof in &proofs {
+        let (id, topic, data) = (GossipId(1), Topic::Faults, proof.clone());
+        world.give(stranger, Input::Gossip { id, topic, data });
+    }
+    let request = Message::LeaseRequest { job }.to_bytes();
+    let own = world.submission(crate::world::SLICE, None);
+    let input = Input::Submit(Box::new(own));
+    assert!(
+        asks(world.probe(stranger, input)),
+        "the accused would be in its roster"
+    );
+    assert!(!asks(world.probe(stranger, nothing())));
+    let from = world.keys[liar];
+    let again = world.probe(
+        stranger,
+        Input::Message {
+            from,
+            bytes: request,
+        },
+    );
+    assert!(!asks(again), "nothing is left of it");
 }
 
 #[test]

@@ -292,3 +292,17 @@ fn a_job_that_nobody_has_is_said_to_be_lost() {
     let lost = |e: &Event| matches!(e, Event::NotFound { job: of } if *of == job);
     assert_eq!(count(&world, 0, lost), 1);
 }
+
+#[test]
+fn nobody_collects_what_another_submitted() {
+    let mut world = World::new(&[Honest; 5]);
+    world.submit();
+    world.run_for(100);
+    let job = job(&world);
+    world.give(1, Input::Collect { job });
+    world.give(0, Input::Collect { job });
+    let refused = |e: &Event| matches!(e, Event::NotFound { job: of } if *of == job);
+    let found = |e: &Event| matches!(e, Event::Found { job: of } if *of == job);
+    assert_eq!((count(&world, 1, refused), count(&world, 1, found)), (1, 0));
+    assert_eq!((count(&world, 0, refused), count(&world, 0, found)), (0, 1));
+}

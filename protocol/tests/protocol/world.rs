@@ -212,7 +212,13 @@ impl World {
     }
 
     fn submits(&mut self, i: usize, slice: u32, max_price: Option<u64>) {
-        let submission = Submission {
+        let submission = self.submission(slice, max_price);
+        self.give(i, Input::Submit(Box::new(submission)));
+    }
+
+    /// What a person would submit.
+    pub fn submission(&self, slice: u32, max_price: Option<u64>) -> Submission {
+        Submission {
             kernel: kernel(),
             class: "test".into(),
             params: vec![1, 2, 3],
@@ -223,8 +229,7 @@ impl World {
             deadline_in_s: 3_600,
             stewards: self.most_stewards,
             full_audits: false,
-        };
-        self.give(i, Input::Submit(Box::new(submission)));
+        }
     }
 
     /// What peer `to` wants done; nobody does it.
