@@ -294,7 +294,10 @@ impl Arena {
             Event::Lost { .. } => 16,
             Event::Held { .. } => 17,
             Event::Found { .. } | Event::NotFound { .. } => 18,
-            Event::Appointed { .. } | Event::Kept { .. } | Event::Relieved { .. } => 19,
+            Event::Appointed { .. }
+            | Event::Kept { .. }
+            | Event::Relieved { .. }
+            | Event::TakenOver { .. } => 19,
         };
         self.seen |= 1 << kind | u64::from(i == 0) << 20;
     }

@@ -11,12 +11,13 @@
 //! | judging | reference differs from the worker too | attested as dissent, with a fraud proof |
 //! | judging | reference agrees with the worker | forgotten: the own device is broken |
 //!
-//! After its verdict an audit is forgotten, and so is every state after a while: somebody else's silence costs an auditor nothing.
+//! After its verdict an audit is forgotten, and so is every state after a while: somebody else's silence costs an
+//! auditor nothing. The verdict itself is kept at hand: the collector may die, and another steward go on in its place.
 
 use crate::config;
 use crate::context::{Context, Waiting};
 use crate::draw;
-use crate::evidence::{Attestation, OpenedTile, Opening, SealList, nonces, seal_digest};
+use crate::evidence::{Attestation, OpenedTile, Opening, SealList, seal_digest};
 use crate::faults;
 use crate::fraud::FraudClaim;
 use crate::hash::{Hash, LeaseId, PeerKey};
@@ -29,7 +30,7 @@ use crate::rules;
 use crate::signed::{Fact, Signed};
 use crate::timers::Timer;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -44,6 +45,15 @@ struct Audit {
     list: Option<Signed<SealList>>,
     opening: Option<Signed<Opening>>,
     task: Option<crate::io::TaskId>,
+    /// Another steward, which goes on in the collector's place.
+    heir: Option<PeerKey>,
+}
+
+/// A verdict that was sent.
+struct Given {
+    record: Arc<JobRecord>,
+    attestation: Box<Signed<Attestation>>,
+    proof: Option<Box<Signed<FraudClaim>>>,
 }
 
 impl Audit {
@@ -59,6 +69,8 @@ impl Audit {
 #[derive(Default)]
 pub(crate) struct Auditor {
     audits: BTreeMap<LeaseId, Audit>,
+    /// The latest ones, the oldest first.
+    given: VecDeque<Given>,
 }
 
 impl Auditor {
@@ -86,7 +98,6 @@ impl Auditor {
         if self.audits.len() >= config::AUDITS_MAX
             || of_collector >= config::AUDITS_PER_COLLECTOR
             || from != lease.steward
-            || !call.context.is_empty()
         {
             return false;
         }
@@ -106,6 +117,7 @@ impl Auditor {
             list: None,
             opening: None,
             task: None,
+            heir: None,
             call,
         };
         self.audits.insert(id, audit);
@@ -116,27 +128,9 @@ impl Auditor {
 
     /// The seed, if it draws this peer and everything before it holds.
     fn check(ctx: &Context, record: &JobRecord, call: &AuditCall) -> Option<Hash> {
-        let (lease, commitment, set) =
-            (&call.lease.body, &call.commitment.body, &call.lock_set.body);
-        let id = lease.id(&ctx.swarm);
-        rules::check_lease(record, lease, &ctx.swarm).ok()?;
-        if commitment.lease != id || commitment.tiles != record.manifest.body.tiles_in(lease.slice)
-        {
-            return None;
-        }
-        let witnesses = rules::check_lock_set(record, lease, id, set).ok()?;
-        rules::check_nonces(lease, set, &call.nonces, &call.steward_nonce).ok()?;
-        let shares = nonces(&call.nonces);
-        let seed = draw::seed(&id, &commitment.root, &shares, &call.steward_nonce);
-        let drawn = rules::auditor_ranks(record, lease, &seed).contains(&ctx.me);
-        let signed = ctx.verify(&call.lease, &lease.steward)
-            && ctx.verify(&call.commitment, &lease.worker)
-            && ctx.verify(&call.lock_set, &lease.steward)
-            && rules::check_locks(&witnesses, set, commitment.root, &ctx.swarm, ctx.verifier())
-                .is_ok()
-            && rules::check_reveals(&witnesses, set, &call.nonces, &ctx.swarm, ctx.verifier())
-                .is_ok();
-        (drawn && signed).then_some(seed)
+        let seed = rules::check_call(record, call, &ctx.swarm, ctx.verifier())?;
+        let drawn = rules::auditor_ranks(record, &call.lease.body, &seed).contains(&ctx.me);
+        drawn.then_some(seed)
     }
 
     /// The job is prepared: recompute.
@@ -210,7 +204,7 @@ impl Auditor {
             return;
         };
         let lease = &audit.call.lease.body;
-        let valid = from == lease.steward
+        let valid = audit.record.is_steward(&from)
             && rules::check_seal_list(&audit.record, lease, id, &list.body, &audit.seed).is_ok()
             && ctx.verify(list, &lease.steward);
         if !valid {
@@ -235,7 +229,8 @@ impl Auditor {
         }
     }
 
-    /// From the collector, or from the worker itself when the collector does not answer it.
+    /// From the collector, from the worker itself when the collector does not answer it, or from the steward that goes on
+    /// in the collector's place.
     pub(crate) fn on_opening(
         &mut self,
         ctx: &mut Context,
@@ -244,15 +239,35 @@ impl Auditor {
     ) {
         let id = opening.body.lease;
         let Some(audit) = self.audits.get_mut(&id) else {
+            self.repeat(ctx, from, opening);
             return;
         };
         let lease = &audit.call.lease.body;
-        if from != lease.steward && from != lease.worker {
+        let of_steward = audit.record.is_steward(&from);
+        if !of_steward && from != lease.worker {
             return;
+        }
+        if of_steward && from != lease.steward {
+            audit.heir = Some(from);
         }
         if audit.opening.is_none() && ctx.verify(opening, &lease.worker) {
             audit.opening = Some(opening.clone());
             self.compare(ctx, id);
+        }
+    }
+
+    /// Says again what this peer found in `opening`, to a steward that has not heard it.
+    fn repeat(&self, ctx: &mut Context, from: PeerKey, opening: &Signed<Opening>) {
+        let id = opening.body.lease;
+        let of_lease = |g: &&Given| g.attestation.body.lease == id && g.record.is_steward(&from);
+        let given = self.given.iter().find(of_lease);
+        let digest = || opening.body.digest(&ctx.swarm);
+        if let Some(given) = given.filter(|g| g.attestation.body.opening == digest()) {
+            let verdict = Message::Attest {
+                attestation: given.attestation.clone(),
+                proof: given.proof.clone(),
+            };
+            ctx.send(from, &verdict);
         }
     }
 
@@ -362,11 +377,22 @@ impl Auditor {
         if let Some(proof) = &proof {
             faults::tell(ctx, proof);
         }
-        let verdict = Message::Attest {
+        let given = Given {
+            record: audit.record.clone(),
             attestation: Box::new(attestation),
             proof,
         };
-        ctx.send(audit.call.lease.body.steward, &verdict);
+        let verdict = Message::Attest {
+            attestation: given.attestation.clone(),
+            proof: given.proof.clone(),
+        };
+        let collector = audit.call.lease.body.steward;
+        let to = audit.heir.into_iter().chain([collector]);
+        to.for_each(|steward| ctx.send(steward, &verdict));
+        if self.given.len() >= config::CONCLUDED_MAX {
+            self.given.pop_front();
+        }
+        self.given.push_back(given);
         self.forget(ctx, id);
     }
 

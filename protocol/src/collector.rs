@@ -12,6 +12,7 @@
 //! | Delivering | output and salt secret | fetches | eight tries; then a receipt that says "not stored" |
 //! | Fetching | the bytes | rebuilds the root, signs Stored, receipt | as Delivering |
 //!
+//! A collector that falls silent after the worker has opened is replaced by another steward: see `heir`.
 //! While auditors seal and attest, a requester computes two tiles itself: see `ringers`.
 //! A second root that the worker signed for the lease ends any step with blame.
 //!
@@ -19,6 +20,7 @@
 //! What a lease's end means for its slice is decided in `steward`.
 
 mod draw;
+mod heir;
 mod ringers;
 mod verdict;
 
@@ -121,6 +123,32 @@ struct Case {
 }
 
 impl Case {
+    fn new(record: Arc<JobRecord>, lease: Signed<Lease>, steward_nonce: Hash) -> Self {
+        Self {
+            record,
+            lease,
+            steward_nonce,
+            step: Step::Computing,
+            round: Round::default(),
+            task: None,
+            commitment: None,
+            ranks: Vec::new(),
+            asked: 0,
+            locks: BTreeMap::new(),
+            lock_set: None,
+            nonces: BTreeMap::new(),
+            seed: Hash::default(),
+            strength: Intensity::default(),
+            seals: BTreeMap::new(),
+            seal_list: None,
+            opening: None,
+            agreements: BTreeMap::new(),
+            charges: Vec::new(),
+            quorum: None,
+            ringers: Ringers::default(),
+        }
+    }
+
     fn worker(&self) -> PeerKey {
         self.lease.body.worker
     }
@@ -204,29 +232,7 @@ impl Collector {
         // The message travels too; without slack an exact TTL would always be a little short.
         let ttl = Duration::from_millis(u64::from(lease.body.ttl_ms)) + config::LOCK_WAIT;
         ctx.timers.set(Timer::Case(id), ctx.now.after(ttl));
-        let case = Case {
-            record: record.clone(),
-            lease,
-            steward_nonce,
-            step: Step::Computing,
-            round: Round::default(),
-            task: None,
-            commitment: None,
-            ranks: Vec::new(),
-            asked: 0,
-            locks: BTreeMap::new(),
-            lock_set: None,
-            nonces: BTreeMap::new(),
-            seed: Hash::default(),
-            strength: Intensity::default(),
-            seals: BTreeMap::new(),
-            seal_list: None,
-            opening: None,
-            agreements: BTreeMap::new(),
-            charges: Vec::new(),
-            quorum: None,
-            ringers: Ringers::default(),
-        };
+        let case = Case::new(record.clone(), lease, steward_nonce);
         self.cases.insert(id, case);
     }
 

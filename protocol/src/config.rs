@@ -221,7 +221,10 @@ pub const OPENING_TRIES: u32 = 3;
 pub const STORE_WAIT: Duration = Duration::from_secs(30);
 /// Tries to get a slice's output, asked for at the pace of [`RETRY`].
 pub const DELIVERY_TRIES: u32 = 8;
-/// Concluded leases whose receipts are kept at hand for workers that missed them.
+/// A worker whose collector has fallen silent after the opening turns so often to another steward, [`OPENING_WAIT`]
+/// apart: for as long as it would have waited for that one alone.
+pub const HANDOVER_TRIES: usize = 29;
+/// Concluded leases whose receipts, or verdicts, are kept at hand for those that missed them.
 pub const CONCLUDED_MAX: usize = 256;
 /// Peers that were silent twice in a row are waited for only this long: their rank is still asked.
 pub const SILENT_WAIT: Duration = Duration::from_millis(500);

@@ -143,6 +143,17 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+    /// A worker's collector has died: this peer goes on in its place.
+    TakenOver {
+        /// Job.
+        job: JobId,
+        /// Slice.
+        slice: u32,
+        /// Who has opened it.
+        worker: PeerKey,
+        /// Who granted its lease.
+        from: PeerKey,
+    },
     /// A worker lied, or hid what it had done.
     CheatCaught {
         /// Job.

@@ -207,6 +207,8 @@ pub enum Message {
         /// BLAKE3 of every tile.
         tiles: Vec<Hash>,
     },
+    /// W->S: my collector has fallen silent since I opened; go on from here in its place.
+    TakeOver(Box<Handover>),
 }
 
 /// What an auditor needs to check that it was drawn, and to recompute.
@@ -224,6 +226,17 @@ pub struct AuditCall {
     pub steward_nonce: Hash,
     /// Openings of context tiles, for kernels whose tiles need others' output. Empty for `ContextRule::None`.
     pub context: Vec<Signed<Opening>>,
+}
+
+/// An audit as its worker knows it once it has opened: whatever a collector needs to end it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handover {
+    /// All up to the seed.
+    pub call: AuditCall,
+    /// The seals, by the collector that fell silent.
+    pub seal_list: Signed<SealList>,
+    /// The worker's answer to them.
+    pub opening: Signed<Opening>,
 }
 
 impl Message {
@@ -279,6 +292,7 @@ impl Message {
             Self::ProbeReply { .. } => "ProbeReply",
             Self::ProbeStart { .. } => "ProbeStart",
             Self::ProbeDone { .. } => "ProbeDone",
+            Self::TakeOver(_) => "TakeOver",
         }
     }
 }

@@ -4,9 +4,10 @@
 use crate::config;
 use crate::crypto::Verifier;
 use crate::draw;
-use crate::evidence::{Lease, Lock, LockSet, Reveal, Revealed, SealList};
+use crate::evidence::{self, Lease, Lock, LockSet, Reveal, Revealed, SealList};
 use crate::hash::{Hash, LeaseId, PeerKey, SwarmId};
 use crate::manifest::{Intensity, JobRecord};
+use crate::message::AuditCall;
 use crate::receipt::ReceiptError;
 use crate::signed::Fact;
 use alloc::vec::Vec;
@@ -186,6 +187,31 @@ pub(crate) fn check_nonces(
         draw::nonce_digest(steward_nonce) == lease.nonce_digest,
         ReceiptError::Nonce("steward"),
     )
+}
+
+/// The seed of a call, if everything before it holds: lease, commitment, locks and nonces.
+pub(crate) fn check_call(
+    record: &JobRecord,
+    call: &AuditCall,
+    swarm: &SwarmId,
+    verifier: &dyn Verifier,
+) -> Option<Hash> {
+    let (lease, commitment, set) = (&call.lease.body, &call.commitment.body, &call.lock_set.body);
+    let id = lease.id(swarm);
+    check_lease(record, lease, swarm).ok()?;
+    let n = record.manifest.body.tiles_in(lease.slice);
+    if commitment.lease != id || commitment.tiles != n || !call.context.is_empty() {
+        return None;
+    }
+    let witnesses = check_lock_set(record, lease, id, set).ok()?;
+    check_nonces(lease, set, &call.nonces, &call.steward_nonce).ok()?;
+    let signed = call.lease.verify(swarm, verifier, &lease.steward)
+        && call.commitment.verify(swarm, verifier, &lease.worker)
+        && call.lock_set.verify(swarm, verifier, &lease.steward)
+        && check_locks(&witnesses, set, commitment.root, swarm, verifier).is_ok()
+        && check_reveals(&witnesses, set, &call.nonces, swarm, verifier).is_ok();
+    let shares = evidence::nonces(&call.nonces);
+    signed.then(|| draw::seed(&id, &commitment.root, &shares, &call.steward_nonce))
 }
 
 /// Listed auditors in rank order, if all named peers were drawn.

@@ -16,6 +16,7 @@
 //! Workers ask the requester while it is here, so two stewards seldom lease at one time; what they tell each other
 //! (`settling`) is soft and only saves work. What proves itself is the receipt.
 
+mod heir;
 pub(crate) mod offers;
 mod resume;
 mod settling;

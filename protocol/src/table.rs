@@ -68,8 +68,10 @@ struct Claim {
     since: BTreeMap<u32, Time>,
     /// Whether it has said anything.
     told: bool,
-    /// When it last said so; none since its connection was lost.
+    /// When it last said so.
     heard: Option<Time>,
+    /// It could not be reached since.
+    lost: bool,
     /// How often it did not hand over what it said to have.
     broken: u32,
 }
@@ -225,6 +227,23 @@ impl Table {
             standing.leased = None;
             standing.lapsed = 0;
         }
+    }
+
+    /// Whether this steward may go on with a lease of another one on `slice`.
+    pub(crate) fn may_take_over(&self, slice: u32, worker: &PeerKey) -> bool {
+        let standing = self.workers.get(worker);
+        let few = |s: &Standing| !s.excluded && s.unreceipted.len() < config::UNRECEIPTED_MAX;
+        let on_roster = self.record.roster.index(worker).is_some();
+        on_roster && self.lacks(slice) && standing.is_none_or(few)
+    }
+
+    /// It does. Whoever has leased the slice here meanwhile keeps it: the first one to end counts.
+    pub(crate) fn taken_over(&mut self, slice: u32, worker: PeerKey, lease: LeaseId) {
+        if self.slices[slice as usize] == SliceState::Open {
+            self.set(slice, SliceState::Committed(lease));
+        }
+        let standing = self.workers.entry(worker).or_default();
+        standing.unreceipted.insert(lease);
     }
 
     /// The lease is over, and the slice open again unless it is done.

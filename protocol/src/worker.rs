@@ -8,6 +8,7 @@
 //! | committing | CommitAck | committed; the next lease is asked for |
 //! | committed | LockSet, Seed, SealList that fit together | opening: three tries, then by way of the auditors |
 //! | opening | Audited | delivering: output and salt secret |
+//! | opening, delivering | nothing more from the collector | as before; another steward is asked to go on |
 //! | delivering | Stored, Receipt | earned |
 //! | any | LeaseEnded, time over, device failure | lost |
 //!
@@ -68,6 +69,10 @@ enum Stage {
 
 struct Work {
     lease: Signed<Lease>,
+    /// Who gathers its audit: the lease's steward, or whoever goes on in its place.
+    collector: PeerKey,
+    /// How often another steward was turned to.
+    passed_on: usize,
     record: Arc<JobRecord>,
     stage: Stage,
     task: Option<TaskId>,
@@ -83,8 +88,8 @@ struct Work {
 }
 
 impl Work {
-    fn steward(&self) -> PeerKey {
-        self.lease.body.steward
+    fn hears(&self, peer: &PeerKey) -> bool {
+        self.collector == *peer || (self.passed_on > 0 && self.record.is_steward(peer))
     }
 
     /// No commitment is signed yet.
@@ -208,6 +213,8 @@ impl Worker {
         ctx.notify(Event::Working { job, slice });
         let work = Work {
             lease,
+            collector: from,
+            passed_on: 0,
             record,
             stage: Stage::Computing,
             task,
@@ -292,7 +299,7 @@ impl Worker {
         self.bound.insert(id);
         work.commitment = Some(commitment.clone());
         work.stage = Stage::Committing { tries: 1 };
-        let (job, steward) = (work.lease.body.job, work.steward());
+        let (job, steward) = (work.lease.body.job, work.collector);
         let next = self.steward_of(ctx, &job, knows) == Some(steward)
             && matches!(self.room(ctx, &job, Some(id), capacity, knows), Room::Yes);
         if next {
@@ -310,7 +317,7 @@ impl Worker {
             return;
         };
         let job = work.lease.body.job;
-        ctx.send(work.steward(), &Message::LeaseEnded { lease: id, reason });
+        ctx.send(work.collector, &Message::LeaseEnded { lease: id, reason });
         self.lose(ctx, id, reason);
         if let Some(engagement) = self.jobs.get_mut(&job) {
             engagement.failures += 1;
@@ -350,7 +357,7 @@ impl Worker {
 
     /// The lease's work, if `from` may speak about it.
     fn work_from(&mut self, from: PeerKey, id: LeaseId) -> Option<&mut Work> {
-        self.works.get_mut(&id).filter(|w| w.steward() == from)
+        self.works.get_mut(&id).filter(|w| w.hears(&from))
     }
 
     pub(crate) fn on_commit_ack(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId) {
@@ -373,7 +380,8 @@ impl Worker {
         id: LeaseId,
         reason: Reason,
     ) {
-        let Some(work) = self.work_from(from, id) else {
+        let work = self.work_from(from, id);
+        let Some(work) = work.filter(|w| w.collector == from) else {
             return;
         };
         if matches!(work.stage, Stage::Committing { .. }) {
@@ -388,7 +396,7 @@ impl Worker {
         let Some(work) = self.works.get_mut(&id) else {
             return;
         };
-        let steward = work.steward();
+        let (steward, me) = (work.collector, ctx.me);
         match work.stage {
             Stage::Committing { tries } if tries < config::RETRY.len() => {
                 work.stage = Stage::Committing { tries: tries + 1 };
@@ -403,12 +411,8 @@ impl Worker {
                 ctx.send_again(steward, &commit);
                 ctx.timers.set(Timer::Work(id), ctx.retry_at(tries));
             }
-            Stage::Opening { tries } => {
+            Stage::Opening { tries } if tries <= config::RETRY.len() => {
                 work.stage = Stage::Opening { tries: tries + 1 };
-                if tries > config::RETRY.len() {
-                    self.lose(ctx, id, Reason::NoOpening);
-                    return;
-                }
                 let Some(opening) = work.opening.clone() else {
                     return;
                 };
@@ -418,14 +422,14 @@ impl Worker {
                     let seals = work.list.iter().flat_map(|l| &l.body.seals);
                     to.extend(seals.filter_map(|s| work.record.roster.peer(s.auditor)));
                     ctx.timers
-                        .set(Timer::Work(id), ctx.now.after(config::LINGER));
+                        .set(Timer::Work(id), ctx.now.after(work.patience(&me)));
                 } else {
                     ctx.timers.set(Timer::Work(id), ctx.retry_at(tries));
                 }
                 let message = Message::Opening(Box::new(opening));
                 to.into_iter().for_each(|peer| ctx.send(peer, &message));
             }
-            Stage::Delivering { tries } if tries < config::RETRY.len() => {
+            Stage::Delivering { tries } if tries < config::RETRY.len() && work.is_alone(&me) => {
                 work.stage = Stage::Delivering { tries: tries + 1 };
                 self.deliver(ctx, id);
             }
@@ -437,9 +441,8 @@ impl Worker {
                 self.unask(ctx, &job, &steward, true);
                 self.lose(ctx, id, Reason::LeaseExpired);
             }
-            Stage::Committed | Stage::Delivering { .. } => {
-                self.lose(ctx, id, Reason::LeaseExpired);
-            }
+            Stage::Opening { .. } | Stage::Delivering { .. } => self.pass_on(ctx, id),
+            Stage::Committed => self.lose(ctx, id, Reason::LeaseExpired),
         }
     }
 

@@ -40,6 +40,13 @@ impl Deeds {
                     .entry(digest)
                     .or_insert_with(|| opening.body.clone());
             }
+            Message::TakeOver(handover) => {
+                let opening = &handover.opening;
+                let digest = opening.digest(swarm);
+                self.openings
+                    .entry(digest)
+                    .or_insert_with(|| opening.body.clone());
+            }
             Message::Output { lease, secret, .. } => {
                 self.secrets.entry(*lease).or_default().insert(*secret);
             }

@@ -83,7 +83,7 @@ pub struct Counters {
 }
 
 /// Messages that the checkers look into.
-const MATTERS: [&str; 12] = [
+const MATTERS: [&str; 13] = [
     "LeaseGrant",
     "Commit",
     "Locked",
@@ -96,6 +96,7 @@ const MATTERS: [&str; 12] = [
     "Attest",
     "Audited",
     "Output",
+    "TakeOver",
 ];
 
 /// A peer takes note of another, or forgets it.
@@ -356,6 +357,7 @@ impl Observer {
             Event::ClaimStruck { peer, .. } => history.struck.push((by, *peer)),
             Event::Leased { .. }
             | Event::Committed { .. }
+            | Event::TakenOver { .. }
             | Event::Auditing { .. }
             | Event::Resumed { .. }
             | Event::Lost { .. }

@@ -276,6 +276,7 @@ fn lease_of(message: &Message, swarm: &SwarmId) -> Option<LeaseId> {
         Message::LeaseGrant(lease) => Some(lease.body.id(swarm)),
         Message::LockRequest { lease, .. } => Some(lease.body.id(swarm)),
         Message::AuditCall(call) => Some(call.lease.body.id(swarm)),
+        Message::TakeOver(handover) => Some(handover.call.lease.body.id(swarm)),
         Message::Receipt(receipt) | Message::Settle { receipt, .. } => Some(receipt.id(swarm)),
         Message::Commit { commitment, .. } => Some(commitment.body.lease),
         Message::Locked(lock) => Some(lock.body.lease),
@@ -405,6 +406,7 @@ fn describe(message: &Message) -> String {
         | Message::Audited { .. }
         | Message::Output { .. }
         | Message::Stored(_)
+        | Message::TakeOver(_)
         | Message::ProbeStart { .. }
         | Message::Advert(_) => String::new(),
     }

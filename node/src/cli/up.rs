@@ -427,6 +427,12 @@ fn told(event: &Event) -> Option<String> {
             let whose = requester.short();
             format!("steward of {:?} for {whose}: {slices} slices", job.0)
         }
+        Event::TakenOver {
+            job, slice, from, ..
+        } => {
+            let whose = from.short();
+            format!("ends    slice {slice} of {:?} for {whose}", job.0)
+        }
         Event::Kept { job, slice, .. } => format!("keeps   slice {slice} of {:?}", job.0),
         Event::Relieved { job, reason } => format!("steward of {:?} no longer: {reason}", job.0),
         // A requester's own story; `run` tells it.

@@ -220,7 +220,7 @@ impl JobFile {
                 self.first_slice_ms.get_or_insert(ms);
                 self.step(*slice, SliceState::Leased, *worker);
             }
-            Event::Committed { slice, worker, .. } => {
+            Event::Committed { slice, worker, .. } | Event::TakenOver { slice, worker, .. } => {
                 self.step(*slice, SliceState::Committed, *worker)
             }
             Event::Auditing {

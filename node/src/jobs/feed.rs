@@ -50,6 +50,7 @@ impl Numbered {
             | Event::Resumed { job, .. }
             | Event::Leased { job, .. }
             | Event::Committed { job, .. }
+            | Event::TakenOver { job, .. }
             | Event::Auditing { job, .. }
             | Event::SliceDone { job, .. }
             | Event::SliceReopened { job, .. }

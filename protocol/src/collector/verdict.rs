@@ -185,6 +185,12 @@ impl Collector {
         let lease = &case.lease.body;
         let first = case.record.manifest.body.tiles_of(lease.slice).start;
         let need = case.strength.quorum();
+        // Another steward's list leaves a requester that goes on in its place nothing to rest a receipt on.
+        let own_draw = case.record.manifest.body.requester == ctx.me
+            && case
+                .seal_list
+                .as_ref()
+                .is_some_and(|l| l.body.requester_draw);
         case.charges
             .retain(|(accuser, _)| !self.discredited.contains(&(lease.job, *accuser)));
         if let Some((accuser, tile)) = case.charges.pop() {
@@ -204,7 +210,7 @@ impl Collector {
                 .filter_map(|a| case.agreements.get(a).cloned());
             case.quorum = Some(Quorum::Auditors(agreed.take(need).collect()));
             self.ask_output(ctx, id, 1);
-        } else if case.record.manifest.body.requester == ctx.me {
+        } else if own_draw {
             case.step = Step::Judging { accuser: None };
             let tiles = opening.body.tiles.iter().map(|t| first + t.tile).collect();
             case.task = Some(ctx.compute(Waiting::Collector(id), lease.job, tiles, Purpose::Judge));
@@ -439,7 +445,7 @@ impl Collector {
     }
 
     /// Tells the worker that its output is kept, and hands it its proof.
-    fn send_receipt(ctx: &mut Context, receipt: &Receipt, after: PersistSeq) {
+    pub(super) fn send_receipt(ctx: &mut Context, receipt: &Receipt, after: PersistSeq) {
         let worker = receipt.lease.body.worker;
         let (lease, root) = (receipt.commitment.body.lease, receipt.commitment.body.root);
         if let Some(storer) = &receipt.stored {

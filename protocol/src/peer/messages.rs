@@ -186,6 +186,10 @@ impl Peer {
                 blob,
                 secret,
             } => self.steward.on_settle(ctx, from, receipt, blob, secret),
+            Message::TakeOver(handover) => {
+                self.steward
+                    .on_take_over(ctx, &self.adverts, &mut self.collector, from, *handover);
+            }
             Message::Probe {
                 version,
                 kernel,

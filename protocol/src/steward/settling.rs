@@ -368,10 +368,17 @@ impl Steward {
             merkle::root(&commitment.lease, &merkle::leaves(&secret, &fetched.tiles))
         });
         let worker = receipt.lease.body.worker;
-        if rebuilt != Some(commitment.root) {
+        let holds = rebuilt == Some(commitment.root);
+        let id = commitment.lease;
+        if holds && entry.leases.remove(&id).is_some() {
+            // One of the two took the other for dead: what the other has ended this one need not.
+            entry.table.ended(slice, &worker, id);
+            collector.is_settled(ctx, id);
+        }
+        if !holds {
             entry.table.broke_its_word(&from);
-        } else if ctx.reputation.is_convicted(&worker, ctx.unix_s()) {
-            // Found out meanwhile.
+        } else if ctx.reputation.is_convicted(&worker, ctx.unix_s()) || !entry.table.lacks(slice) {
+            // Found out, or done here, meanwhile.
         } else if entry.own {
             ctx.persist(Record::Receipted {
                 job,

@@ -11,6 +11,14 @@ use crate::hash::PeerKey;
 use crate::time::Time;
 use alloc::vec::Vec;
 
+impl Claim {
+    /// Whether the steward has said something lately.
+    fn is_fresh(&self, now: Time) -> bool {
+        let recent = |at: Time| now < at.after(config::TELL * 3);
+        self.heard.is_some_and(recent)
+    }
+}
+
 impl Table {
     fn bits(&self, members: impl IntoIterator<Item = u32>) -> Bits {
         Bits::of(self.slices.len() as u32, members)
@@ -42,28 +50,38 @@ impl Table {
         }
         claim.busy = busy;
         claim.done = done;
-        claim.heard = Some(now);
+        (claim.heard, claim.lost) = (Some(now), false);
         first
     }
 
     /// The job was handed over, or taken up again: its requester leads if it is here, though it has not said how far it is.
     pub(crate) fn handed_over(&mut self, now: Time) {
         let requester = self.record.manifest.body.requester;
-        self.claims.entry(requester).or_default().heard = Some(now);
+        let claim = self.claims.entry(requester).or_default();
+        (claim.heard, claim.lost) = (Some(now), false);
     }
 
     /// `by` cannot be reached.
     pub(crate) fn lost(&mut self, by: &PeerKey) {
         if let Some(claim) = self.claims.get_mut(by) {
-            claim.heard = None;
+            claim.lost = true;
         }
     }
 
     /// Whether the requester, another peer, is here and sees to its job itself: then nobody else leases.
     pub(crate) fn is_led(&self, here: &dyn Fn(&PeerKey) -> bool, now: Time) -> bool {
-        let requester = &self.record.manifest.body.requester;
-        let heard = self.claims.get(requester).and_then(|claim| claim.heard);
-        heard.is_some_and(|at| now < at.after(config::TELL * 3)) && here(requester)
+        self.is_at_work(&self.record.manifest.body.requester, here, now)
+    }
+
+    /// Whether `by`, another steward, is here and sees to the job.
+    pub(crate) fn is_at_work(
+        &self,
+        by: &PeerKey,
+        here: &dyn Fn(&PeerKey) -> bool,
+        now: Time,
+    ) -> bool {
+        let claim = self.claims.get(by).filter(|claim| !claim.lost);
+        claim.is_some_and(|claim| claim.is_fresh(now)) && here(by)
     }
 
     /// `by`, a steward, did not hand over what it said to have.
@@ -87,23 +105,24 @@ impl Table {
     pub(crate) fn others(&self, here: &dyn Fn(&PeerKey) -> bool, now: Time) -> Bits {
         let mut seen_to: Vec<u32> = Vec::new();
         for (by, claim) in &self.claims {
-            let present = here(by);
-            if !self.believed(by, claim, present) {
+            let requester = self.record.manifest.body.requester == *by;
+            if !requester && claim.broken >= config::BROKEN_MAX {
                 continue;
             }
-            seen_to.extend(claim.done.iter());
-            let held = |slice: &u32, since: &Time| {
-                claim.busy.has(*slice) && now < since.after(config::BUSY_WAIT)
-            };
-            let busy = claim.since.iter().filter(|(slice, at)| held(slice, at));
-            seen_to.extend(busy.filter(|_| present).map(|(slice, _)| *slice));
+            let present = here(by);
+            if requester || present {
+                seen_to.extend(claim.done.iter());
+            }
+            // Of one that has just died the workers may hand over what they have opened.
+            if present || claim.is_fresh(now) {
+                let held = |slice: &u32, since: &Time| {
+                    claim.busy.has(*slice) && now < since.after(config::BUSY_WAIT)
+                };
+                let busy = claim.since.iter().filter(|(slice, at)| held(slice, at));
+                seen_to.extend(busy.map(|(slice, _)| *slice));
+            }
         }
         self.bits(seen_to)
-    }
-
-    fn believed(&self, by: &PeerKey, claim: &Claim, present: bool) -> bool {
-        let requester = self.record.manifest.body.requester == *by;
-        requester || (present && claim.broken < config::BROKEN_MAX)
     }
 
     /// Slices that `by` says to have, that are not here, and that need to be: not if the requester has them.

@@ -1,6 +1,6 @@
 //! Second half of a worker's lease: opening what was drawn, handing the output over, taking the receipt.
 
-use super::{Stage, Worker};
+use super::{Stage, Work, Worker};
 use crate::config;
 use crate::context::Context;
 use crate::draw;
@@ -8,13 +8,56 @@ use crate::evidence::{self, LockSet, OpenedTile, Opening, Revealed, SealList, St
 use crate::hash::{Hash, LeaseId, PeerKey};
 use crate::io::{Event, Record};
 use crate::merkle;
-use crate::message::Message;
+use crate::message::{AuditCall, Handover, Message};
+use crate::reason::Reason;
 use crate::receipt::Receipt;
 use crate::rules;
 use crate::signed::{Fact, Signed};
 use crate::timers::Timer;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::time::Duration;
+
+impl Work {
+    /// Stewards that could go on in the collector's place.
+    fn heirs(&self, me: &PeerKey) -> impl Iterator<Item = PeerKey> {
+        let not = [*me, self.collector];
+        let stewards = self.record.appointment.body.stewards.iter().copied();
+        stewards.filter(move |s| !not.contains(s))
+    }
+
+    /// Whether nobody could.
+    pub(super) fn is_alone(&self, me: &PeerKey) -> bool {
+        self.heirs(me).next().is_none()
+    }
+
+    /// How long a collector that has the opening may be silent.
+    pub(super) fn patience(&self, me: &PeerKey) -> Duration {
+        if self.is_alone(me) {
+            config::LINGER
+        } else {
+            config::OPENING_WAIT
+        }
+    }
+
+    /// All that this worker knows of its audit, once it has opened.
+    fn handover(&self) -> Option<Handover> {
+        let (nonces, steward_nonce) = self.nonces.clone()?;
+        let call = AuditCall {
+            lease: self.lease.clone(),
+            commitment: self.commitment.clone()?,
+            lock_set: self.lock_set.clone()?,
+            nonces,
+            steward_nonce,
+            context: Vec::new(),
+        };
+        Some(Handover {
+            call,
+            seal_list: self.list.clone()?,
+            opening: self.opening.clone()?,
+        })
+    }
+}
 
 impl Worker {
     pub(crate) fn on_lock_set(&mut self, ctx: &mut Context, from: PeerKey, set: Signed<LockSet>) {
@@ -114,20 +157,45 @@ impl Worker {
             tiles: tiles.iter().map(opened).collect(),
             proof: merkle::prove(&merkle::leaves(&secret, &work.tiles), &tiles),
         });
-        ctx.send(work.steward(), &Message::Opening(Box::new(opening.clone())));
+        ctx.send(work.collector, &Message::Opening(Box::new(opening.clone())));
         work.opening = Some(opening);
         work.stage = Stage::Opening { tries: 1 };
         ctx.timers.set(Timer::Work(id), ctx.retry_at(0));
     }
 
     pub(crate) fn on_opening_ack(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId) {
-        if self
-            .work_from(from, id)
-            .is_some_and(|w| matches!(w.stage, Stage::Opening { .. }))
-        {
-            ctx.timers
-                .set(Timer::Work(id), ctx.now.after(config::LINGER));
-        }
+        let work = self.work_from(from, id);
+        let Some(work) = work.filter(|w| matches!(w.stage, Stage::Opening { .. })) else {
+            return;
+        };
+        work.collector = from;
+        let tries = config::RETRY.len() + 1;
+        work.stage = Stage::Opening { tries };
+        ctx.timers
+            .set(Timer::Work(id), ctx.now.after(work.patience(&ctx.me)));
+    }
+
+    /// The collector has said nothing more since the opening: another steward may go on in its place, if there is one.
+    pub(super) fn pass_on(&mut self, ctx: &mut Context, id: LeaseId) {
+        let Some(work) = self.works.get_mut(&id) else {
+            return;
+        };
+        let heirs: Vec<_> = work.heirs(&ctx.me).collect();
+        let next = heirs.get(work.passed_on % heirs.len().max(1)).copied();
+        let handover = work.handover();
+        let (Some(heir), Some(handover)) = (
+            next.filter(|_| work.passed_on < config::HANDOVER_TRIES),
+            handover,
+        ) else {
+            self.lose(ctx, id, Reason::NotDelivered);
+            return;
+        };
+        work.passed_on += 1;
+        let tries = config::RETRY.len() + 1;
+        work.stage = Stage::Opening { tries };
+        ctx.send(heir, &Message::TakeOver(Box::new(handover)));
+        ctx.timers
+            .set(Timer::Work(id), ctx.now.after(config::OPENING_WAIT));
     }
 
     pub(crate) fn on_audited(&mut self, ctx: &mut Context, from: PeerKey, id: LeaseId) {
@@ -135,6 +203,7 @@ impl Worker {
             return;
         };
         if matches!(work.stage, Stage::Opening { .. } | Stage::Delivering { .. }) {
+            work.collector = from;
             work.stage = Stage::Delivering { tries: 1 };
             self.deliver(ctx, id);
         }
@@ -147,7 +216,7 @@ impl Worker {
         let Some(blob) = work.blob else { return };
         let secret = ctx.prf(merkle::SECRET_CONTEXT, id.as_bytes());
         ctx.send(
-            work.steward(),
+            work.collector,
             &Message::Output {
                 lease: id,
                 blob,

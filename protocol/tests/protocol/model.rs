@@ -28,7 +28,7 @@ pub fn check(world: &World) {
 
 fn one_live_lease_per_slice(world: &World) {
     let mut slices: BTreeMap<(JobId, u32), Slice> = BTreeMap::new();
-    let mut over = BTreeSet::new();
+    let (mut over, mut taken) = (BTreeSet::new(), BTreeSet::new());
     for event in world.events.iter().filter(|(i, _)| *i == 0).map(|(_, e)| e) {
         if let Event::Committed { job, slice, .. } | Event::SliceReopened { job, slice, .. } = event
             && slices.get(&(*job, *slice)) == Some(&Slice::Settled)
@@ -48,6 +48,8 @@ fn one_live_lease_per_slice(world: &World) {
                     "slice {slice} was committed without a lease"
                 );
             }
+            Event::TakenOver { job, slice, .. } => drop(taken.insert((*job, *slice))),
+            Event::SliceReopened { job, slice, .. } if taken.contains(&(*job, *slice)) => {}
             Event::SliceReopened {
                 job, slice, worker, ..
             } => {
@@ -68,11 +70,12 @@ fn one_live_lease_per_slice(world: &World) {
                 receipt,
                 ..
             } => {
-                let granted_by = receipt.as_ref().map(|r| r.lease.body.steward);
-                let settled = granted_by.is_some_and(|steward| steward != world.keys[0]);
+                let stored = receipt.as_ref().and_then(|r| r.stored.as_ref());
+                let settled = stored.is_some_and(|storer| storer.peer != world.keys[0])
+                    || taken.contains(&(*job, *slice));
                 let state = if settled { Slice::Settled } else { Slice::Done };
                 let before = slices.insert((*job, *slice), state);
-                let expected = granted_by.map(|_| Slice::Committed(*worker));
+                let expected = receipt.as_ref().map(|_| Slice::Committed(*worker));
                 assert!(
                     if settled {
                         before.is_none_or(|s| s != Slice::Done)

@@ -13,7 +13,7 @@ use starling_protocol::fraud::FraudClaim;
 use starling_protocol::manifest::{
     Appointment, BlobRef, ContextRule, Intensity, JobRecord, Manifest,
 };
-use starling_protocol::message::AuditCall;
+use starling_protocol::message::{AuditCall, Handover};
 use starling_protocol::receipt::{Agreement, Quorum, Storer};
 use starling_protocol::signed::Signed;
 use starling_protocol::text::cut;
@@ -316,6 +316,11 @@ pub fn messages(seed: u64) -> Vec<Message> {
         steward_nonce: f.hash(),
         context: f.some(Fill::opening),
     };
+    let handover = Handover {
+        call: call.clone(),
+        seal_list: f.seal_list(),
+        opening: f.opening(),
+    };
     vec![
         Message::BoardQuery { class: f.text() },
         Message::Record(Box::new(f.record())),
@@ -407,5 +412,6 @@ pub fn messages(seed: u64) -> Vec<Message> {
             probe: f.hash(),
             tiles: vec![f.hash(), f.hash()],
         },
+        Message::TakeOver(Box::new(handover)),
     ]
 }

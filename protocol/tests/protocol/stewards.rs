@@ -306,3 +306,69 @@ fn nobody_collects_what_another_submitted() {
     assert_eq!((count(&world, 1, refused), count(&world, 1, found)), (1, 0));
     assert_eq!((count(&world, 0, refused), count(&world, 0, found)), (0, 1));
 }
+
+/// A job whose requester was killed as soon as a worker, or an auditor, has said this.
+fn killed_at(said: &str) -> World {
+    // Slow enough that its stewards have heard which slices are leased.
+    let faults = Faults {
+        delay_ms: 500,
+        ..Faults::default()
+    };
+    let mut world = World::with_faults(&[Honest; 9], faults);
+    world.submit();
+    for _ in 0..60_000 {
+        world.run_for(1);
+        if world.trace.iter().any(|(.., name)| *name == said) {
+            world.kill(0);
+            return world;
+        }
+    }
+    panic!("nobody said {said}");
+}
+
+#[test]
+fn another_steward_goes_on_where_a_collector_died_after_the_opening() {
+    for said in ["Opening", "Attest"] {
+        let mut world = killed_at(said);
+        world.run_for(120_000);
+        let took: Vec<_> = world
+            .events
+            .iter()
+            .filter_map(|(i, e)| match e {
+                Event::TakenOver { worker, from, .. } => Some((*i, *worker, *from)),
+                _ => None,
+            })
+            .collect();
+        assert!(!took.is_empty(), "after {said} nobody went on");
+        for (heir, worker, from) in took {
+            assert!(world.stewards().contains(&heir));
+            assert_eq!(from, world.keys[0]);
+            let earned = |(i, e): &(usize, Event)| match e {
+                Event::Earned { receipt, .. } => {
+                    world.keys[*i] == worker && receipt.lease.body.steward == from
+                }
+                _ => false,
+            };
+            assert!(
+                world.events.iter().any(earned),
+                "after {said} it earned nothing"
+            );
+        }
+        collect(&mut world);
+        assert!(world.is_done());
+        assert_eq!(world.caught(), NOBODY);
+        model::check(&world);
+    }
+}
+
+#[test]
+fn a_steward_leaves_a_lease_to_its_collector_while_that_is_here() {
+    let mut world = World::new(&[Honest; 9]);
+    world.submit();
+    world.run_job(60_000);
+    let stewards = world.stewards();
+    let taken = |e: &Event| matches!(e, Event::TakenOver { .. });
+    for steward in stewards {
+        assert_eq!(count(&world, steward, taken), 0);
+    }
+}
