@@ -39,7 +39,7 @@ pub struct DeviceProfile {
 pub struct KernelOffer {
     /// Which kernel.
     pub kernel: KernelId,
-    /// Its class, the topic and board it is found under.
+    /// Its class, the board it is found under.
     pub class: Text<16>,
     /// The strictest tier that the device was admitted to.
     pub tier: Tier,

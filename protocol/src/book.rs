@@ -3,7 +3,7 @@
 //! | state of a job | input | next |
 //! |---|---|---|
 //! | unknown | a record that holds | running |
-//! | running | its steward says that it is over | ended |
+//! | running | its requester says that it is over, or another steward whom nobody here gainsays; or this peer ends it | ended |
 //! | running | the deadline passes | unknown |
 //! | ended | its record again | ended |
 //! | ended | a while, or room is needed | forgotten, but for its id |
@@ -35,7 +35,7 @@ pub(crate) enum Prepared {
 struct Entry {
     record: Arc<JobRecord>,
     prepared: Prepared,
-    /// Since when its steward says so, or its requester is this peer: it may make room for others.
+    /// Since when it is over, as far as this peer is concerned: it may make room for others.
     ended: Option<Time>,
 }
 
@@ -201,7 +201,7 @@ impl Book {
         }
     }
 
-    /// `in_use` tells of work for a job that goes on, whatever its steward says.
+    /// `in_use` tells of work for a job that goes on, whoever said that it is over.
     pub(crate) fn sweep(&mut self, ctx: &mut Context, in_use: &dyn Fn(&JobId) -> bool) {
         let waits = |ended: Time| ctx.now < ended.after(config::LINGER);
         let dead: Vec<_> = self

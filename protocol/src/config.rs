@@ -111,11 +111,11 @@ pub const STEWARDED_BYTES_PER_REQUESTER: u64 = 8 << 30;
 pub const RECALLS_PER_S: u32 = 64;
 /// Slices of a job that its steward takes another one's word for that they are leased.
 pub const BUSY_MAX: usize = 4_096;
-/// Slices that one steward asks another one for at once.
+/// Slices of one request that a steward hands over; it asks for [`SETTLING_MAX`] at most itself.
 pub const SETTLE_MAX: usize = 16;
-/// Slices of a job that a steward fetches from others at once.
+/// Slices of a job that a steward asks others for or fetches from them at once.
 pub const SETTLING_MAX: usize = 8;
-/// So many slices that a steward said to have and did not hand over: it is not believed in this job any more.
+/// So many times a steward did not hand over what it said to have: it is not believed in this job any more.
 pub const BROKEN_MAX: u32 = 8;
 /// Own jobs that a peer looks for at once, and how often each before it gives up.
 pub const SEEKING_MAX: usize = 16;
@@ -254,7 +254,8 @@ pub const MUTE_DOUBLINGS: u32 = 4;
 pub const TELL_SOON: Duration = Duration::from_secs(1);
 /// ... and this often anyway.
 pub const TELL: Duration = Duration::from_secs(10);
-/// Another steward's word that a slice is leased holds so long: the longest lease, and its audit.
+/// Another steward's word that a slice is leased holds so long since it was first given: the longest lease, and its
+/// audit.
 pub const BUSY_WAIT: Duration = Duration::from_secs(900);
 /// Between two fraud proofs that are recomputed at least this long passes: strangers' claims cost no more.
 pub const JUDGE_SPACING: Duration = Duration::from_secs(5);

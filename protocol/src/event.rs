@@ -138,7 +138,7 @@ pub enum Event {
         job: JobId,
         /// Slice.
         slice: u32,
-        /// Whose lease ended.
+        /// Whose lease ended, or who was thought to have done it.
         worker: PeerKey,
         /// Why.
         reason: Reason,
@@ -162,7 +162,7 @@ pub enum Event {
         slice: u32,
         /// Who.
         worker: PeerKey,
-        /// Whose recomputation showed it; none when it withheld its opening.
+        /// Whose recomputation showed it; none when nobody had to recompute: no opening, wrong output, two roots.
         by: Option<PeerKey>,
         /// How.
         reason: Reason,

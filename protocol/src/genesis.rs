@@ -47,7 +47,7 @@ pub struct Genesis {
 pub struct Limits {
     /// Peers in a roster, 1 to [`config::ROSTER_MAX`].
     pub roster: u16,
-    /// MiB of one input blob, 1 to 1024.
+    /// MiB of one input blob, 1 to 2048.
     pub input_mib: u32,
     /// Seconds until a job's deadline, 60 to [`config::DEADLINE_MAX_S`].
     pub deadline_s: u32,

@@ -293,7 +293,7 @@ pub enum Output {
         /// Which job.
         job: JobId,
     },
-    /// A worker's output is stored elsewhere and may go.
+    /// A slice's bytes may go: as its worker or as a steward this peer needs them no more.
     Discard {
         /// Which blob.
         blob: BlobId,

@@ -29,7 +29,7 @@ pub enum Message {
     },
     /// S->anyone: a job's record, as an offer of work or as the answer to `RecordRequest`.
     Record(Box<JobRecord>),
-    /// anyone->S: send me this job's record.
+    /// anyone->whoever may have it: send me this job's record.
     RecordRequest {
         /// Which job.
         job: JobId,
@@ -134,14 +134,15 @@ pub enum Message {
     Stored(Box<Signed<Stored>>),
     /// C->W: proof of your work.
     Receipt(Box<Receipt>),
-    /// C->W, V: this lease is over without a receipt.
+    /// C->W, V: this lease is over without a receipt. W->C, before its commitment: I give it back.
     LeaseEnded {
         /// Under which lease.
         lease: LeaseId,
         /// Why.
         reason: Reason,
     },
-    /// S->W: this job is over.
+    /// R->S, W: this job is over. S->W, if it is not R: I have nothing more of it for you. Anyone->S: it has ended here,
+    /// as the answer to `Progress`.
     JobEnded {
         /// Which job.
         job: JobId,

@@ -49,7 +49,7 @@ pub enum Record {
         /// All of it.
         record: Box<JobRecord>,
     },
-    /// A receipt that this peer collected or earned.
+    /// A receipt that this peer earned, or that it collected or took over as a requester, or collected without bytes.
     Receipted {
         /// Its job, to find the record.
         job: JobId,

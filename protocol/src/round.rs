@@ -2,15 +2,16 @@
 //!
 //! | state of a peer in a step | input | next |
 //! |---|---|---|
-//! | waited for | silent twice in a row, whatever it was asked | hardly waited for in any step |
-//! | waited for | silent in one step in more than a third of the latest times, twice at least | hardly waited for in any step |
-//! | hardly waited for | any answer, and in that one step enough of them | waited for |
-//! | hardly waited for | a while after it was last waited for in full in that step | waited for once more |
+//! | waited for | silent or out of reach twice in a row, whatever it was asked | hardly waited for in any step |
+//! | waited for | often silent in one step: more than one answer in three missing, two at least | hardly waited for in any step |
+//! | hardly waited for, twice silent in a row | any answer | waited for, unless it is often silent in a step |
+//! | hardly waited for, often silent in a step | enough answers in that step | waited for |
+//! | hardly waited for, often silent in a step | a while after its last full wait there | waited for once more, unless twice silent in a row |
 //!
 //! Such peers are still asked, but not waited for: otherwise one sleeping laptop would add seconds to every slice of a
 //! small swarm. Steps count by themselves, because whoever answers cheap questions alone would else be waited for at the
 //! next one for ever; and by shares, because whoever answers every other time would be too. Somebody slow seems silent
-//! while it is hardly waited for; so that ends by itself.
+//! while it is hardly waited for; so what one step makes of it ends by itself.
 
 use crate::config;
 use crate::hash::PeerKey;
@@ -56,7 +57,7 @@ struct Silence {
     of: [Step; STEPS],
 }
 
-/// Consecutive silences per peer.
+/// Silences per peer: in a row, and by step.
 #[derive(Debug, Default)]
 pub(crate) struct Silences(BTreeMap<PeerKey, Silence>);
 

@@ -8,9 +8,10 @@
 //! | Leased | lease lapsed or given back | Open, without blame; the third time in a row the worker gets no more |
 //! | Committed | receipt and bytes | Done |
 //! | Committed | refuted, no opening, wrong output, two roots | Open; the worker is excluded from the job |
-//! | Committed | witnesses silent, bytes never came | Open; this worker does not get this slice again |
+//! | Committed | anything else without a receipt and bytes | Open; this worker does not get this slice again |
 //! | Own | computed | Done |
 //! | any but Done | another steward hands it over | Done |
+//! | Done | a fraud proof against its worker holds | Open; the worker is excluded from the job |
 //!
 //! Invariant: a slice has at most one live lease of this steward, and none while another one that is here says that it
 //! has one, or has the slice.
@@ -131,8 +132,8 @@ impl Table {
         }
     }
 
-    /// Decides about a lease for `worker`, a peer of the roster; [`Table::leased`] makes it so. `others` are the slices that other stewards
-    /// see to; some of the rest is kept for newcomers.
+    /// Decides about a lease for `worker`, a peer of the roster; [`Table::leased`] makes it so. `others` are the slices
+    /// that other stewards see to; some of the rest is kept for newcomers.
     pub(crate) fn ask(
         &mut self,
         worker: &PeerKey,
@@ -284,7 +285,7 @@ impl Table {
         self.workers.entry(worker).or_default().excluded = true;
     }
 
-    /// The next open slice, which becomes the requester's own computation.
+    /// The open slice that would be handed out next, none of `others`.
     pub(crate) fn next_open(&self, others: &Bits) -> Option<u32> {
         let mut open = self.open.iter().map(|(_, slice)| *slice);
         open.find(|slice| !others.has(*slice))
