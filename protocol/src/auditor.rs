@@ -90,15 +90,15 @@ impl Auditor {
             }
             return false;
         }
+        if from != lease.steward || !record.is_steward(&from) {
+            return false;
+        }
         let of_collector = self
             .audits
             .values()
             .filter(|a| a.call.lease.body.steward == from)
             .count();
-        if self.audits.len() >= config::AUDITS_MAX
-            || of_collector >= config::AUDITS_PER_COLLECTOR
-            || from != lease.steward
-        {
+        if self.audits.len() >= config::AUDITS_MAX || of_collector >= config::AUDITS_PER_COLLECTOR {
             return false;
         }
         let Some(seed) = Self::check(ctx, record, &call) else {
@@ -128,9 +128,9 @@ impl Auditor {
 
     /// The seed, if it draws this peer and everything before it holds.
     fn check(ctx: &Context, record: &JobRecord, call: &AuditCall) -> Option<Hash> {
-        let seed = rules::check_call(record, call, &ctx.swarm, ctx.verifier())?;
-        let drawn = rules::auditor_ranks(record, &call.lease.body, &seed).contains(&ctx.me);
-        drawn.then_some(seed)
+        let lease = &call.lease.body;
+        let drawn = |seed: &Hash| rules::auditor_ranks(record, lease, seed).contains(&ctx.me);
+        rules::check_call(record, call, &drawn, &ctx.swarm, ctx.verifier())
     }
 
     /// The job is prepared: recompute.

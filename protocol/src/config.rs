@@ -127,6 +127,11 @@ pub const SUSPECTS_MAX: usize = 256;
 pub const PROOFS_PER_PEER: usize = 4;
 /// Fraud proofs that are known again when they come again.
 pub const PROOFS_SEEN_MAX: usize = 1_024;
+/// A worker takes no lease under which more tiles could be drawn than this: its opening would be too long to be taken,
+/// and it would be blamed. A newcomer's audit has 45 of 15 auditors, which is the most.
+pub const AUDITED_TILES_MAX: u32 = 48;
+/// Jobs of one requester that a worker considers at once.
+pub const WORKER_JOBS_PER_REQUESTER: usize = 16;
 /// Jobs that a worker considers at once.
 pub const WORKER_JOBS_MAX: usize = 32;
 
@@ -257,6 +262,8 @@ pub const TELL: Duration = Duration::from_secs(10);
 /// Another steward's word that a slice is leased holds so long since it was first given: the longest lease, and its
 /// audit.
 pub const BUSY_WAIT: Duration = Duration::from_secs(900);
+/// ... and so long at the requester, which leads: time to end what is computed, and to be audited.
+pub const BUSY_WAIT_LED: Duration = Duration::from_secs(60);
 /// Between two fraud proofs that are recomputed at least this long passes: strangers' claims cost no more.
 pub const JUDGE_SPACING: Duration = Duration::from_secs(5);
 /// A fraud proof that nobody had reason to recompute is forgotten after this.

@@ -5,13 +5,14 @@ use crate::hash::{Hash, JobId, LeaseId, PeerKey};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-/// `peers` but `worker`, by XOR distance of their positions to `target`.
+/// `peers` but `worker`, by their digests keyed with `target`: every order is as likely as any other, whatever keys
+/// somebody has looked for. By distance, as in Kademlia, keys ground to lie close together would be drawn together.
 #[must_use]
 pub fn ranks(peers: &[PeerKey], worker: &PeerKey, target: &Hash) -> Vec<PeerKey> {
     let mut ranked: Vec<_> = peers
         .iter()
         .filter(|p| *p != worker)
-        .map(|p| (p.position().xor(target), *p))
+        .map(|p| (target.keyed(p.as_bytes()), *p))
         .collect();
     ranked.sort_unstable();
     ranked.into_iter().map(|(_, peer)| peer).collect()

@@ -240,23 +240,18 @@ impl Opening {
     /// Whether it opens exactly `tiles` under the commitment and answers the list.
     #[must_use]
     pub fn answers(&self, commitment: &Commitment, seal_list: &Hash, tiles: &[u32]) -> bool {
-        let leaves: Vec<_> = self
-            .tiles
-            .iter()
-            .map(|t| (t.tile, merkle::leaf(&t.salt, &t.hash)))
-            .collect();
-        self.lease == commitment.lease
+        let fits = self.lease == commitment.lease
             && self.root == commitment.root
             && self.seal_list == *seal_list
-            && leaves.iter().map(|(t, _)| *t).eq(tiles.iter().copied())
-            && codec::encode(self).len() <= config::OPENING_MAX
-            && merkle::verify(
-                &self.lease,
-                &self.root,
-                commitment.tiles,
-                &leaves,
-                &self.proof,
-            )
+            && self.tiles.iter().map(|t| t.tile).eq(tiles.iter().copied())
+            && codec::encode(self).len() <= config::OPENING_MAX;
+        let leaf = |t: &OpenedTile| (t.tile, merkle::leaf(&t.salt, &t.hash));
+        let leads = || {
+            let leaves: Vec<_> = self.tiles.iter().map(leaf).collect();
+            let (id, root, n) = (&self.lease, &self.root, commitment.tiles);
+            merkle::verify(id, root, n, &leaves, &self.proof)
+        };
+        fits && leads()
     }
 
     /// The opened hashes of `tiles` (ascending), as an auditor seals them. `None` when one is not open.

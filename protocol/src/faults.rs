@@ -28,10 +28,9 @@ use crate::time::Time;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-/// Whose slice is revoked.
-pub(crate) struct Revoked {
+/// What a proof that held was about.
+pub(crate) struct Proven {
     pub(crate) job: JobId,
-    pub(crate) slice: u32,
     pub(crate) worker: PeerKey,
     pub(crate) lease: LeaseId,
 }
@@ -188,7 +187,7 @@ impl Faults {
         ctx: &mut Context,
         book: &Book,
         result: Result<Computed, Reason>,
-    ) -> Option<Revoked> {
+    ) -> Option<Proven> {
         let claim = self.judging.take()?.body;
         let lease = &claim.lease.body;
         let (job, slice, worker) = (lease.job, lease.slice, lease.worker);
@@ -214,12 +213,7 @@ impl Faults {
                 accuser,
             });
             let lease = claim.commitment.body.lease;
-            return Some(Revoked {
-                job,
-                slice,
-                worker,
-                lease,
-            });
+            return Some(Proven { job, worker, lease });
         }
         ctx.saw(accuser, &record, Deed::FalseAccusation);
         ctx.notify(Event::FalseAccusation {

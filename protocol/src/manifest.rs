@@ -104,6 +104,12 @@ impl Intensity {
         }
     }
 
+    /// So many tiles, at most, are drawn for auditors, whatever the seed says of it.
+    pub(crate) fn tiles_at_most(&self, e: usize) -> u32 {
+        let full = Self::newcomer(e);
+        u32::from(self.k.max(full.k)) * u32::from(self.s.max(full.s))
+    }
+
     /// Attestations that make a quorum: ceil(2k / 3).
     #[must_use]
     pub fn quorum(&self) -> usize {
@@ -344,8 +350,8 @@ impl JobRecord {
         self.manifest.body.id(swarm)
     }
 
-    /// Those who may judge `worker`, in rank order: by XOR distance of their positions to `target`. Not the worker, and
-    /// no steward: whoever may gather an audit must not be drawn for it.
+    /// Those who may judge `worker`, in rank order under `target` ([`draw::ranks`]). Not the worker, and no steward: whoever
+    /// may gather an audit must not be drawn for it.
     #[must_use]
     pub fn ranks(&self, worker: &PeerKey, target: &Hash) -> Vec<PeerKey> {
         let peers: Vec<_> = self.judges().copied().collect();

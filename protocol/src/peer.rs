@@ -352,11 +352,12 @@ impl Peer {
                 );
             }
             Some(Waiting::Faults) => {
-                let revoked = self.faults.on_judged(&mut self.ctx, &self.book, result);
-                if let Some(revoked) = revoked {
-                    self.collector.on_refuted(&mut self.ctx, revoked.lease);
+                let proven = self.faults.on_judged(&mut self.ctx, &self.book, result);
+                if let Some(proven) = proven {
+                    self.collector.on_refuted(&mut self.ctx, proven.lease);
                     self.settle();
-                    self.steward.revoke(&mut self.ctx, revoked);
+                    self.steward
+                        .revoke(&mut self.ctx, proven.worker, proven.job);
                 }
             }
             Some(Waiting::Prober) => {

@@ -189,10 +189,12 @@ pub(crate) fn check_nonces(
     )
 }
 
-/// The seed of a call, if everything before it holds: lease, commitment, locks and nonces.
+/// The seed of a call, if everything before it holds: lease, commitment, locks and nonces. Signatures come last, and
+/// not before `concerns` has agreed to the seed.
 pub(crate) fn check_call(
     record: &JobRecord,
     call: &AuditCall,
+    concerns: &dyn Fn(&Hash) -> bool,
     swarm: &SwarmId,
     verifier: &dyn Verifier,
 ) -> Option<Hash> {
@@ -205,13 +207,15 @@ pub(crate) fn check_call(
     }
     let witnesses = check_lock_set(record, lease, id, set).ok()?;
     check_nonces(lease, set, &call.nonces, &call.steward_nonce).ok()?;
-    let signed = call.lease.verify(swarm, verifier, &lease.steward)
+    let shares = evidence::nonces(&call.nonces);
+    let seed = draw::seed(&id, &commitment.root, &shares, &call.steward_nonce);
+    let signed = concerns(&seed)
+        && call.lease.verify(swarm, verifier, &lease.steward)
         && call.commitment.verify(swarm, verifier, &lease.worker)
         && call.lock_set.verify(swarm, verifier, &lease.steward)
         && check_locks(&witnesses, set, commitment.root, swarm, verifier).is_ok()
         && check_reveals(&witnesses, set, &call.nonces, swarm, verifier).is_ok();
-    let shares = evidence::nonces(&call.nonces);
-    signed.then(|| draw::seed(&id, &commitment.root, &shares, &call.steward_nonce))
+    signed.then_some(seed)
 }
 
 /// Listed auditors in rank order, if all named peers were drawn.

@@ -16,6 +16,7 @@
 //! Workers ask the requester while it is here, so two stewards seldom lease at one time; what they tell each other
 //! (`settling`) is soft and only saves work. What proves itself is the receipt.
 
+mod ending;
 mod heir;
 pub(crate) mod offers;
 mod resume;
@@ -101,7 +102,14 @@ impl Job {
 
     /// The slices that other stewards see to.
     fn elsewhere(&self, adverts: &Adverts, ctx: &Context) -> Bits {
-        self.table.others(&|peer| adverts.is_here(peer), ctx.now)
+        // While the requester is here nobody else leases: what was leased before ends soon.
+        let believed = if self.own {
+            config::BUSY_WAIT_LED
+        } else {
+            config::BUSY_WAIT
+        };
+        let here = |peer: &PeerKey| adverts.is_here(peer);
+        self.table.others(&here, believed, ctx.now)
     }
 
     /// The other stewards.
@@ -357,6 +365,9 @@ impl Steward {
                     });
                 }
                 self.reopen(ctx, job, id, slice, worker, reason);
+                if blame && ctx.reputation.is_convicted(&worker, ctx.unix_s()) {
+                    self.revoke(ctx, worker, job);
+                }
             }
         }
     }
@@ -395,7 +406,7 @@ impl Steward {
             ctx.timers.set_by(Timer::Job(job), ctx.now);
         }
         let message = Message::Record(Box::new((*entry.table.record).clone()));
-        waiting.iter().for_each(|p| ctx.send(*p, &message));
+        waiting.iter().for_each(|p| ctx.send_again(*p, &message));
         self.tell_soon(ctx, job);
     }
 
@@ -498,95 +509,6 @@ impl Steward {
     ) {
         if self.jobs.get(&job).is_some_and(|e| e.table.is_done()) {
             self.end(ctx, book, collector, job, Reason::JobDone);
-        }
-    }
-
-    /// Its requester cancels; stewards cannot.
-    pub(crate) fn cancel(
-        &mut self,
-        ctx: &mut Context,
-        book: &mut Book,
-        collector: &mut Collector,
-        job: JobId,
-    ) {
-        if self.jobs.get(&job).is_some_and(|e| e.own) {
-            self.end(ctx, book, collector, job, Reason::Cancelled);
-        }
-    }
-
-    /// A job's requester says that it is over.
-    pub(crate) fn on_job_ended(
-        &mut self,
-        ctx: &mut Context,
-        book: &mut Book,
-        collector: &mut Collector,
-        from: PeerKey,
-        (job, reason): (JobId, Reason),
-    ) {
-        let by_requester = |e: &Job| !e.own && e.record().manifest.body.requester == from;
-        if self.jobs.get(&job).is_some_and(by_requester) {
-            self.end(ctx, book, collector, job, reason);
-        }
-    }
-
-    fn end(
-        &mut self,
-        ctx: &mut Context,
-        book: &mut Book,
-        collector: &mut Collector,
-        job: JobId,
-        reason: Reason,
-    ) {
-        let Some(mut entry) = self.jobs.remove(&job) else {
-            return;
-        };
-        ctx.timers.clear(Timer::Job(job));
-        ctx.timers.clear(Timer::Tell(job));
-        collector.cancel(ctx, &job, reason);
-        entry
-            .table
-            .own_tasks()
-            .into_iter()
-            .chain(entry.arriving.values().map(|a| a.task))
-            .for_each(|task| ctx.abort(Some(task)));
-        if entry.own {
-            let me = ctx.me;
-            let colleagues: Vec<_> = entry.colleagues(me).collect();
-            colleagues.into_iter().for_each(|s| entry.involve(s));
-        }
-        ctx.persist(Record::Ended { job, reason });
-        Self::tell_the_end(ctx, &entry, job, reason);
-        self.stop_providing(ctx, &entry, job);
-        book.end(ctx, &job);
-        book.release(ctx, &job);
-        if !entry.own {
-            Self::discard(ctx, &entry);
-            ctx.notify(Event::Relieved { job, reason });
-        } else if reason == Reason::JobDone {
-            ctx.notify(Event::JobDone { job });
-        } else {
-            ctx.notify(Event::JobFailed { job, reason });
-        }
-    }
-
-    /// Whoever hears it lets go of what it keeps: so not before the log has it.
-    fn tell_the_end(ctx: &mut Context, entry: &Job, job: JobId, reason: Reason) {
-        for peer in &entry.involved {
-            ctx.send_again(*peer, &Message::JobEnded { job, reason });
-        }
-    }
-
-    /// A job that was removed is on no board any more.
-    fn stop_providing(&self, ctx: &mut Context, entry: &Job, job: JobId) {
-        let class = &entry.record().manifest.body.class;
-        let same_class = |j: &Job| j.record().manifest.body.class == *class;
-        if !self.jobs.values().any(same_class) {
-            let board = ctx.board(class);
-            ctx.out.push(Output::StopProviding { board });
-        }
-        if entry.record().appointment.body.stewards.len() > 1 {
-            let board = board::job(&ctx.swarm, &job);
-            ctx.out.push(Output::StopProviding { board });
         }
     }
 }

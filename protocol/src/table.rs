@@ -281,14 +281,27 @@ impl Table {
         self.workers.entry(worker).or_default().barred.insert(slice);
     }
 
-    pub(crate) fn exclude(&mut self, worker: PeerKey) {
-        self.workers.entry(worker).or_default().excluded = true;
+    /// Whether that is new.
+    pub(crate) fn exclude(&mut self, worker: PeerKey) -> bool {
+        let standing = self.workers.entry(worker).or_default();
+        !core::mem::replace(&mut standing.excluded, true)
+    }
+
+    /// The slices that `worker` has done.
+    pub(crate) fn done_of(&self, worker: &PeerKey) -> Vec<u32> {
+        let done = self.done_by.iter().filter(|(_, by)| *by == worker);
+        done.map(|(slice, _)| *slice).collect()
     }
 
     /// The open slice that would be handed out next, none of `others`.
     pub(crate) fn next_open(&self, others: &Bits) -> Option<u32> {
         let mut open = self.open.iter().map(|(_, slice)| *slice);
         open.find(|slice| !others.has(*slice))
+    }
+
+    /// Whether any slice is open here, whatever others do.
+    pub(crate) fn has_open(&self) -> bool {
+        !self.open.is_empty()
     }
 
     pub(crate) fn own(&mut self, slice: u32, task: TaskId) {

@@ -95,7 +95,7 @@ impl Witness {
         commitment: &Signed<Commitment>,
     ) {
         let id = lease.body.id(&ctx.swarm);
-        if from != lease.body.steward || commitment.body.lease != id {
+        if from != lease.body.steward || !record.is_steward(&from) || commitment.body.lease != id {
             return;
         }
         if let Some(state) = self.locks.get(&id) {

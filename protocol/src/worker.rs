@@ -136,10 +136,13 @@ impl Worker {
         let manifest = &record.manifest.body;
         // Its price may have risen since the requester heard it.
         let worth = |k: &KernelOffer| k.kernel == manifest.kernel && k.price <= manifest.bid;
+        let requester = manifest.requester;
+        let of_requester = |e: &&Engagement| e.record.manifest.body.requester == requester;
         let able = capacity.slots > 0 && capacity.kernels.iter().any(worth);
         let wanted = able
             && record.roster.index(&ctx.me).is_some()
             && self.jobs.len() < config::WORKER_JOBS_MAX
+            && self.jobs.values().filter(of_requester).count() < config::WORKER_JOBS_PER_REQUESTER
             && !self.jobs.contains_key(&job)
             && !self.left.contains(&job);
         if wanted {
@@ -195,6 +198,7 @@ impl Worker {
             && !self.works.contains_key(&id)
             && !self.bound.contains(&id)
             && body.intensity.meets(&least, record.eligible(&ctx.me))
+            && body.intensity.tiles_at_most(record.committee()) <= config::AUDITED_TILES_MAX
             && rules::check_lease(&record, body, &ctx.swarm).is_ok()
             && ctx.verify(&lease, &from);
         if !good {

@@ -226,15 +226,17 @@ fn witness_target(job: &JobId, slice: u32, worker: &PeerKey) -> Hash {
     )
 }
 
-/// Roster indices of the first `most` ranks: by distance to `target`, without the worker and without stewards.
+/// Roster indices of the first `most` ranks under `target`, without the worker and without stewards.
 fn ranks(record: &JobRecord, worker: &PeerKey, target: &Hash, most: usize) -> Vec<u16> {
     let stewards = &record.appointment.body.stewards;
     let others = (0_u16..).zip(record.roster.peers());
     let mut ranked: Vec<([u8; 32], u16)> = others
         .filter(|(_, key)| *key != worker && !stewards.contains(key))
         .map(|(at, key)| {
-            let position = Hash::of(key.as_bytes()).0;
-            (core::array::from_fn(|i| position[i] ^ target.0[i]), at)
+            (
+                *blake3::keyed_hash(&target.0, key.as_bytes()).as_bytes(),
+                at,
+            )
         })
         .collect();
     ranked.sort_unstable();

@@ -47,7 +47,9 @@ impl Scheme {
 #[derive(Clone, Copy, Debug)]
 pub struct CheapVerifier;
 
-fn signature(key: &PeerKey, digest: &Hash) -> Signature {
+/// The signature of `key`, whoever asks for it.
+#[must_use]
+pub fn signature(key: &PeerKey, digest: &Hash) -> Signature {
     let mut both = [0; 64];
     both[..32].copy_from_slice(key.as_bytes());
     both[32..].copy_from_slice(&digest.0);

@@ -330,7 +330,8 @@ impl Collector {
         let len = manifest.slice_len(case.lease.body.slice);
         // Bytes that are not what they are called are as good as none: the worker is asked again.
         let inline = !bytes.is_empty();
-        if inline && (bytes.len() as u64 != len || Hash::of(&bytes) != blob.0) {
+        let fits = bytes.len() <= config::INLINE_MAX && bytes.len() as u64 == len;
+        if inline && !(fits && Hash::of(&bytes) == blob.0) {
             return;
         }
         case.step = Step::Fetching {

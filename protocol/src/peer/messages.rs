@@ -80,8 +80,7 @@ impl Peer {
         let ctx = &mut self.ctx;
         match message {
             Message::BoardQuery { class } => {
-                self.steward
-                    .on_board_query(ctx, &self.adverts, from, &class);
+                self.steward.on_board_query(ctx, from, &class);
             }
             Message::Record(record) => self.on_record(from, *record),
             Message::RecordRequest { job } => {
@@ -90,7 +89,7 @@ impl Peer {
                 });
                 if let Some(record) = record {
                     self.steward.told(&job, from);
-                    ctx.send(from, &Message::Record(Box::new((**record).clone())));
+                    ctx.send_again(from, &Message::Record(Box::new((**record).clone())));
                 }
             }
             Message::LeaseRequest { job } => {

@@ -1,7 +1,6 @@
 //! Who is told of a job: at first few, then all, and whoever asks. All of them are told of its end.
 
 use super::{Job, Steward};
-use crate::adverts::Adverts;
 use crate::config;
 use crate::context::Context;
 use crate::hash::{JobId, PeerKey};
@@ -120,23 +119,17 @@ impl Steward {
     }
 
     /// The open jobs of a class that name the asker in their roster and would lease to it.
-    pub(crate) fn on_board_query(
-        &self,
-        ctx: &mut Context,
-        adverts: &Adverts,
-        from: PeerKey,
-        class: &str,
-    ) {
+    pub(crate) fn on_board_query(&self, ctx: &mut Context, from: PeerKey, class: &str) {
         let open = self.jobs.values().filter(|j| {
             j.ready
                 && j.record().manifest.body.class == class
                 && j.record().roster.index(&from).is_some()
                 && j.table.accepts(&from)
-                && j.table.next_open(&j.elsewhere(adverts, ctx)).is_some()
+                && j.table.has_open()
         });
         let found: Vec<_> = open.take(4).map(|j| (**j.record()).clone()).collect();
         for record in found {
-            ctx.send(from, &Message::Record(Box::new(record)));
+            ctx.send_again(from, &Message::Record(Box::new(record)));
         }
     }
 

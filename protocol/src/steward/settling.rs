@@ -17,7 +17,6 @@ use crate::book::{Book, Prepared};
 use crate::collector::Collector;
 use crate::config;
 use crate::context::{Context, Waiting};
-use crate::faults::Revoked;
 use crate::hash::{BlobId, Hash, JobId, PeerKey};
 use crate::io::{Computed, Event, Output, Record, TaskId};
 use crate::manifest::JobRecord;
@@ -306,7 +305,13 @@ impl Steward {
             return;
         }
         // What was asked for has its place; what is pushed takes none that others need.
-        let asked = entry.requested.remove(&slice).is_some();
+        let asked = entry
+            .requested
+            .get(&slice)
+            .is_some_and(|(by, _)| *by == from);
+        if asked {
+            entry.requested.remove(&slice);
+        }
         let full = entry.arriving.len() + entry.requested.len() >= config::SETTLING_MAX;
         if !entry.table.lacks(slice) || entry.arriving.contains_key(&slice) || (full && !asked) {
             return;
@@ -458,33 +463,37 @@ impl Steward {
         entry.complete = complete;
     }
 
-    /// A worker lied, and this peer has seen it for itself: it gets no more of the job, and what was taken for done is
-    /// open again.
-    pub(crate) fn revoke(&mut self, ctx: &mut Context, revoked: Revoked) {
-        let Revoked {
-            job, slice, worker, ..
-        } = revoked;
-        let Some(entry) = self.jobs.get_mut(&job) else {
-            return;
-        };
-        entry.table.exclude(worker);
-        ctx.persist(Record::Excluded { job, worker });
-        let Some(kept) = entry.table.revoke(slice, &worker) else {
-            return;
-        };
-        ctx.persist(Record::Revoked { job, slice, worker });
-        if let Some(kept) = kept {
-            ctx.unpin(kept.blob);
+    /// A worker lied in `job`, and this peer has seen it for itself: it gets no more of that, and all that it has done
+    /// here is open again, in every job that goes on. What it was not caught at it may have faked, too.
+    pub(crate) fn revoke(&mut self, ctx: &mut Context, worker: PeerKey, of: JobId) {
+        let jobs: Vec<_> = self.jobs.keys().copied().collect();
+        for job in jobs {
+            let Some(entry) = self.jobs.get_mut(&job) else {
+                continue;
+            };
+            let slices = entry.table.done_of(&worker);
+            if slices.is_empty() && job != of {
+                continue;
+            }
+            if entry.table.exclude(worker) {
+                ctx.persist(Record::Excluded { job, worker });
+            }
+            for slice in slices {
+                if let Some(Some(kept)) = entry.table.revoke(slice, &worker) {
+                    ctx.unpin(kept.blob);
+                }
+                ctx.persist(Record::Revoked { job, slice, worker });
+                ctx.notify(Event::SliceReopened {
+                    job,
+                    slice,
+                    worker,
+                    reason: Reason::Refuted,
+                });
+            }
+            ctx.timers.set_by(Timer::Job(job), ctx.now);
+            self.tell_soon(ctx, job);
+            self.look_whether_complete(ctx, job);
         }
-        ctx.notify(Event::SliceReopened {
-            job,
-            slice,
-            worker,
-            reason: Reason::Refuted,
-        });
-        ctx.timers.set_by(Timer::Job(job), ctx.now);
-        self.tell_soon(ctx, job);
-        self.look_whether_complete(ctx, job);
     }
 
     /// What was kept for a job that is over.

@@ -10,6 +10,7 @@ use crate::config;
 use crate::hash::PeerKey;
 use crate::time::Time;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 impl Claim {
     /// Whether the steward has said something lately.
@@ -101,8 +102,13 @@ impl Table {
         self.claims.get(by).is_some_and(|claim| claim.told)
     }
 
-    /// Slices that other stewards have, or work on; `here` tells who is.
-    pub(crate) fn others(&self, here: &dyn Fn(&PeerKey) -> bool, now: Time) -> Bits {
+    /// Slices that other stewards have, or work on; `here` tells who is, `wait` how long they may say to be at one.
+    pub(crate) fn others(
+        &self,
+        here: &dyn Fn(&PeerKey) -> bool,
+        wait: Duration,
+        now: Time,
+    ) -> Bits {
         let mut seen_to: Vec<u32> = Vec::new();
         for (by, claim) in &self.claims {
             let requester = self.record.manifest.body.requester == *by;
@@ -115,9 +121,8 @@ impl Table {
             }
             // Of one that has just died the workers may hand over what they have opened.
             if present || claim.is_fresh(now) {
-                let held = |slice: &u32, since: &Time| {
-                    claim.busy.has(*slice) && now < since.after(config::BUSY_WAIT)
-                };
+                let held =
+                    |slice: &u32, since: &Time| claim.busy.has(*slice) && now < since.after(wait);
                 let busy = claim.since.iter().filter(|(slice, at)| held(slice, at));
                 seen_to.extend(busy.map(|(slice, _)| *slice));
             }

@@ -230,15 +230,11 @@ impl Worker {
 
     pub(crate) fn on_stored(&mut self, ctx: &mut Context, from: PeerKey, stored: &Signed<Stored>) {
         let id = stored.body.lease;
-        let valid = ctx.verify(stored, &from);
-        let Some(work) = self.work_from(from, id).filter(|_| valid) else {
+        let Some(work) = self.work_from(from, id) else {
             return;
         };
-        if work
-            .commitment
-            .as_ref()
-            .is_some_and(|c| c.body.root == stored.body.root)
-        {
+        let root = work.commitment.as_ref().map(|c| c.body.root);
+        if root == Some(stored.body.root) && ctx.verify(stored, &from) {
             // The receipt follows at once; if it does not, the collector has died after storing.
             ctx.timers
                 .set(Timer::Work(id), ctx.now.after(config::STORE_WAIT));

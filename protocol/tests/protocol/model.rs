@@ -29,8 +29,9 @@ pub fn check(world: &World) {
 fn one_live_lease_per_slice(world: &World) {
     let mut slices: BTreeMap<(JobId, u32), Slice> = BTreeMap::new();
     let (mut over, mut taken) = (BTreeSet::new(), BTreeSet::new());
+    let over_here = |state: &Slice| matches!(state, Slice::Done | Slice::Settled);
     for event in world.events.iter().filter(|(i, _)| *i == 0).map(|(_, e)| e) {
-        if let Event::Committed { job, slice, .. } | Event::SliceReopened { job, slice, .. } = event
+        if let Event::Committed { job, slice, .. } = event
             && slices.get(&(*job, *slice)) == Some(&Slice::Settled)
         {
             continue;
@@ -49,6 +50,12 @@ fn one_live_lease_per_slice(world: &World) {
                 );
             }
             Event::TakenOver { job, slice, .. } => drop(taken.insert((*job, *slice))),
+            // Its worker was found out later.
+            Event::SliceReopened { job, slice, .. }
+                if slices.get(&(*job, *slice)).is_some_and(over_here) =>
+            {
+                slices.remove(&(*job, *slice));
+            }
             Event::SliceReopened { job, slice, .. } if taken.contains(&(*job, *slice)) => {}
             Event::SliceReopened {
                 job, slice, worker, ..

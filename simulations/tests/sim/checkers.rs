@@ -2,15 +2,16 @@
 
 use crate::shipped;
 use starling_adversaries::{Forfeits, Strategy};
-use starling_protocol::evidence::Lock;
+use starling_protocol::evidence::{self, Attestation, Lock};
 use starling_protocol::io::Purpose;
+use starling_protocol::manifest::JobRecord;
 use starling_protocol::receipt::Quorum;
-use starling_protocol::signed::Signed;
-use starling_protocol::{Hash, JobId, Message, PeerKey, Reason, Time};
+use starling_protocol::signed::{Fact, Signed};
+use starling_protocol::{Hash, JobId, Message, PeerKey, Reason, Receipt, SwarmId, Time, draw};
 use starling_sim::Experiment;
 use starling_sim::check::{Blame, History, Violation, check};
 use starling_sim::experiment::Adversaries;
-use starling_sim::signer::{CheapVerifier, Scheme};
+use starling_sim::signer::{CheapVerifier, Scheme, signature};
 use starling_sim::world::World;
 use std::sync::atomic::AtomicBool;
 
@@ -73,13 +74,42 @@ fn a_changed_receipt() {
     );
 }
 
+/// The same receipt, of another opening that its auditors have signed, too.
+fn of_another_opening(record: &JobRecord, swarm: &SwarmId, receipt: &mut Receipt) {
+    let (lease, root) = (receipt.commitment.body.lease, receipt.commitment.body.root);
+    let shares = evidence::nonces(&receipt.nonces);
+    let seed = draw::seed(&lease, &root, &shares, &receipt.steward_nonce);
+    receipt.opening = Hash::of(b"another");
+    let Quorum::Auditors(quorum) = &mut receipt.quorum else {
+        panic!("auditors agreed");
+    };
+    for agreement in quorum {
+        let attestation = Attestation {
+            lease,
+            seed,
+            opening: receipt.opening,
+            agree: true,
+            tiles: agreement.tiles,
+            nonce: agreement.nonce,
+        };
+        let auditor = record.roster.peer(agreement.auditor).expect("a member");
+        agreement.signature = signature(&auditor, &attestation.digest(swarm));
+    }
+}
+
 #[test]
 fn two_receipts_for_one_lease() {
-    let found = after(|h| h.receipts[1].receipt.stored = None);
+    let found = after(|h| {
+        let (record, swarm) = (h.records.values().next().expect("one job").clone(), h.swarm);
+        of_another_opening(&record, &swarm, &mut h.receipts[1].receipt);
+    });
     assert!(
         matches!(found[..], [Violation::TwoReceipts { .. }]),
         "{found:?}"
     );
+    // Another steward may have stored it, and from other agreements.
+    let found = after(|h| h.receipts[1].receipt.stored = None);
+    assert_eq!(found, []);
 }
 
 #[test]

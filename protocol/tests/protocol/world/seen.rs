@@ -55,18 +55,17 @@ impl World {
         all.filter(|i| *i != 0).collect()
     }
 
-    /// The requester's receipts.
+    /// The requester's receipts, the last one of each lease: the bytes may have come from another steward after all.
     pub fn receipts(&self) -> Vec<Receipt> {
-        let receipts = self.logs[0].iter();
+        let swarm = self.genesis.swarm_id();
+        let mut receipts: Vec<Receipt> = Vec::new();
+        for record in &self.logs[0] {
+            if let Record::Receipted { receipt, .. } = record {
+                receipts.retain(|r| r.id(&swarm) != receipt.id(&swarm));
+                receipts.push((**receipt).clone());
+            }
+        }
         receipts
-            .filter_map(|r| {
-                if let Record::Receipted { receipt, .. } = r {
-                    Some((**receipt).clone())
-                } else {
-                    None
-                }
-            })
-            .collect()
     }
 
     pub fn bundle(&self) -> Bundle {
