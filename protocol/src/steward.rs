@@ -428,10 +428,10 @@ impl Steward {
         }
         ctx.timers
             .set(Timer::Job(job), ctx.now.after(config::STARVED_WAIT));
+        // What could not be fetched may be there now: without it nothing is judged here either.
+        let sources: Vec<_> = entry.colleagues(ctx.me).collect();
+        book.prepare(ctx, &job, &sources);
         if !entry.ready {
-            let me = ctx.me;
-            let sources: Vec<_> = entry.colleagues(me).collect();
-            book.prepare(ctx, &job, &sources);
             return;
         }
         let here = |peer: &PeerKey| adverts.is_here(peer);

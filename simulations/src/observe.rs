@@ -206,7 +206,7 @@ impl Observer {
         }
         if let Some(message) = &message {
             let history = &mut self.history;
-            history.order.sent(key, message, &history.swarm);
+            history.order.sent(key, to_key, message, &history.swarm);
             history.deeds.sent(key, to_key, message, &history.swarm);
         }
         if let Some((trace, message)) = self.trace.as_mut().zip(message) {

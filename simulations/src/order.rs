@@ -47,6 +47,10 @@ pub struct Order {
     logged: BTreeSet<(PeerKey, Promise)>,
     said: BTreeMap<(PeerKey, LeaseId, Once), Hash>,
     audited: BTreeSet<LeaseId>,
+    /// Who was asked to go on with a lease of somebody else.
+    heirs: BTreeSet<(LeaseId, PeerKey)>,
+    /// Who has given its verdict: a repetition is none.
+    attested: BTreeSet<(LeaseId, PeerKey)>,
     /// By steward, as are the next three: what one of them does another need not know.
     live: BTreeMap<(PeerKey, JobId, u32), LeaseId>,
     in_a_row: BTreeMap<(PeerKey, JobId, PeerKey), u32>,
@@ -84,7 +88,7 @@ impl Order {
             }
             Record::Receipted { receipt, .. } | Record::Kept { receipt, .. } => {
                 let lease = &receipt.lease.body;
-                if lease.steward == peer && receipt.stored.is_some() {
+                if receipt.stored.as_ref().is_some_and(|s| s.peer == peer) {
                     self.trust.valid(peer, lease);
                 }
                 return;
@@ -123,7 +127,7 @@ impl Order {
     }
 
     /// A message leaves.
-    pub fn sent(&mut self, from: PeerKey, message: &Message, swarm: &SwarmId) {
+    pub fn sent(&mut self, from: PeerKey, to: PeerKey, message: &Message, swarm: &SwarmId) {
         match message {
             Message::LeaseGrant(lease) if lease.body.steward == from => {
                 self.leased(lease.body.id(swarm), &lease.body);
@@ -158,7 +162,9 @@ impl Order {
                 let lease = opening.body.lease;
                 self.once(from, lease, Once::Opening, opening.digest(swarm));
             }
-            Message::Attest { attestation, .. } => {
+            Message::Attest { attestation, .. }
+                if self.attested.insert((attestation.body.lease, from)) =>
+            {
                 let (said, trust) = (&attestation.body, &mut self.trust);
                 match self.leases.get(&said.lease) {
                     Some(lease) if said.agree => trust.valid(from, lease),
@@ -167,9 +173,16 @@ impl Order {
                 }
             }
             Message::Audited { lease }
-                if self.leases.get(lease).is_some_and(|l| l.steward == from) =>
+                if self.leases.get(lease).is_some_and(|l| l.steward == from)
+                    || self.heirs.contains(&(*lease, from)) =>
             {
                 self.audited.insert(*lease);
+            }
+            Message::TakeOver(handover) => {
+                let id = handover.call.lease.body.id(swarm);
+                if self.is_worker(&id, &from) {
+                    self.heirs.insert((id, to));
+                }
             }
             Message::Output { lease, .. }
                 if self.is_worker(lease, &from) && !self.audited.contains(lease) =>
