@@ -4,7 +4,7 @@
 //! without the slices whose bytes are gone; of what it thinks of others the latest, of as many as the core remembers. Not
 //! a decoder: damaged records were dropped before. Invariant: a job that has ended is never given back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use starling_protocol::io::Record;
 use starling_protocol::reputation::{self, Standing};
@@ -16,6 +16,8 @@ pub(crate) struct Restored {
     bound: Vec<Record>,
     jobs: BTreeMap<JobId, Vec<Record>>,
     standings: BTreeMap<PeerKey, Standing>,
+    /// Inputs of others' jobs that this peer was ever a steward of.
+    inputs: BTreeSet<BlobId>,
 }
 
 impl Restored {
@@ -25,6 +27,7 @@ impl Restored {
             bound: Vec::new(),
             jobs: BTreeMap::new(),
             standings: BTreeMap::new(),
+            inputs: BTreeSet::new(),
         }
     }
 
@@ -35,6 +38,10 @@ impl Restored {
                 self.bound.push(record);
             }
             Record::Submitted { record: ref of } | Record::Appointed { record: ref of } => {
+                if matches!(record, Record::Appointed { .. }) {
+                    let inputs = of.manifest.body.inputs.iter();
+                    self.inputs.extend(inputs.map(|i| i.id));
+                }
                 self.jobs.insert(of.id(&self.swarm), vec![record]);
             }
             Record::Ended { job, .. } => drop(self.jobs.remove(&job)),
@@ -62,6 +69,29 @@ impl Restored {
         jobs.map(|(job, _)| *job).collect()
     }
 
+    /// Those of the stewarded jobs' inputs that are here and nothing else: no slice kept for anybody, and none of the
+    /// `own` outputs and inputs.
+    pub(crate) fn inputs(
+        &mut self,
+        has: impl Fn(&BlobId) -> bool,
+        own: impl FnOnce() -> Option<BTreeSet<BlobId>>,
+    ) -> Vec<BlobId> {
+        let mut inputs = std::mem::take(&mut self.inputs);
+        inputs.retain(has);
+        if inputs.is_empty() {
+            return Vec::new();
+        }
+        let Some(own) = own() else {
+            return Vec::new();
+        };
+        for record in self.jobs.values().flatten() {
+            if let Record::Kept { blob, .. } = record {
+                inputs.remove(blob);
+            }
+        }
+        inputs.into_iter().filter(|b| !own.contains(b)).collect()
+    }
+
     /// The records in an order that the core understands. `has` tells which bytes are still here.
     pub(crate) fn into_records(self, has: impl Fn(&BlobId) -> bool) -> Vec<Record> {
         let here = |record: &Record| match record {
@@ -80,3 +110,6 @@ impl Restored {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
