@@ -5,6 +5,7 @@
 
 pub(crate) mod collect;
 mod estimate;
+mod handover;
 mod local;
 mod matmul;
 mod pictures;
