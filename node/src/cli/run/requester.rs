@@ -351,6 +351,16 @@ impl Run {
                     worker.short()
                 ));
             }
+            Event::FraudProven {
+                worker,
+                slice,
+                accuser,
+                ..
+            } => self.say(format!(
+                "cheat proven: {} in slice {slice}, found by {}",
+                worker.short(),
+                accuser.short()
+            )),
             Event::SliceReopened {
                 slice,
                 worker,
