@@ -64,6 +64,8 @@ pub(crate) fn index(_seq: u64, bytes: &[u8], batch: &mut Batch) {
         Record::Submitted { record } => {
             let job = record.appointment.body.job;
             batch.put(Space::Jobs, job.as_bytes(), &codec::encode(&*record));
+            // Also one that was over here, and was found again.
+            batch.remove(Space::Ends, job.as_bytes());
         }
         Record::Committed { lease, root } => {
             batch.put(Space::Commitments, lease.as_bytes(), root.as_bytes())

@@ -346,6 +346,13 @@ impl JobFile {
         }
     }
 
+    /// Whether its requester's log does not know it: others may.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        let why = self.why.as_ref();
+        self.state == JobState::Failed && why.is_some_and(|why| why.code == "interrupted")
+    }
+
     /// As whoever does not run the job sees it: what is not over waits for its requester.
     #[must_use]
     pub fn idle(mut self) -> Self {
