@@ -11,7 +11,7 @@ mod open;
 mod sought;
 mod why;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -173,18 +173,31 @@ impl Desk {
             }
             Event::SubmitRefused { reason } => self.answer(Err(*reason)),
             event => {
-                let mut state = self.state();
-                let job = open::job_of(event);
-                let Some(open) = job.and_then(|job| state.open.get_mut(&job)) else {
-                    return;
-                };
-                let ended = open.note(event);
-                open.save_now_and_then(&self.inner.jobs, ended);
-                if let (true, Some(job)) = (ended, job) {
-                    state.open.remove(&job);
+                if let Some(revoked) = self.note(event) {
+                    let removed = self.remove(vec![revoked]).await;
+                    if let Err(reason) = removed {
+                        tracing::warn!(%reason, "a false output was not removed");
+                    }
                 }
             }
         }
+    }
+
+    /// Into the account. The bytes of a slice that was done and is open again: they are false.
+    fn note(&self, event: &Event) -> Option<BlobId> {
+        let mut state = self.state();
+        let job = open::job_of(event)?;
+        let open = state.open.get_mut(&job)?;
+        let revoked = match event {
+            Event::SliceReopened { slice, .. } => open.file.slices.get(*slice as usize)?.blob,
+            _ => None,
+        };
+        let ended = open.note(event);
+        open.save_now_and_then(&self.inner.jobs, ended);
+        if ended {
+            state.open.remove(&job);
+        }
+        revoked
     }
 
     /// A job of a former life, or one that was found in the swarm. Whether it is this requester's.
@@ -435,13 +448,21 @@ impl Desk {
             let what = "the job's outputs were collected and removed";
             return Err(Reason::new("output_collected", what, "submit it again"));
         }
-        let blob = entry.blob.ok_or_else(|| {
-            Reason::new("slice_not_done", format!("slice {slice} is not done"), fix)
-        })?;
+        let not_done = || Reason::new("slice_not_done", format!("slice {slice} is not done"), fix);
+        let blob = entry.blob.ok_or_else(not_done)?;
         let blobs = self.inner.node.blobs().clone();
         let read = tokio::task::spawn_blocking(move || blobs.get(blob.as_bytes()));
         let bytes = read.await.map_err(|e| Reason::of("error", e))??;
-        bytes.ok_or_else(|| Reason::new("not_found", "the output is gone from the store", fix))
+        match bytes {
+            Some(bytes) => Ok(bytes),
+            // It has turned out to be false meanwhile.
+            None if self.find(name)?.slices[slice as usize].blob != Some(blob) => Err(not_done()),
+            None => Err(Reason::new(
+                "not_found",
+                "the output is gone from the store",
+                fix,
+            )),
+        }
     }
 
     /// The job's receipt bundle, `n`th file of it.
@@ -469,20 +490,26 @@ impl Desk {
         }
         file.collected = true;
         file.save(&self.inner.jobs)?;
-        let others: std::collections::BTreeSet<BlobId> = self
-            .list()
+        self.remove(blobs_of(&file).collect()).await?;
+        Ok(file)
+    }
+
+    /// Removes those blobs that no job needs.
+    async fn remove(&self, mut gone: Vec<BlobId>) -> Result<(), Reason> {
+        let list = self.list();
+        let needed: BTreeSet<BlobId> = list
             .iter()
-            .filter(|other| other.job != file.job && !other.collected)
+            .filter(|file| !file.collected)
             .flat_map(blobs_of)
             .collect();
-        let mine: Vec<_> = blobs_of(&file).filter(|b| !others.contains(b)).collect();
+        gone.retain(|blob| !needed.contains(blob));
         let blobs = self.inner.node.blobs().clone();
         let sweep = tokio::task::spawn_blocking(move || {
-            mine.iter()
+            gone.iter()
                 .try_for_each(|b| blobs.remove(b.as_bytes()).map(drop))
         });
         sweep.await.map_err(|e| Reason::of("error", e))??;
-        Ok(file)
+        Ok(())
     }
 
     /// Forgets a job that has ended: outputs, account and receipts.
