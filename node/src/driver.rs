@@ -23,7 +23,7 @@ use starling_protocol::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::blobs::BlobStore;
-use crate::compute::{Compute, Finished, Usage, probe};
+use crate::compute::{Compute, Finished, Usage, probe::Probe};
 use crate::log::{LogError, LogWriter, Progress};
 use crate::net::{GossipHandle, Multiaddr, NetEvent, NetHandle, NetStatus, Parcel};
 use crate::reason::Reason;
@@ -278,13 +278,12 @@ impl<C: Driven> Driver<C> {
                 tiles,
                 purpose,
             } => {
-                match probe::job(kernel, seed, units) {
-                    Some(spec) => {
-                        let job = JobId(seed);
-                        self.parts.compute.probe(task, job, spec, tiles, purpose);
-                    }
-                    None => self.pending.not_prepared(task),
-                }
+                let probe = Probe {
+                    kernel,
+                    seed,
+                    units,
+                };
+                self.parts.compute.probe(task, probe, tiles, purpose);
                 Ok(())
             }
             Output::Abort { task } => {
