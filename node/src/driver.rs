@@ -490,8 +490,9 @@ impl<C: Driven> Driver<C> {
                 let _ = answer.send(peer.known_peers().filter_map(of).collect());
             }
             Command::Proofs(answer) => {
-                let known = self.parts.core.peer().known_peers();
-                let proofs = known.map(|p| (p.advert.peer, p.proofs));
+                let peer = self.parts.core.peer();
+                let of = |p: KnownPeer<'_>| (p.advert.peer, peer.proofs(p.advert));
+                let proofs = peer.known_peers().map(of);
                 let _ = answer.send(proofs.filter(|(_, of)| !of.is_empty()).collect());
             }
             Command::Record(job, answer) => {

@@ -19,7 +19,7 @@ fn swarm(lenders: usize, change: impl Fn(&mut World)) -> World {
 fn proof(world: &World, of: usize) -> Option<Proof> {
     let mut known = world.peers[0].known_peers();
     let known = known.find(|p| p.advert.peer == world.keys[of])?;
-    known.proofs.first().copied()
+    world.peers[0].proofs(known.advert).first().copied()
 }
 
 fn standing(world: &World, of: usize) -> Option<Standing> {
