@@ -220,7 +220,7 @@ impl Peer {
                     self.parked.sweep(self.ctx.now);
                     self.release_ended();
                     self.witness.sweep(self.ctx.unix_s());
-                    self.ctx.save_reputation();
+                    self.ctx.save_reputation_now_and_then();
                     self.faults.sweep(&mut self.ctx);
                 }
                 Timer::Boards => self.look_boards_up(),

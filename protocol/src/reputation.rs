@@ -22,6 +22,7 @@ use crate::io::Record;
 use crate::manifest::{Intensity, JobRecord, Manifest};
 use crate::reason::Reason;
 use crate::text::{Text, cut};
+use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -278,6 +279,8 @@ pub(crate) struct Reputation {
     table: BTreeMap<PeerKey, Standing>,
     /// Whose latest standing the log does not have yet.
     unsaved: BTreeSet<PeerKey>,
+    /// When it was told last.
+    saved: Time,
     /// Accused by proofs that this peer has not recomputed, and whether somebody here has to deal with them.
     suspects: BTreeMap<PeerKey, bool>,
 }
@@ -356,6 +359,9 @@ impl Reputation {
         let mut standing = self.table.remove(&peer).unwrap_or_default();
         standing.saw(&manifest.class, manifest.requester, deed, now_s);
         keep(&mut self.table, peer, standing);
+        if self.unsaved.len() >= config::REPUTATION_MAX {
+            self.unsaved.retain(|peer| self.table.contains_key(peer));
+        }
         self.unsaved.insert(peer);
     }
 
@@ -371,7 +377,7 @@ impl Reputation {
 }
 
 impl Context {
-    /// Notes what this peer saw `peer` do in a job. Blame is logged at once, all else with the next sweep: what a crash
+    /// Notes what this peer saw `peer` do in a job. Blame is logged at once, all else within minutes: what a crash
     /// takes then only makes this peer more careful.
     pub(crate) fn saw(&mut self, peer: PeerKey, record: &JobRecord, deed: Deed) {
         let now_s = self.unix_s();
@@ -382,8 +388,16 @@ impl Context {
         }
     }
 
+    /// Logs what was seen since the last time, unless that was a moment ago.
+    pub(crate) fn save_reputation_now_and_then(&mut self) {
+        if self.now >= self.reputation.saved.after(config::REPUTATION_SAVE) {
+            self.save_reputation();
+        }
+    }
+
     /// Logs what was seen since it was last called.
     pub(crate) fn save_reputation(&mut self) {
+        self.reputation.saved = self.now;
         for record in self.reputation.take_unsaved() {
             self.persist(record);
         }
