@@ -23,7 +23,7 @@ use crate::compute::{
     Backend, Capability, Cheat, Compute, DeviceChoice, DeviceError, Teller, Usage,
     open as open_device,
 };
-use crate::driver::{Command, Driven, Driver, Parts, Topics, index};
+use crate::driver::{Command, Driven, Driver, Parts, Topics, index, unix_s};
 use crate::home::disk::{DiskError, move_aside};
 use crate::home::{
     Home, HomeError,
@@ -379,7 +379,7 @@ impl Disk {
         let home = Home::open(&options.home)?;
         let (mut seed, _) = Seed::load_or_create(&home.identity())?;
         let swarm = options.genesis.swarm_id();
-        let mut restored = Restored::new(swarm);
+        let mut restored = Restored::new(swarm, unix_s());
         let (mut log, recovery) =
             Log::open(
                 &home.log(),

@@ -13,6 +13,7 @@ use starling_protocol::{BlobId, JobId, PeerKey, SwarmId};
 /// Records on their way from the log to the core.
 pub(crate) struct Restored {
     swarm: SwarmId,
+    now_s: u64,
     bound: Vec<Record>,
     jobs: BTreeMap<JobId, Vec<Record>>,
     standings: BTreeMap<PeerKey, Standing>,
@@ -21,9 +22,11 @@ pub(crate) struct Restored {
 }
 
 impl Restored {
-    pub(crate) fn new(swarm: SwarmId) -> Self {
+    /// `now_s` is in Unix seconds.
+    pub(crate) fn new(swarm: SwarmId, now_s: u64) -> Self {
         Self {
             swarm,
+            now_s,
             bound: Vec::new(),
             jobs: BTreeMap::new(),
             standings: BTreeMap::new(),
@@ -55,7 +58,7 @@ impl Restored {
                 }
             }
             Record::Standing { peer, standing } => {
-                reputation::keep(&mut self.standings, peer, *standing);
+                reputation::keep(&mut self.standings, peer, *standing, self.now_s);
             }
             // For the index.
             Record::Receipted { .. } => {}

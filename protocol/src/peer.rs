@@ -197,7 +197,7 @@ impl Peer {
         for record in restored {
             self.witness.restore(record);
             self.worker.restore(record);
-            self.ctx.reputation.restore(record);
+            self.ctx.reputation.restore(record, unix_s);
             self.steward.restore(&mut self.ctx, &mut self.book, record);
         }
         self.steward

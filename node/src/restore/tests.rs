@@ -60,7 +60,7 @@ fn appointed(swarm: &SwarmId, inputs: &[u8]) -> (JobId, Record) {
 #[test]
 fn inputs_of_stewarded_jobs_are_told_unless_they_are_something_else_or_gone() {
     let swarm = SwarmId::default();
-    let mut restored = Restored::new(swarm);
+    let mut restored = Restored::new(swarm, 0);
     let (over, record) = appointed(&swarm, &[1, 2, 3]);
     restored.take(record);
     let reason = Reason::JobDone;
