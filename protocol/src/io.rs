@@ -2,7 +2,7 @@
 
 mod compute;
 
-pub use crate::proofs::{Proof, Standing};
+pub use crate::proofs::{ClaimState, Proof};
 pub use compute::{Computed, Purpose, Shape, TaskId};
 
 use crate::advert::{Advert, DeviceProfile, KernelOffer};
