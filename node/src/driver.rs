@@ -4,6 +4,7 @@
 //! peer stops rather than sign what it could forget.
 
 pub(crate) mod index;
+mod inputs;
 mod pending;
 mod topics;
 
@@ -16,11 +17,13 @@ use starling_protocol::advert::Advert;
 use starling_protocol::io::{GossipId, KnownPeer, Proof, Record, Submission, Verdict};
 use starling_protocol::manifest::JobRecord;
 use starling_protocol::reputation::ReputationView;
-use starling_protocol::{Core, Event, Input, JobId, LeaseId, Output, Peer, PeerKey, Time, codec};
+use starling_protocol::{
+    BlobId, Core, Event, Input, JobId, LeaseId, Output, Peer, PeerKey, Time, codec,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::blobs::BlobStore;
-use crate::compute::{Compute, Finished, Usage, probe};
+use crate::compute::{Compute, Finished, Usage, probe::Probe};
 use crate::log::{LogError, LogWriter, Progress};
 use crate::net::{GossipHandle, Multiaddr, NetEvent, NetHandle, NetStatus, Parcel};
 use crate::reason::Reason;
@@ -107,6 +110,8 @@ pub(crate) struct Parts<C> {
     pub(crate) topics: Topics,
     /// Number of the newest record when the log was opened.
     pub(crate) logged: u64,
+    /// Blobs that were fetched as inputs of others' jobs in a former life.
+    pub(crate) inputs: Vec<BlobId>,
     pub(crate) home: PathBuf,
 }
 
@@ -137,10 +142,11 @@ pub(crate) struct Driver<C> {
 }
 
 impl<C: Driven> Driver<C> {
-    pub(crate) fn new(parts: Parts<C>) -> Self {
+    pub(crate) fn new(mut parts: Parts<C>) -> Self {
         let (answer, answers) = mpsc::unbounded_channel();
+        let inputs = std::mem::take(&mut parts.inputs);
         Self {
-            pending: Pending::new(parts.net.clone(), parts.blobs.clone(), answer),
+            pending: Pending::new(parts.net.clone(), parts.blobs.clone(), inputs, answer),
             answers,
             progress: parts.log.progress(),
             started: Instant::now(),
@@ -169,6 +175,7 @@ impl<C: Driven> Driver<C> {
             restored,
         })
         .await;
+        self.pending.release_former();
         self.give(Input::Capacity(capacity)).await;
         loop {
             let deadline = self
@@ -271,13 +278,12 @@ impl<C: Driven> Driver<C> {
                 tiles,
                 purpose,
             } => {
-                match probe::job(kernel, seed, units) {
-                    Some(spec) => {
-                        let job = JobId(seed);
-                        self.parts.compute.probe(task, job, spec, tiles, purpose);
-                    }
-                    None => self.pending.not_prepared(task),
-                }
+                let probe = Probe {
+                    kernel,
+                    seed,
+                    units,
+                };
+                self.parts.compute.probe(task, probe, tiles, purpose);
                 Ok(())
             }
             Output::Abort { task } => {
@@ -484,8 +490,9 @@ impl<C: Driven> Driver<C> {
                 let _ = answer.send(peer.known_peers().filter_map(of).collect());
             }
             Command::Proofs(answer) => {
-                let known = self.parts.core.peer().known_peers();
-                let proofs = known.map(|p| (p.advert.peer, p.proofs));
+                let peer = self.parts.core.peer();
+                let of = |p: KnownPeer<'_>| (p.advert.peer, peer.proofs(p.advert));
+                let proofs = peer.known_peers().map(of);
                 let _ = answer.send(proofs.filter(|(_, of)| !of.is_empty()).collect());
             }
             Command::Record(job, answer) => {

@@ -23,7 +23,7 @@ use crate::compute::{
     Backend, Capability, Cheat, Compute, DeviceChoice, DeviceError, Teller, Usage,
     open as open_device,
 };
-use crate::driver::{Command, Driven, Driver, Parts, Topics, index};
+use crate::driver::{Command, Driven, Driver, Parts, Topics, index, unix_s};
 use crate::home::disk::{DiskError, move_aside};
 use crate::home::{
     Home, HomeError,
@@ -166,6 +166,7 @@ impl Node {
             net_events,
             topics,
             logged: disk.logged,
+            inputs: disk.inputs,
             log: disk.log,
             store: disk.store.clone(),
             blobs: disk.blobs.clone(),
@@ -370,6 +371,7 @@ struct Disk {
     blobs: BlobStore,
     restored: Vec<Record>,
     unfinished: Vec<JobId>,
+    inputs: Vec<BlobId>,
 }
 
 impl Disk {
@@ -377,7 +379,7 @@ impl Disk {
         let home = Home::open(&options.home)?;
         let (mut seed, _) = Seed::load_or_create(&home.identity())?;
         let swarm = options.genesis.swarm_id();
-        let mut restored = Restored::new(swarm);
+        let mut restored = Restored::new(swarm, unix_s());
         let (mut log, recovery) =
             Log::open(
                 &home.log(),
@@ -404,6 +406,8 @@ impl Disk {
         let max_bytes = u64::from(options.limits.blobs_gib) << 30;
         let blobs = BlobStore::open(home.blobs(), max_bytes)?;
         let log = LogWriter::spawn(log, LOG_QUEUE)?;
+        let has = |blob: &BlobId| blobs.has(blob.as_bytes());
+        let inputs = restored.inputs(has, || index::own_blobs(&store));
         Ok(Self {
             home,
             seed,
@@ -411,7 +415,8 @@ impl Disk {
             logged,
             store: Arc::new(store),
             unfinished: restored.jobs(),
-            restored: restored.into_records(|blob| blobs.has(blob.as_bytes())),
+            restored: restored.into_records(has),
+            inputs,
             blobs,
         })
     }

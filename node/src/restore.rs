@@ -4,7 +4,7 @@
 //! without the slices whose bytes are gone; of what it thinks of others the latest, of as many as the core remembers. Not
 //! a decoder: damaged records were dropped before. Invariant: a job that has ended is never given back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use starling_protocol::io::Record;
 use starling_protocol::reputation::{self, Standing};
@@ -13,18 +13,24 @@ use starling_protocol::{BlobId, JobId, PeerKey, SwarmId};
 /// Records on their way from the log to the core.
 pub(crate) struct Restored {
     swarm: SwarmId,
+    now_s: u64,
     bound: Vec<Record>,
     jobs: BTreeMap<JobId, Vec<Record>>,
     standings: BTreeMap<PeerKey, Standing>,
+    /// Inputs of others' jobs that this peer was ever a steward of.
+    inputs: BTreeSet<BlobId>,
 }
 
 impl Restored {
-    pub(crate) fn new(swarm: SwarmId) -> Self {
+    /// `now_s` is in Unix seconds.
+    pub(crate) fn new(swarm: SwarmId, now_s: u64) -> Self {
         Self {
             swarm,
+            now_s,
             bound: Vec::new(),
             jobs: BTreeMap::new(),
             standings: BTreeMap::new(),
+            inputs: BTreeSet::new(),
         }
     }
 
@@ -35,6 +41,10 @@ impl Restored {
                 self.bound.push(record);
             }
             Record::Submitted { record: ref of } | Record::Appointed { record: ref of } => {
+                if matches!(record, Record::Appointed { .. }) {
+                    let inputs = of.manifest.body.inputs.iter();
+                    self.inputs.extend(inputs.map(|i| i.id));
+                }
                 self.jobs.insert(of.id(&self.swarm), vec![record]);
             }
             Record::Ended { job, .. } => drop(self.jobs.remove(&job)),
@@ -48,7 +58,7 @@ impl Restored {
                 }
             }
             Record::Standing { peer, standing } => {
-                reputation::keep(&mut self.standings, peer, *standing);
+                reputation::keep(&mut self.standings, peer, *standing, self.now_s);
             }
             // For the index.
             Record::Receipted { .. } => {}
@@ -60,6 +70,29 @@ impl Restored {
         let own = |records: &[Record]| matches!(records.first(), Some(Record::Submitted { .. }));
         let jobs = self.jobs.iter().filter(|(_, records)| own(records));
         jobs.map(|(job, _)| *job).collect()
+    }
+
+    /// Those of the stewarded jobs' inputs that are here and nothing else: no slice kept for anybody, and none of the
+    /// `own` outputs and inputs.
+    pub(crate) fn inputs(
+        &mut self,
+        has: impl Fn(&BlobId) -> bool,
+        own: impl FnOnce() -> Option<BTreeSet<BlobId>>,
+    ) -> Vec<BlobId> {
+        let mut inputs = std::mem::take(&mut self.inputs);
+        inputs.retain(has);
+        if inputs.is_empty() {
+            return Vec::new();
+        }
+        let Some(own) = own() else {
+            return Vec::new();
+        };
+        for record in self.jobs.values().flatten() {
+            if let Record::Kept { blob, .. } = record {
+                inputs.remove(blob);
+            }
+        }
+        inputs.into_iter().filter(|b| !own.contains(b)).collect()
     }
 
     /// The records in an order that the core understands. `has` tells which bytes are still here.
@@ -80,3 +113,6 @@ impl Restored {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,6 +145,8 @@ pub const REPUTATION_CLASSES_MAX: usize = 16;
 pub const TRUSTED_CV: u32 = 10;
 /// ... as is whoever had them for fewer requesters: one alone could vouch for its own keys.
 pub const TRUSTED_REQUESTERS: usize = 3;
+/// What was seen of others, but for blame, is logged so often: a crash may take as much. The log is never compacted.
+pub const REPUTATION_SAVE: Duration = Duration::from_secs(300);
 /// Consecutive valid slices are half as many for every so many seconds without one: a week.
 pub const CV_HALVES_S: u64 = 7 * 24 * 60 * 60;
 /// Marks of liars, lazy auditors and false accusers fade more slowly: half in thirty days.

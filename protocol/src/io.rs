@@ -2,7 +2,7 @@
 
 mod compute;
 
-pub use crate::proofs::{Proof, Standing};
+pub use crate::proofs::{ClaimState, Proof};
 pub use compute::{Computed, Purpose, Shape, TaskId};
 
 use crate::advert::{Advert, DeviceProfile, KernelOffer};
@@ -329,8 +329,6 @@ pub struct KnownPeer<'a> {
     pub advert: &'a Advert,
     /// For how long it has not been heard, ms.
     pub age_ms: u64,
-    /// What this peer has measured of its claims, in the order of its kernels; those that it has probed.
-    pub proofs: Vec<Proof>,
 }
 
 /// What the swarm is, for the core.

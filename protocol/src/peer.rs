@@ -2,6 +2,7 @@
 
 mod messages;
 
+use crate::advert::Advert;
 use crate::adverts::Adverts;
 use crate::auditor::Auditor;
 use crate::book::{Book, Prepared};
@@ -11,7 +12,9 @@ use crate::context::{Context, Waiting};
 use crate::crypto::BoxedSigner;
 use crate::faults::Faults;
 use crate::hash::{Hash, JobId, LeaseId, PeerKey};
-use crate::io::{Computed, Input, KnownPeer, Output, Outputs, Record, Setup, Shape, TaskId, Topic};
+use crate::io::{
+    Computed, Input, KnownPeer, Output, Outputs, Proof, Record, Setup, Shape, TaskId, Topic,
+};
 use crate::manifest::JobRecord;
 use crate::message::Message;
 use crate::parked::Parked;
@@ -25,6 +28,7 @@ use crate::timers::Timer;
 use crate::witness::Witness;
 use crate::worker::Worker;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// What the shell drives: the real peer, or something wrapped around it.
@@ -102,13 +106,14 @@ impl Peer {
         let now = self.ctx.now;
         self.adverts.here().map(move |(advert, heard)| {
             let age_ms = u64::try_from(now.since(heard).as_millis()).unwrap_or(u64::MAX);
-            let proofs = self.adverts.proofs_of(advert);
-            KnownPeer {
-                advert,
-                age_ms,
-                proofs,
-            }
+            KnownPeer { advert, age_ms }
         })
+    }
+
+    /// What this peer has measured of an advert's claims, in the order of its kernels; those that it has probed.
+    #[must_use]
+    pub fn proofs(&self, advert: &Advert) -> Vec<Proof> {
+        self.adverts.proofs_of(advert)
     }
 
     /// A job's record, if this peer knows it.
@@ -192,7 +197,7 @@ impl Peer {
         for record in restored {
             self.witness.restore(record);
             self.worker.restore(record);
-            self.ctx.reputation.restore(record);
+            self.ctx.reputation.restore(record, unix_s);
             self.steward.restore(&mut self.ctx, &mut self.book, record);
         }
         self.steward
@@ -215,7 +220,7 @@ impl Peer {
                     self.parked.sweep(self.ctx.now);
                     self.release_ended();
                     self.witness.sweep(self.ctx.unix_s());
-                    self.ctx.save_reputation();
+                    self.ctx.save_reputation_now_and_then();
                     self.faults.sweep(&mut self.ctx);
                 }
                 Timer::Boards => self.look_boards_up(),

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 /// How a claim stands with whoever probed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum ClaimState {
     /// Not measured often enough, or neither proven nor struck.
     Unproven,
     /// The device does what its advert says.
@@ -34,26 +34,13 @@ pub enum Standing {
     Mute,
 }
 
-impl Standing {
-    /// Stable snake-case code for programs.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Unproven => "unproven",
-            Self::Proven => "proven",
-            Self::Struck => "struck",
-            Self::Mute => "mute",
-        }
-    }
-}
-
 /// One claim as this peer has measured it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// Which kernel.
     pub kernel: KernelId,
     /// What comes of it.
-    pub standing: Standing,
+    pub standing: ClaimState,
     /// Median of at least three measurements, work units per second; none with fewer.
     pub measured: Option<u64>,
     /// Measurements that it is the median of.
@@ -81,13 +68,13 @@ impl Entry {
         enough.then(|| sorted[sorted.len() / 2])
     }
 
-    fn standing(&self, claim: u64) -> Standing {
+    fn standing(&self, claim: u64) -> ClaimState {
         let claim = u128::from(claim);
         match self.median().map(u128::from) {
-            Some(median) if median * 10 < claim * 8 => Standing::Struck,
-            _ if self.unanswered >= config::PROBES_UNANSWERED => Standing::Mute,
-            Some(median) if median * 10 >= claim * 9 => Standing::Proven,
-            Some(_) | None => Standing::Unproven,
+            Some(median) if median * 10 < claim * 8 => ClaimState::Struck,
+            _ if self.unanswered >= config::PROBES_UNANSWERED => ClaimState::Mute,
+            Some(median) if median * 10 >= claim * 9 => ClaimState::Proven,
+            Some(_) | None => ClaimState::Unproven,
         }
     }
 
@@ -96,7 +83,7 @@ impl Entry {
         let (old, new) = (u128::from(self.claim), u128::from(claim));
         let (lowered, raised) = (new * 10 < old * 9, new * 10 > old * 11);
         if lowered || raised {
-            if lowered || self.standing(self.claim) != Standing::Struck {
+            if lowered || self.standing(self.claim) != ClaimState::Struck {
                 *self = Self {
                     due: now,
                     ..Self::default()
@@ -168,10 +155,10 @@ impl Proofs {
         entry.due = now.after(match after {
             _ if entry.measured.len() < config::PROBES_ENOUGH => Duration::ZERO,
             // Whoever was struck may have had a bad hour.
-            Standing::Struck => config::PROBE_AGAIN / 3,
-            Standing::Unproven | Standing::Proven | Standing::Mute => config::PROBE_AGAIN,
+            ClaimState::Struck => config::PROBE_AGAIN / 3,
+            ClaimState::Unproven | ClaimState::Proven | ClaimState::Mute => config::PROBE_AGAIN,
         });
-        let struck = after == Standing::Struck && before != Standing::Struck;
+        let struck = after == ClaimState::Struck && before != ClaimState::Struck;
         entry.median().filter(|_| struck)
     }
 
@@ -217,8 +204,8 @@ impl Proofs {
     /// Not to be chosen while there are others.
     pub(crate) fn is_struck(&self, peer: &PeerKey, kernel: &KernelId, claim: u64) -> bool {
         let entry = self.table.get(&(*peer, *kernel));
-        let standing = entry.map_or(Standing::Unproven, |e| e.standing(claim));
-        matches!(standing, Standing::Struck | Standing::Mute)
+        let standing = entry.map_or(ClaimState::Unproven, |e| e.standing(claim));
+        matches!(standing, ClaimState::Struck | ClaimState::Mute)
     }
 
     /// As people are shown it; none of a claim that was never probed.

@@ -138,7 +138,8 @@ impl Verified {
     }
 
     /// Of several for one slice the lowest is credited. Nobody could choose its seed.
-    pub(crate) fn place(&self) -> Hash {
+    #[must_use]
+    pub fn place(&self) -> Hash {
         Hash::derive(
             "starling 2026-11 credited v1",
             &[&self.seed.0, self.worker.as_bytes()],

@@ -22,6 +22,7 @@ use crate::io::Record;
 use crate::manifest::{Intensity, JobRecord, Manifest};
 use crate::reason::Reason;
 use crate::text::{Text, cut};
+use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -67,27 +68,40 @@ impl Work {
     }
 }
 
-/// A witness and auditor.
+/// A witness and auditor: whether it answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Duty {
     answered: u32,
     silent: u32,
     seen_s: u64,
-    void: u32,
-    false_accusations: u32,
-    marked_s: u64,
 }
 
 impl Duty {
     /// As it counts now.
     fn at(&self, now_s: u64) -> Self {
-        let seen = |n| halved(n, self.seen_s, config::CV_HALVES_S, now_s);
-        let marked = |n| halved(n, self.marked_s, config::MARKS_HALVE_S, now_s);
+        let left = |n| halved(n, self.seen_s, config::CV_HALVES_S, now_s);
         Self {
-            answered: seen(self.answered),
-            silent: seen(self.silent),
-            void: marked(self.void),
-            false_accusations: marked(self.false_accusations),
+            answered: left(self.answered),
+            silent: left(self.silent),
+            ..*self
+        }
+    }
+}
+
+/// An auditor: what its word is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Word {
+    void: u32,
+    false_accusations: u32,
+    marked_s: u64,
+}
+
+impl Word {
+    fn at(&self, now_s: u64) -> Self {
+        let left = |n| halved(n, self.marked_s, config::MARKS_HALVE_S, now_s);
+        Self {
+            void: left(self.void),
+            false_accusations: left(self.false_accusations),
             ..*self
         }
     }
@@ -125,6 +139,7 @@ fn halved(count: u32, since_s: u64, span_s: u64, now_s: u64) -> u32 {
 pub struct Standing {
     work: Vec<Work>,
     duty: Duty,
+    word: Word,
     marks: Marks,
 }
 
@@ -183,7 +198,7 @@ impl Standing {
                 (self.marks.marked_s, self.marks.last) = (now_s, Some(reason));
             }
             Deed::Answered | Deed::Silent => {
-                self.duty = self.duty_kept(now_s);
+                self.duty = self.duty.at(now_s);
                 self.duty.seen_s = now_s;
                 plus(if deed == Deed::Answered {
                     &mut self.duty.answered
@@ -192,26 +207,14 @@ impl Standing {
                 });
             }
             Deed::Void | Deed::FalseAccusation => {
-                let marks = self.duty.at(now_s);
-                self.duty.void = marks.void;
-                self.duty.false_accusations = marks.false_accusations;
-                self.duty.marked_s = now_s;
+                self.word = self.word.at(now_s);
+                self.word.marked_s = now_s;
                 plus(if deed == Deed::Void {
-                    &mut self.duty.void
+                    &mut self.word.void
                 } else {
-                    &mut self.duty.false_accusations
+                    &mut self.word.false_accusations
                 });
             }
-        }
-    }
-
-    /// The counts of answers as they are now, those of marks as they were noted.
-    fn duty_kept(&self, now_s: u64) -> Duty {
-        let now = self.duty.at(now_s);
-        Duty {
-            answered: now.answered,
-            silent: now.silent,
-            ..self.duty
         }
     }
 
@@ -223,8 +226,8 @@ impl Standing {
 
     /// What it says as an auditor is worth nothing.
     fn is_unfit(&self, now_s: u64) -> bool {
-        let duty = self.duty.at(now_s);
-        duty.void > 0 || duty.false_accusations > 0
+        let word = self.word.at(now_s);
+        word.void > 0 || word.false_accusations > 0
     }
 
     /// The CV of whoever is audited less than a newcomer.
@@ -236,18 +239,27 @@ impl Standing {
         enough.then_some(cv)
     }
 
-    /// By how much it would be missed: whoever lied most of all, then by all that was seen, then by how lately.
-    fn worth(&self) -> (bool, bool, u64, u64) {
-        let sum = |w: &Work| u64::from(w.valid) + u64::from(w.audited) + u64::from(w.failed);
+    /// By how much it would be missed now: whoever lied most of all, then by all that was seen, then by how lately. What
+    /// was seen fades as marks do: else nobody new would take the place of whoever was busy years ago.
+    fn worth(&self, now_s: u64) -> (bool, bool, u64, u64) {
+        let (marks, duty, said) = (
+            self.marks.at(now_s),
+            self.duty.at(now_s),
+            self.word.at(now_s),
+        );
+        let sum = |w: &Work| {
+            let all = w.valid.saturating_add(w.audited).saturating_add(w.failed);
+            u64::from(halved(all, w.seen_s, config::MARKS_HALVE_S, now_s))
+        };
         let seen: u64 = self.work.iter().map(sum).sum();
-        let duty = u64::from(self.duty.answered) + u64::from(self.duty.silent);
+        let answers = u64::from(duty.answered) + u64::from(duty.silent);
         let last = self.work.iter().map(|w| w.seen_s).max().unwrap_or(0);
-        let last = last.max(self.duty.seen_s).max(self.duty.marked_s);
+        let last = last.max(duty.seen_s).max(said.marked_s);
         (
-            self.marks.lied > 0,
-            self.marks.withheld > 0 || self.duty.void > 0 || self.duty.false_accusations > 0,
-            seen + duty,
-            last.max(self.marks.marked_s),
+            marks.lied > 0,
+            marks.withheld > 0 || said.void > 0 || said.false_accusations > 0,
+            seen + answers,
+            last.max(marks.marked_s),
         )
     }
 
@@ -261,12 +273,17 @@ impl Standing {
     }
 }
 
-/// Puts a standing into a table of at most [`config::REPUTATION_MAX`]; the one of least worth goes, maybe this one.
+/// Puts a standing into a table of at most [`config::REPUTATION_MAX`]; the one of least worth now goes, maybe this one.
 /// The shell uses it for what it hands back at start.
-pub fn keep(table: &mut BTreeMap<PeerKey, Standing>, peer: PeerKey, standing: Standing) {
+pub fn keep(
+    table: &mut BTreeMap<PeerKey, Standing>,
+    peer: PeerKey,
+    standing: Standing,
+    now_s: u64,
+) {
     table.insert(peer, standing);
     if table.len() > config::REPUTATION_MAX {
-        let least = table.iter().min_by_key(|(_, s)| s.worth());
+        let least = table.iter().min_by_key(|(_, s)| s.worth(now_s));
         if let Some(least) = least.map(|(peer, _)| *peer) {
             table.remove(&least);
         }
@@ -278,16 +295,18 @@ pub(crate) struct Reputation {
     table: BTreeMap<PeerKey, Standing>,
     /// Whose latest standing the log does not have yet.
     unsaved: BTreeSet<PeerKey>,
+    /// When it was told last.
+    saved: Time,
     /// Accused by proofs that this peer has not recomputed, and whether somebody here has to deal with them.
     suspects: BTreeMap<PeerKey, bool>,
 }
 
 impl Reputation {
     /// Takes back what the log holds.
-    pub(crate) fn restore(&mut self, record: &Record) {
+    pub(crate) fn restore(&mut self, record: &Record, now_s: u64) {
         if let Record::Standing { peer, standing } = record {
             let standing = (**standing).clone().within_bounds();
-            keep(&mut self.table, *peer, standing);
+            keep(&mut self.table, *peer, standing, now_s);
         }
     }
 
@@ -355,7 +374,10 @@ impl Reputation {
         let manifest = &record.manifest.body;
         let mut standing = self.table.remove(&peer).unwrap_or_default();
         standing.saw(&manifest.class, manifest.requester, deed, now_s);
-        keep(&mut self.table, peer, standing);
+        keep(&mut self.table, peer, standing, now_s);
+        if self.unsaved.len() >= config::REPUTATION_MAX {
+            self.unsaved.retain(|peer| self.table.contains_key(peer));
+        }
         self.unsaved.insert(peer);
     }
 
@@ -371,7 +393,7 @@ impl Reputation {
 }
 
 impl Context {
-    /// Notes what this peer saw `peer` do in a job. Blame is logged at once, all else with the next sweep: what a crash
+    /// Notes what this peer saw `peer` do in a job. Blame is logged at once, all else within minutes: what a crash
     /// takes then only makes this peer more careful.
     pub(crate) fn saw(&mut self, peer: PeerKey, record: &JobRecord, deed: Deed) {
         let now_s = self.unix_s();
@@ -382,8 +404,16 @@ impl Context {
         }
     }
 
+    /// Logs what was seen since the last time, unless that was a moment ago.
+    pub(crate) fn save_reputation_now_and_then(&mut self) {
+        if self.now >= self.reputation.saved.after(config::REPUTATION_SAVE) {
+            self.save_reputation();
+        }
+    }
+
     /// Logs what was seen since it was last called.
     pub(crate) fn save_reputation(&mut self) {
+        self.reputation.saved = self.now;
         for record in self.reputation.take_unsaved() {
             self.persist(record);
         }

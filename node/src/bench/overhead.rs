@@ -138,6 +138,8 @@ fn since(before: Usage, after: Usage) -> Usage {
         own_us: after.own_us - before.own_us,
         work_tiles: after.work_tiles - before.work_tiles,
         audit_tiles: after.audit_tiles - before.audit_tiles,
+        probe_us: after.probe_us - before.probe_us,
+        probe_tiles: after.probe_tiles - before.probe_tiles,
     }
 }
 

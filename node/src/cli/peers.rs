@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use starling_protocol::advert::KernelOffer;
-use starling_protocol::io::{Proof, Standing};
+use starling_protocol::io::{ClaimState, Proof};
 use starling_protocol::reputation::ReputationView;
 use starling_protocol::{Advert, PeerKey};
 
@@ -225,11 +225,11 @@ impl Seen {
         };
         let measured = proof.measured.map(|m| text::si(m as f64));
         match (proof.standing, measured) {
-            (Standing::Proven, _) => ", proven".into(),
-            (Standing::Struck, Some(measured)) => format!(", struck: measured {measured}"),
-            (Standing::Unproven, Some(measured)) => format!(", unproven: measured {measured}"),
-            (Standing::Mute, _) => ", does not answer probes".into(),
-            (Standing::Unproven | Standing::Struck, None) => {
+            (ClaimState::Proven, _) => ", proven".into(),
+            (ClaimState::Struck, Some(measured)) => format!(", struck: measured {measured}"),
+            (ClaimState::Unproven, Some(measured)) => format!(", unproven: measured {measured}"),
+            (ClaimState::Mute, _) => ", does not answer probes".into(),
+            (ClaimState::Unproven | ClaimState::Struck, None) => {
                 format!(", {} so far", text::count(proof.probes, "probe"))
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a file's size is looked at before its bytes; one damaged file does not hide what the others say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use starling_kernels::kernels;
 use starling_protocol::config::BUNDLE_MAX;
 use starling_protocol::crypto::{Ed25519Signer, Ed25519Verifier, Signer as _};
 use starling_protocol::receipt::{Flags, Verified};
-use starling_protocol::{Bundle, JobId, LeaseId, PeerKey, SwarmId};
+use starling_protocol::{Bundle, Hash, JobId, LeaseId, PeerKey, SwarmId};
 
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
@@ -97,8 +97,13 @@ struct Proven {
     id: LeaseId,
     units: u64,
     audited_units: u64,
-    /// Whether those units count: the output is kept, and no other receipt of the file stands for the slice.
+    /// Whether those units count: the output is kept, and no other receipt that was named stands for the slice.
     credited: bool,
+    /// It was named before, in another file.
+    repeated: bool,
+    /// Of several receipts for a slice the one with the lowest place counts.
+    #[serde(skip)]
+    place: Hash,
     flags: Flags,
     known: usize,
     committee: usize,
@@ -114,14 +119,10 @@ impl Proof {
 impl Verify {
     fn run(self, context: &Context) -> Outcome {
         let known = self.known_keys(context)?;
-        let reports: Vec<_> = self
-            .bundles
-            .iter()
-            .map(|file| report(file, &known))
-            .collect();
+        let reports = reports(&self.bundles, &known);
         let receipts = || reports.iter().flat_map(|r| &r.receipts);
-        let valid = receipts().filter(|r| r.valid).count();
-        let invalid = receipts().count() - valid;
+        let valid = receipts().filter(|r| r.counts()).count();
+        let invalid = receipts().filter(|r| !r.valid).count();
         let damaged = reports.iter().filter(|r| r.error.is_some()).count();
         let proven = receipts().filter_map(|r| r.proven.as_ref());
         let credited_units: u64 = proven
@@ -183,26 +184,42 @@ pub(super) struct Tally {
 pub(super) fn verify_dir(dir: &Path) -> Result<Tally, Failure> {
     let entries =
         std::fs::read_dir(dir).map_err(|e| Failure::from(DiskError::new("read", dir, e)))?;
-    let files = entries
+    let files: Vec<_> = entries
         .flatten()
         .map(|e| e.path())
-        .filter(|p| p.extension().is_some_and(|e| e == "popw"));
+        .filter(|p| p.extension().is_some_and(|e| e == "popw"))
+        .collect();
     let mut tally = Tally {
         valid: 0,
         invalid: 0,
     };
-    for report in files.map(|file| report(&file, &BTreeSet::new())) {
+    for report in reports(&files, &BTreeSet::new()) {
         tally.invalid += usize::from(report.error.is_some());
-        for receipt in &report.receipts {
-            let count = if receipt.valid {
-                &mut tally.valid
-            } else {
-                &mut tally.invalid
-            };
-            *count += 1;
-        }
+        tally.invalid += report.receipts.iter().filter(|r| !r.valid).count();
+        tally.valid += report.receipts.iter().filter(|r| r.counts()).count();
     }
     Ok(tally)
+}
+
+/// Every file by itself, then each receipt counted once, and one for each slice.
+fn reports(files: &[PathBuf], known: &BTreeSet<PeerKey>) -> Vec<FileReport> {
+    let mut reports: Vec<_> = files.iter().map(|file| report(file, known)).collect();
+    let mut lowest: BTreeMap<(JobId, u32), Hash> = BTreeMap::new();
+    for (slice, proven) in reports.iter_mut().flat_map(FileReport::proven) {
+        if !proven.flags.not_stored {
+            let place = lowest.entry(slice).or_insert(proven.place);
+            *place = proven.place.min(*place);
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for (slice, proven) in reports.iter_mut().flat_map(FileReport::proven) {
+        proven.repeated = !seen.insert(proven.id);
+        if !proven.flags.not_stored {
+            proven.flags.duplicate = lowest.get(&slice) != Some(&proven.place);
+        }
+        proven.credited = !proven.repeated && !proven.flags.not_stored && !proven.flags.duplicate;
+    }
+    reports
 }
 
 fn own_keys(place: &Place) -> impl Iterator<Item = PeerKey> {
@@ -333,6 +350,8 @@ impl Proven {
             units: verified.units,
             audited_units: verified.audited_units,
             credited: verified.is_credited(),
+            repeated: false,
+            place: verified.place(),
             flags: verified.flags,
             known: verified.committee.intersection(known).count(),
             committee: verified.committee.len(),
@@ -341,6 +360,13 @@ impl Proven {
 }
 
 impl FileReport {
+    /// The receipts that hold, with job and slice.
+    fn proven(&mut self) -> impl Iterator<Item = ((JobId, u32), &mut Proven)> {
+        let job = self.about.as_ref().map(|about| about.job);
+        let receipts = self.receipts.iter_mut();
+        receipts.filter_map(move |r| Some(((job?, r.slice), r.proven.as_mut()?)))
+    }
+
     fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let file = self.file.display();
@@ -366,6 +392,11 @@ impl FileReport {
 }
 
 impl ReceiptReport {
+    /// It holds, and is not one that was counted already.
+    fn counts(&self) -> bool {
+        self.valid && self.proven.as_ref().is_none_or(|p| !p.repeated)
+    }
+
     fn line(&self) -> String {
         let mut line = format!("slice {}: {}", self.slice, self.verdict);
         if let Some(p) = &self.proven {
@@ -376,7 +407,8 @@ impl ReceiptReport {
                 p.known,
                 p.committee
             );
-            let flags: Vec<_> = p.flags.names().collect();
+            let mut flags: Vec<_> = p.flags.names().collect();
+            flags.extend(p.repeated.then_some("counted already"));
             if !flags.is_empty() {
                 line += &format!("; {}", flags.join(", "));
             }

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use starling_kernels::JobSpec;
 use starling_protocol::JobId;
+use starling_protocol::config::PROBE_TILES;
 use starling_protocol::io::{Purpose, TaskId};
 use tokio::sync::mpsc::Sender;
 
+use super::probe::Probe;
 use super::{Backend, Finished, Jobs, lock};
 
 /// A portion of a task should take about this long: then more urgent work gets its turn.
@@ -31,6 +33,10 @@ pub struct Usage {
     pub work_tiles: u64,
     /// Tiles recomputed.
     pub audit_tiles: u64,
+    /// Capacity proofs, own and others', with making their jobs.
+    pub probe_us: u64,
+    /// Tiles of those.
+    pub probe_tiles: u64,
 }
 
 impl Add for Usage {
@@ -42,14 +48,21 @@ impl Add for Usage {
             own_us: self.own_us + other.own_us,
             work_tiles: self.work_tiles + other.work_tiles,
             audit_tiles: self.audit_tiles + other.audit_tiles,
+            probe_us: self.probe_us + other.probe_us,
+            probe_tiles: self.probe_tiles + other.probe_tiles,
         }
     }
 }
 
 impl Usage {
-    fn count(&mut self, purpose: Purpose, tiles: u64, spent: Duration) {
+    fn count(&mut self, task: &Task, tiles: u64, spent: Duration) {
         let us = spent.as_micros() as u64;
-        match purpose {
+        if task.probe.is_some() {
+            self.probe_us += us;
+            self.probe_tiles += tiles;
+            return;
+        }
+        match task.purpose {
             Purpose::Work => {
                 self.work_us += us;
                 self.work_tiles += tiles;
@@ -69,8 +82,8 @@ pub(super) struct Task {
     job: JobId,
     tiles: Vec<u32>,
     purpose: Purpose,
-    /// Not in portions: its time is measured.
-    at_once: bool,
+    /// What its job is made of, if it is one of a capacity proof.
+    probe: Option<Probe>,
     units: u64,
     /// Tiles done.
     done: usize,
@@ -85,7 +98,7 @@ impl Task {
             job,
             tiles,
             purpose,
-            at_once: false,
+            probe: None,
             units: 0,
             done: 0,
             bytes: Vec::new(),
@@ -93,12 +106,13 @@ impl Task {
         }
     }
 
-    /// The same task in one portion: half a second's work, by what its peer claims of itself.
-    pub(super) fn at_once(self, units: u64) -> Self {
+    /// A task of a job that is made up for it, in one portion because its time is measured: half a second's work, by
+    /// what its peer claims of itself.
+    pub(super) fn of_probe(id: TaskId, probe: Probe, tiles: Vec<u32>, purpose: Purpose) -> Self {
+        let job = JobId(probe.seed);
         Self {
-            at_once: true,
-            units,
-            ..self
+            probe: Some(probe),
+            ..Self::new(id, job, tiles, purpose)
         }
     }
 
@@ -190,26 +204,39 @@ fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &Sender<Fini
     // Seconds that a tile takes, per job, as last measured.
     let mut pace: HashMap<JobId, f64> = HashMap::new();
     while let Some(mut task) = next(shared, &mut backend) {
-        let spec = lock(jobs).get(&task.job).cloned();
         backend.keep(|job| lock(jobs).contains_key(job));
         pace.retain(|job, _| lock(jobs).contains_key(job));
+        let start = Instant::now();
+        let spec = match &task.probe {
+            Some(probe) => probe.job().map(Arc::new),
+            None => lock(jobs).get(&task.job).cloned(),
+        };
         let Some(spec) = spec else {
-            let _ = results.blocking_send(task.finish(Err("the job was released".into())));
+            let _ = results.blocking_send(task.finish(Err("the job is not here".into())));
             continue;
         };
-        let start = Instant::now();
+        if task.probe.is_some() {
+            // What cannot be cut into tiles fails when it is run.
+            let per_tile = spec.shape().map_or(0, |s| s.units_per_tile);
+            task.units = per_tile.saturating_mul(PROBE_TILES.into());
+        }
         let take = match pace.get(&task.job) {
-            _ if task.at_once => task.tiles.len(),
+            _ if task.probe.is_some() => task.tiles.len(),
             Some(seconds) => (PORTION.as_secs_f64() / seconds.max(1e-9)) as usize,
             None => FIRST_TILES,
         };
         let portion = task.done..(task.done + take.max(1)).min(task.tiles.len());
         let computed = portion_of(&mut backend, &spec, &task, portion.clone());
         let spent = start.elapsed();
-        pace.insert(task.job, spent.as_secs_f64() / portion.len().max(1) as f64);
+        if task.probe.is_some() {
+            // Nothing more of it will be asked for.
+            backend.keep(|job| lock(jobs).contains_key(job));
+        } else {
+            pace.insert(task.job, spent.as_secs_f64() / portion.len().max(1) as f64);
+        }
 
         let mut state = lock(&shared.state);
-        state.usage.count(task.purpose, portion.len() as u64, spent);
+        state.usage.count(&task, portion.len() as u64, spent);
         if state.running.take().is_none() {
             continue;
         }

@@ -9,12 +9,11 @@ mod device;
 mod lane;
 pub mod probe;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use starling_kernels::JobSpec;
 use starling_protocol::JobId;
-use starling_protocol::config::PROBE_TILES;
 use starling_protocol::io::{Purpose, TaskId};
 use tokio::sync::mpsc;
 
@@ -24,6 +23,7 @@ pub use device::{Capability, DeviceChoice, DeviceError, benchmark, open, tier};
 pub use lane::Usage;
 
 use lane::{Lane, Task};
+use probe::Probe;
 
 /// The end of one task: all its bytes in the order asked, or why there are none.
 pub struct Finished {
@@ -41,8 +41,6 @@ pub struct Finished {
 
 /// Results that may wait for the driver.
 const RESULTS: usize = 64;
-/// Jobs of probes that stay loaded.
-const PROBES: usize = 4;
 
 /// Jobs whose inputs are here; shared with the device threads.
 type Jobs = Arc<Mutex<HashMap<JobId, Arc<JobSpec>>>>;
@@ -52,8 +50,6 @@ pub struct Compute {
     jobs: Jobs,
     device: Lane,
     reference: Option<Lane>,
-    /// Jobs of probes that are loaded, the oldest first.
-    probes: Mutex<VecDeque<JobId>>,
 }
 
 impl Compute {
@@ -72,7 +68,6 @@ impl Compute {
                 jobs,
                 device,
                 reference,
-                probes: Mutex::default(),
             },
             finished,
         )
@@ -94,30 +89,10 @@ impl Compute {
             .push(Task::new(task, job, tiles, purpose));
     }
 
-    /// Queues a task of a job that was made up for it.
-    pub fn probe(
-        &self,
-        task: TaskId,
-        job: JobId,
-        spec: JobSpec,
-        tiles: Vec<u32>,
-        purpose: Purpose,
-    ) {
-        // A core has three under way at most: those before go.
-        let mut probes = lock(&self.probes);
-        probes.push_back(job);
-        if probes.len() > PROBES
-            && let Some(oldest) = probes.pop_front()
-            && !probes.contains(&oldest)
-        {
-            self.release(&oldest);
-        }
-        // What cannot be cut into tiles fails when it is run.
-        let per_tile = spec.shape().map_or(0, |s| s.units_per_tile);
-        let units = per_tile.saturating_mul(PROBE_TILES.into());
-        self.prepare(job, Arc::new(spec));
+    /// Queues a task of a job that is made up for it, by the thread that computes it.
+    pub fn probe(&self, task: TaskId, probe: Probe, tiles: Vec<u32>, purpose: Purpose) {
         self.lane(purpose)
-            .push(Task::new(task, job, tiles, purpose).at_once(units));
+            .push(Task::of_probe(task, probe, tiles, purpose));
     }
 
     /// Drops a task that nobody waits for any more.
@@ -148,3 +123,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,24 @@ use starling_kernels::{JobSpec, Kernel, fractal, kernels, matmul, noop};
 use starling_protocol::config::PROBE_TILES;
 use starling_protocol::{Hash, KernelId};
 
+/// What such a job is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    /// Its kernel.
+    pub kernel: KernelId,
+    /// Makes jobs differ.
+    pub seed: Hash,
+    /// About so many work units.
+    pub units: u64,
+}
+
+impl Probe {
+    /// See [`job`].
+    pub fn job(&self) -> Option<JobSpec> {
+        job(self.kernel, self.seed, self.units)
+    }
+}
+
 /// A job of at least [`PROBE_TILES`] tiles, of which the first so many are about `units` work units together and never
 /// more, unless the least that a kernel can be asked is more. None of a kernel that this build does not have.
 pub fn job(kernel: KernelId, seed: Hash, units: u64) -> Option<JobSpec> {
@@ -121,6 +139,7 @@ fn picture(seed: &Hash, per_tile: u64, kernel: &dyn Kernel) -> Made {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use starling_protocol::config::{PROBE_SHORTEST, PROBE_VERSION};
 
     #[test]
     fn jobs_have_the_tiles_that_are_asked_for_and_no_more_units() {
@@ -133,11 +152,40 @@ mod tests {
                 let all = shape.units_per_tile * u64::from(PROBE_TILES);
                 let least = make_least(*kernel);
                 assert!(all <= units.max(least), "{}: {all} {units}", kernel.name());
+                // What a device of today is asked for is enough to be measured by.
+                if units == 500_000_000 && kernel.name() != "noop" {
+                    let enough = units / PROBE_SHORTEST;
+                    assert!(all > enough, "{}: {all} {enough}", kernel.name());
+                }
                 assert_ne!(one, other);
-                assert_eq!(one, make(1).expect("known"));
             }
         }
         assert!(job(KernelId::default(), Hash::default(), 1).is_none());
+    }
+
+    /// Peers of this version make these: whoever has to change a digest raises the version too.
+    #[test]
+    fn jobs_are_those_of_the_version() {
+        let mut made = Vec::new();
+        for kernel in kernels() {
+            let seed = Hash([7; 32]);
+            let spec = job(kernel.id().0.into(), seed, 500_000_000).expect("known");
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&spec.params);
+            for input in &spec.inputs {
+                hasher.update(input);
+            }
+            let digest = hasher.finalize().to_hex();
+            made.push((kernel.name(), digest[..16].to_owned()));
+        }
+        let expected = [
+            ("render", "df03a2fc2fb55546"),
+            ("fractal", "9869af12e8a5fd5a"),
+            ("matmul", "d2df21031bb89f5e"),
+            ("noop", "7ce9e8992b7e98f6"),
+        ];
+        let expected = expected.map(|(name, digest)| (name, digest.to_owned()));
+        assert_eq!((PROBE_VERSION, made), (1, expected.to_vec()));
     }
 
     fn make_least(kernel: &dyn Kernel) -> u64 {

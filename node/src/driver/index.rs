@@ -3,9 +3,13 @@
 //!
 //! A function of one record alone, so that the index can be rebuilt from the log at any time.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
 use starling_protocol::config::RECEIPT_MAX;
 use starling_protocol::io::Record;
-use starling_protocol::{JobId, LeaseId, Receipt, codec};
+use starling_protocol::manifest::JobRecord;
+use starling_protocol::{BlobId, JobId, LeaseId, PeerKey, Receipt, codec};
 
 use crate::log::MAX_RECORD;
 use crate::store::{Batch, Space, Store};
@@ -17,6 +21,26 @@ pub(crate) fn kept(store: &Store, job: &JobId, lease: &LeaseId) -> Option<Box<Re
         .inspect_err(|error| tracing::warn!(%error, "a kept receipt could not be looked up"))
         .ok()??;
     codec::decode(&bytes, RECEIPT_MAX).ok().map(Box::new)
+}
+
+/// Inputs and outputs of this peer's own jobs; none if that cannot be told.
+pub(crate) fn own_blobs(store: &Store) -> Option<BTreeSet<BlobId>> {
+    let mut own = BTreeSet::new();
+    let slices = store.scan(Space::Slices, &[], |_, value| {
+        let slice = codec::decode::<(u32, PeerKey, BlobId)>(value, MAX_RECORD);
+        own.extend(slice.map(|(.., blob)| blob));
+        ControlFlow::Continue(())
+    });
+    let jobs = store.scan(Space::Jobs, &[], |_, value| {
+        if let Ok(record) = codec::decode::<JobRecord>(value, MAX_RECORD) {
+            own.extend(record.manifest.body.inputs.iter().map(|i| i.id));
+        }
+        ControlFlow::Continue(())
+    });
+    let read = slices.and(jobs);
+    read.inspect_err(|error| tracing::warn!(%error, "own jobs could not be read"))
+        .ok()?;
+    Some(own)
 }
 
 fn kept_key(job: &JobId, lease: &LeaseId) -> Vec<u8> {
@@ -40,6 +64,8 @@ pub(crate) fn index(_seq: u64, bytes: &[u8], batch: &mut Batch) {
         Record::Submitted { record } => {
             let job = record.appointment.body.job;
             batch.put(Space::Jobs, job.as_bytes(), &codec::encode(&*record));
+            // Also one that was over here, and was found again.
+            batch.remove(Space::Ends, job.as_bytes());
         }
         Record::Committed { lease, root } => {
             batch.put(Space::Commitments, lease.as_bytes(), root.as_bytes())

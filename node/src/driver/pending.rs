@@ -13,6 +13,8 @@ use crate::blobs::BlobStore;
 use crate::compute::{Finished, tier};
 use crate::net::NetHandle;
 
+use super::inputs::Inputs;
+
 /// Results up to so many bytes are hashed on the driver's own task: that takes less than waking another thread.
 const HASHED_HERE: usize = 64 * 1024;
 
@@ -20,6 +22,7 @@ const HASHED_HERE: usize = 64 * 1024;
 enum Wanted {
     Input {
         job: JobId,
+        blob: BlobId,
     },
     Output {
         task: TaskId,
@@ -45,11 +48,18 @@ pub(super) struct Pending {
     fetches: HashMap<u64, Wanted>,
     jobs: HashMap<JobId, Job>,
     specs: Arc<std::sync::Mutex<HashMap<JobId, Arc<JobSpec>>>>,
+    inputs: Inputs,
     next_request: u64,
 }
 
 impl Pending {
-    pub(super) fn new(net: NetHandle, blobs: BlobStore, answer: UnboundedSender<Input>) -> Self {
+    /// `inputs` were fetched in a former life.
+    pub(super) fn new(
+        net: NetHandle,
+        blobs: BlobStore,
+        inputs: Vec<BlobId>,
+        answer: UnboundedSender<Input>,
+    ) -> Self {
         Self {
             net,
             blobs,
@@ -57,6 +67,7 @@ impl Pending {
             fetches: HashMap::new(),
             jobs: HashMap::new(),
             specs: Arc::default(),
+            inputs: Inputs::new(inputs),
             next_request: 0,
         }
     }
@@ -101,7 +112,9 @@ impl Pending {
         self.jobs.insert(job, entry);
         let from: Vec<_> = sources.iter().map(|p| *p.as_bytes()).collect();
         for input in wanted {
-            let request = self.request(Wanted::Input { job });
+            self.inputs.claim(input.id);
+            let blob = input.id;
+            let request = self.request(Wanted::Input { job, blob });
             if self
                 .net
                 .fetch_blob(request, *input.id.as_bytes(), input.len, from.clone())
@@ -123,8 +136,9 @@ impl Pending {
     /// Stores an output that came with its message.
     pub(super) fn store(&self, task: TaskId, bytes: Vec<u8>, tile_bytes: u32) {
         let (blobs, answer) = (self.blobs.clone(), self.answer.clone());
+        let inputs = self.inputs.clone();
         tokio::task::spawn_blocking(move || {
-            let result = put(&blobs, &bytes);
+            let result = put(&blobs, &inputs, &bytes);
             let tiles = || {
                 bytes
                     .chunks_exact(tile_bytes as usize)
@@ -146,6 +160,7 @@ impl Pending {
         tile_bytes: u32,
         from: PeerKey,
     ) {
+        self.inputs.is_output(&blob);
         let request = self.request(Wanted::Output {
             task,
             blob,
@@ -165,20 +180,23 @@ impl Pending {
     /// A fetch has ended.
     pub(super) fn on_blob(&mut self, request: u64, here: bool) {
         match self.fetches.remove(&request) {
-            Some(Wanted::Input { job }) if here => {
-                if let Some(entry) = self.jobs.get_mut(&job) {
-                    entry.missing = entry.missing.saturating_sub(1);
+            Some(Wanted::Input { job, blob }) if here => {
+                match self.jobs.get_mut(&job) {
+                    Some(entry) => entry.missing = entry.missing.saturating_sub(1),
+                    None => self.let_go(blob),
                 }
                 self.load_if_complete(job);
             }
-            Some(Wanted::Input { job }) => {
+            Some(Wanted::Input { job, blob }) => {
                 // The first input that cannot be had ends it; those after it find it gone.
-                let answer = self.jobs.remove(&job).map(|_| Input::Prepared {
-                    job,
-                    shape: Err(Reason::FetchFailed),
-                });
-                if let Some(answer) = answer {
-                    let _ = self.answer.send(answer);
+                match self.jobs.remove(&job) {
+                    Some(entry) => {
+                        let shape = Err(Reason::FetchFailed);
+                        let _ = self.answer.send(Input::Prepared { job, shape });
+                        let inputs = entry.manifest.inputs.iter();
+                        inputs.for_each(|input| self.let_go(input.id));
+                    }
+                    None => self.let_go(blob),
                 }
             }
             Some(Wanted::Output {
@@ -260,6 +278,7 @@ impl Pending {
             result,
         } = finished;
         let (blobs, answer) = (self.blobs.clone(), self.answer.clone());
+        let inputs = self.inputs.clone();
         let len = result.as_ref().map_or(0, Vec::len);
         let handed = purpose == Purpose::Work && len <= INLINE_MAX;
         let stored = purpose == Purpose::Own || purpose == Purpose::Work && !handed;
@@ -271,7 +290,7 @@ impl Pending {
                     let tiles = bytes.chunks_exact(tile_bytes).map(Hash::of).collect();
                     let blob = match (handed, stored) {
                         (true, _) => Some(BlobId(Hash::of(&bytes))),
-                        (false, true) => Some(put(&blobs, &bytes)?),
+                        (false, true) => Some(put(&blobs, &inputs, &bytes)?),
                         (false, false) => None,
                     };
                     let bytes = if handed { bytes } else { Vec::new() };
@@ -291,24 +310,49 @@ impl Pending {
         }
     }
 
-    /// The job is over: its inputs go, unless another job needs them.
+    /// The job is over: what was fetched for it goes.
     pub(super) fn release(&mut self, job: &JobId) {
         self.specs().remove(job);
-        let Some(entry) = self.jobs.remove(job) else {
-            return;
-        };
-        for input in entry.manifest.inputs {
-            if !self
-                .jobs
-                .values()
-                .any(|j| j.manifest.inputs.iter().any(|i| i.id == input.id))
-            {
-                self.discard(input.id);
-            }
+        if let Some(entry) = self.jobs.remove(job) {
+            let inputs = entry.manifest.inputs.iter();
+            inputs.for_each(|input| self.let_go(input.id));
         }
     }
 
+    /// The core has restored its jobs: what was fetched for others goes.
+    pub(super) fn release_former(&self) {
+        for blob in self.inputs.all() {
+            self.let_go(blob);
+        }
+    }
+
+    /// Removes what no job names any more, if it was fetched as an input.
+    fn let_go(&self, blob: BlobId) {
+        let arriving = |w: &Wanted| matches!(w, Wanted::Input { blob: b, .. } if *b == blob);
+        if !self.is_named(&blob)
+            && !self.fetches.values().any(arriving)
+            && self.inputs.let_go(&blob)
+        {
+            self.remove(blob);
+        }
+    }
+
+    /// Whether it is an input of a job that goes on.
+    fn is_named(&self, blob: &BlobId) -> bool {
+        let names = |job: &Job| job.manifest.inputs.iter().any(|i| i.id == *blob);
+        self.jobs.values().any(names)
+    }
+
+    /// The core has no use for an output any more. A job that has it for an input still does.
     pub(super) fn discard(&self, blob: BlobId) {
+        if self.is_named(&blob) {
+            self.inputs.claim(blob);
+        } else {
+            self.remove(blob);
+        }
+    }
+
+    fn remove(&self, blob: BlobId) {
         let blobs = self.blobs.clone();
         tokio::task::spawn_blocking(move || {
             if let Err(error) = blobs.remove(blob.as_bytes()) {
@@ -318,12 +362,15 @@ impl Pending {
     }
 }
 
-fn put(blobs: &BlobStore, bytes: &[u8]) -> Result<BlobId, Reason> {
+/// Stores an output.
+fn put(blobs: &BlobStore, inputs: &Inputs, bytes: &[u8]) -> Result<BlobId, Reason> {
     let stored = blobs.put(bytes).map_err(|error| {
         tracing::warn!(%error, "an output could not be stored");
         Reason::StorageFull
     });
-    stored.map(BlobId::from)
+    let blob = BlobId::from(stored?);
+    inputs.is_output(&blob);
+    Ok(blob)
 }
 
 /// The job as kernels know it.

@@ -266,6 +266,23 @@ impl JobFile {
                     how: reason.code().to_owned(),
                 });
             }
+            Event::FraudProven {
+                slice,
+                worker,
+                accuser,
+                ..
+            } => {
+                // Whoever was caught here may be proven to have lied by others too.
+                let known = |c: &Cheat| (c.worker, c.slice) == (*worker, *slice);
+                if !self.cheats.iter().any(known) {
+                    self.cheats.push(Cheat {
+                        worker: *worker,
+                        slice: *slice,
+                        by: Some(*accuser),
+                        how: Refusal::Refuted.code().to_owned(),
+                    });
+                }
+            }
             Event::FalseAccusation { .. } => self.false_accusations += 1,
             Event::Held { by, of, .. } => {
                 self.stewards = *of;
@@ -287,7 +304,6 @@ impl JobFile {
             | Event::Found { .. }
             | Event::NotFound { .. }
             | Event::Appointed { .. }
-            | Event::FraudProven { .. }
             | Event::Kept { .. }
             | Event::Relieved { .. }
             | Event::ClaimStruck { .. } => {}
@@ -328,6 +344,13 @@ impl JobFile {
                 };
             }
         }
+    }
+
+    /// Whether its requester's log does not know it: others may.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        let why = self.why.as_ref();
+        self.state == JobState::Failed && why.is_some_and(|why| why.code == "interrupted")
     }
 
     /// As whoever does not run the job sees it: what is not over waits for its requester.
@@ -497,3 +520,6 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
         .is_empty()
         .then(|| pairs.map(|p| p[0] << 4 | p[1]).collect())
 }
+
+#[cfg(test)]
+mod tests;

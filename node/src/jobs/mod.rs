@@ -8,9 +8,10 @@
 pub mod account;
 mod feed;
 mod open;
+mod sought;
 mod why;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,7 +19,9 @@ use std::time::{Duration, Instant};
 use starling_kernels::JobSpec;
 use starling_protocol::io::{Shape, Submission};
 use starling_protocol::manifest::BlobRef;
-use starling_protocol::{Advert, BlobId, Event, JobId, KernelId, Reason as Refusal};
+use starling_protocol::{
+    Advert, BlobId, Bundle, Event, JobId, KernelId, Reason as Refusal, config,
+};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
 use crate::compute::tier;
@@ -29,6 +32,7 @@ use crate::reason::Reason;
 pub use account::{Cheat, JobFile, JobState, Share, Slice, SliceState, WorkFile};
 pub use feed::{Feed, Numbered, Reading, Side};
 use open::Open;
+use sought::Sought;
 
 /// How long newcomers are waited for after the first peer, unless a number is asked for.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -36,6 +40,10 @@ const SETTLE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(50);
 /// Jobs at once.
 const JOBS_MAX: usize = 64;
+/// Longer than the core looks for a job.
+const SEEKING: Duration = config::SEEK
+    .saturating_mul(config::SEEK_TRIES)
+    .saturating_add(Duration::from_secs(30));
 /// An answer of the core to a submission.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -86,8 +94,7 @@ struct State {
     open: BTreeMap<JobId, Open>,
     answer: Option<oneshot::Sender<Result<JobId, Refusal>>>,
     next_output: Option<PathBuf>,
-    /// Jobs that are looked for in the swarm, and who waits for them.
-    sought: BTreeMap<JobId, Vec<oneshot::Sender<bool>>>,
+    sought: Sought,
 }
 
 impl Desk {
@@ -157,44 +164,60 @@ impl Desk {
             }
             Event::Found { job } => {
                 let known = self.state().open.contains_key(job);
-                if let Some(bundle) = self.inner.node.bundle(*job).await.filter(|_| !known) {
-                    let open = Open::new(*job, None, bundle);
-                    open.save(&self.inner.jobs, true);
-                    self.state().open.insert(*job, open);
-                }
-                self.was_sought(job, true);
+                let own = known || self.take_up(job).await;
+                self.state().sought.ends(job, own);
             }
-            Event::NotFound { job } => self.was_sought(job, false),
+            Event::NotFound { job } => self.state().sought.ends(job, false),
             Event::Resumed { job, .. } => {
-                if let Some(bundle) = self.inner.node.bundle(*job).await {
-                    let file = JobFile::load(&self.inner.jobs, &job.to_string());
-                    let done = self.inner.node.slices(job);
-                    let open = Open::resume(*job, file.ok(), bundle, &done);
-                    open.save(&self.inner.jobs, true);
-                    self.state().open.insert(*job, open);
-                }
+                self.take_up(job).await;
             }
             Event::SubmitRefused { reason } => self.answer(Err(*reason)),
             event => {
-                let mut state = self.state();
-                let job = open::job_of(event);
-                let Some(open) = job.and_then(|job| state.open.get_mut(&job)) else {
-                    return;
-                };
-                let ended = open.note(event);
-                open.save_now_and_then(&self.inner.jobs, ended);
-                if let (true, Some(job)) = (ended, job) {
-                    state.open.remove(&job);
+                if let Some(revoked) = self.note(event) {
+                    let removed = self.remove(vec![revoked]).await;
+                    if let Err(reason) = removed {
+                        tracing::warn!(%reason, "a false output was not removed");
+                    }
                 }
             }
         }
     }
 
-    fn was_sought(&self, job: &JobId, found: bool) {
-        for waiting in self.state().sought.remove(job).into_iter().flatten() {
-            // Whoever asked may be gone.
-            let _ = waiting.send(found);
+    /// Into the account. The bytes of a slice that was done and is open again: they are false.
+    fn note(&self, event: &Event) -> Option<BlobId> {
+        let mut state = self.state();
+        let job = open::job_of(event)?;
+        let open = state.open.get_mut(&job)?;
+        let revoked = match event {
+            Event::SliceReopened { slice, .. } => open.file.slices.get(*slice as usize)?.blob,
+            _ => None,
+        };
+        let ended = open.note(event);
+        open.save_now_and_then(&self.inner.jobs, ended);
+        if ended {
+            state.open.remove(&job);
         }
+        revoked
+    }
+
+    /// A job of a former life, or one that was found in the swarm. Whether it is this requester's.
+    async fn take_up(&self, job: &JobId) -> bool {
+        let node = &self.inner.node;
+        let own = |b: &Bundle| b.record.manifest.body.requester == node.key();
+        let Some(bundle) = node.bundle(*job).await.filter(own) else {
+            return false;
+        };
+        let file = JobFile::load(&self.inner.jobs, &job.to_string());
+        let mut open = Open::resume(*job, file.ok(), bundle, &node.slices(job));
+        let ending = node.ending(job);
+        if let Some(reason) = ending {
+            open.file.end(reason);
+        }
+        open.save(&self.inner.jobs, true);
+        if ending.is_none() {
+            self.state().open.insert(*job, open);
+        }
+        true
     }
 
     fn answer(&self, answer: Result<JobId, Refusal>) {
@@ -365,21 +388,25 @@ impl Desk {
         open.map_or_else(|| JobFile::load(&self.inner.jobs, &id), Ok)
     }
 
-    /// A job of this home; one that it does not know is looked for among the stewards that it may have in the swarm.
+    /// A job of this home; one that it, or its log, does not know is looked for among the stewards that it may have in
+    /// the swarm.
     ///
     /// # Errors
-    /// Those of [`Desk::find`]; `unknown_job` if nobody has it.
+    /// Those of [`Desk::find`]; `unknown_job` if nobody has it; `too_many` that wait.
     pub async fn collect(&self, name: &str) -> Result<JobFile, Reason> {
-        let unknown = match self.find(name) {
-            Err(reason) if reason.code == "unknown_job" => reason,
+        let job: JobId = match self.find(name) {
+            Err(reason) if reason.code == "unknown_job" => name.parse().map_err(|_| reason)?,
+            Ok(file) if file.is_lost() && file.requester == self.inner.node.key() => file.job,
             found => return found,
         };
-        let job: JobId = name.parse().map_err(|_| unknown)?;
-        let (found, answer) = oneshot::channel();
-        self.state().sought.entry(job).or_default().push(found);
+        let answer = self.state().sought.wait(job).ok_or_else(|| {
+            let what = "too many jobs are looked for";
+            Reason::new("too_many", what, "wait until one is found")
+        })?;
         self.inner.node.collect(job).await;
-        if answer.await == Ok(true) {
-            return self.find(name);
+        // The core answers; a peer that stops does not.
+        if let Ok(Ok(true)) = tokio::time::timeout(SEEKING, answer).await {
+            return self.find(&job.to_string());
         }
         let what =
             "no peer that can be reached is a steward of a job with this id for this identity";
@@ -421,13 +448,21 @@ impl Desk {
             let what = "the job's outputs were collected and removed";
             return Err(Reason::new("output_collected", what, "submit it again"));
         }
-        let blob = entry.blob.ok_or_else(|| {
-            Reason::new("slice_not_done", format!("slice {slice} is not done"), fix)
-        })?;
+        let not_done = || Reason::new("slice_not_done", format!("slice {slice} is not done"), fix);
+        let blob = entry.blob.ok_or_else(not_done)?;
         let blobs = self.inner.node.blobs().clone();
         let read = tokio::task::spawn_blocking(move || blobs.get(blob.as_bytes()));
         let bytes = read.await.map_err(|e| Reason::of("error", e))??;
-        bytes.ok_or_else(|| Reason::new("not_found", "the output is gone from the store", fix))
+        match bytes {
+            Some(bytes) => Ok(bytes),
+            // It has turned out to be false meanwhile.
+            None if self.find(name)?.slices[slice as usize].blob != Some(blob) => Err(not_done()),
+            None => Err(Reason::new(
+                "not_found",
+                "the output is gone from the store",
+                fix,
+            )),
+        }
     }
 
     /// The job's receipt bundle, `n`th file of it.
@@ -455,20 +490,26 @@ impl Desk {
         }
         file.collected = true;
         file.save(&self.inner.jobs)?;
-        let others: std::collections::BTreeSet<BlobId> = self
-            .list()
+        self.remove(blobs_of(&file).collect()).await?;
+        Ok(file)
+    }
+
+    /// Removes those blobs that no job needs.
+    async fn remove(&self, mut gone: Vec<BlobId>) -> Result<(), Reason> {
+        let list = self.list();
+        let needed: BTreeSet<BlobId> = list
             .iter()
-            .filter(|other| other.job != file.job && !other.collected)
+            .filter(|file| !file.collected)
             .flat_map(blobs_of)
             .collect();
-        let mine: Vec<_> = blobs_of(&file).filter(|b| !others.contains(b)).collect();
+        gone.retain(|blob| !needed.contains(blob));
         let blobs = self.inner.node.blobs().clone();
         let sweep = tokio::task::spawn_blocking(move || {
-            mine.iter()
+            gone.iter()
                 .try_for_each(|b| blobs.remove(b.as_bytes()).map(drop))
         });
         sweep.await.map_err(|e| Reason::of("error", e))??;
-        Ok(file)
+        Ok(())
     }
 
     /// Forgets a job that has ended: outputs, account and receipts.
@@ -535,7 +576,8 @@ fn settle(node: &Node, jobs: &std::path::Path) {
             None => {
                 file.state = JobState::Failed;
                 let what = "the log of this home's requester does not know the job";
-                let fix = "submit it again; receipts and finished slices are kept";
+                let fix =
+                    "`starling job get` looks for its stewards in the swarm; else submit it again";
                 file.why = Some(Reason::new("interrupted", what, fix));
             }
         }

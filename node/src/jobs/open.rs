@@ -187,6 +187,7 @@ pub(super) fn job_of(event: &Event) -> Option<JobId> {
         | Event::SliceReopened { job, .. }
         | Event::CheatCaught { job, .. }
         | Event::FalseAccusation { job, .. }
+        | Event::FraudProven { job, .. }
         | Event::Held { job, .. }
         | Event::JobDone { job }
         | Event::JobFailed { job, .. } => Some(*job),

@@ -1,5 +1,7 @@
 //! Jobs through the client: submitted, followed, collected, explained, cancelled, forgotten.
 
+use std::time::Duration;
+
 use starling::api::client::Told;
 use starling::api::types::JobOrder;
 use starling::jobs::account::hex;
@@ -8,8 +10,9 @@ use starling::node::Happening;
 use starling_kernels::{Kernel, fractal, matmul};
 use starling_protocol::crypto::Ed25519Verifier;
 use starling_protocol::{Bundle, Event};
+use tokio::sync::mpsc;
 
-use crate::{PATIENCE, served};
+use crate::{PATIENCE, served, served_through};
 
 fn order(kernel: &dyn Kernel, params: &[u8]) -> JobOrder {
     JobOrder {
@@ -209,5 +212,58 @@ async fn a_cancelled_job_keeps_its_account() {
     let reasons = client.why(&id).await.expect("known").reasons;
     assert_eq!(reasons[0].code, "cancelled");
     client.forget(&id).await.expect("it has ended");
+    served.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_slice_is_not_given_out_and_its_bytes_are_removed() {
+    let (say, said) = mpsc::channel(64);
+    let on = say.clone();
+    let through = |mut happenings: mpsc::Receiver<Happening>| {
+        tokio::spawn(async move {
+            while let Some(happening) = happenings.recv().await {
+                // Its end is held back: a proof comes before it.
+                if !matches!(happening, Happening::Core(Event::JobDone { .. })) {
+                    on.send(happening).await.expect("the desk listens");
+                }
+            }
+        });
+        said
+    };
+    let served = served_through(2, through).await;
+    let client = &served.client;
+    let params = fractal::Params::mandelbrot(256, 128, 400);
+    let order = order(&fractal::Fractal, &params.encode());
+    let job = client.submit(&order).await.expect("submitted").file.job;
+    let id = job.to_string();
+    let until = tokio::time::Instant::now() + PATIENCE;
+    let file = loop {
+        let file = client.job(&id).await.expect("known").file;
+        if file.done().count() == file.slices.len() {
+            break file;
+        }
+        assert!(tokio::time::Instant::now() < until, "not done in time");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let blobs = served.desk.node().blobs();
+    let blob = |n: usize| *file.slices[n].blob.expect("its bytes").as_bytes();
+    assert!(blobs.has(&blob(0)) && blobs.has(&blob(1)));
+    let revoked = Event::SliceReopened {
+        job,
+        slice: 0,
+        worker: file.slices[0].worker.expect("somebody"),
+        reason: starling_protocol::Reason::Refuted,
+    };
+    say.send(Happening::Core(revoked))
+        .await
+        .expect("it listens");
+    while blobs.has(&blob(0)) {
+        assert!(tokio::time::Instant::now() < until, "not removed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let refused = client.output(&id, 0).await.expect_err("false");
+    assert_eq!(refused.code, "slice_not_done");
+    client.output(&id, 1).await.expect("the other one stays");
+    drop(say);
     served.end().await;
 }

@@ -14,7 +14,7 @@ use starling::jobs::{Desk, Feed};
 use starling::net::{Multiaddr, Services};
 use starling::node::{Happening, Node, NodeOptions};
 use starling_protocol::{Genesis, Hash, Scope};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, mpsc};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -53,6 +53,14 @@ fn options(
 
 /// Serves a requester of a swarm with `lenders` lending peers.
 async fn served(lenders: usize) -> Served {
+    served_through(lenders, |happenings| happenings).await
+}
+
+/// The same with somebody between the requester's peer and its desk.
+async fn served_through(
+    lenders: usize,
+    through: impl FnOnce(mpsc::Receiver<Happening>) -> mpsc::Receiver<Happening>,
+) -> Served {
     let home = tempfile::tempdir().expect("a folder");
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).expect("randomness");
@@ -87,6 +95,7 @@ async fn served(lenders: usize) -> Served {
         .await
         .expect("the requester starts");
     let jobs = home.path().join("jobs");
+    let happenings = through(happenings);
     let desk = Desk::start(node, happenings, jobs.clone(), feed.clone()).expect("a desk");
     let hosted = Hosted {
         lender: nodes.first().cloned(),

@@ -97,6 +97,11 @@ fn a_job_among_two_peers_equals_the_local_picture_and_leaves_receipts() {
         (&stranger["valid"], &stranger["invalid"]),
         (&slices.into(), &0.into())
     );
+    let twice = [&verify[..], &files[..]].concat();
+    let again = place.run("c", &twice).expect(0).json();
+    for count in ["valid", "invalid", "credited_units"] {
+        assert_eq!(again[count], stranger[count], "{count} of repeated files");
+    }
     assert_eq!(stranger["files"][0]["receipts"][0]["known"], 0);
     let member = place.run("a", &verify).expect(0).json();
     let known = |report: &Value| -> u64 {

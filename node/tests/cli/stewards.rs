@@ -56,14 +56,27 @@ impl Swarm {
     }
 
     /// The identity of home `from` collects job `id` in another home.
-    fn collect(&self, from: &str, id: &str) {
+    fn collect_elsewhere(&self, from: &str, id: &str) {
         let home = format!("{from}-elsewhere");
         self.place.member(&home, "a");
         let there = self.place.path(&home).join("requester");
         std::fs::create_dir_all(&there).expect("a folder");
         let identity = self.place.path(from).join("requester/identity.key");
         std::fs::copy(identity, there.join("identity.key")).expect("copied");
-        let (file, known) = (format!("{from}.png"), self.address());
+        self.collect(&home, id);
+    }
+
+    /// It does so at home, where the account still is, but neither log nor index.
+    fn collect_with_account(&self, home: &str, id: &str) {
+        let requester = self.place.path(home).join("requester");
+        for lost in ["log", "index"] {
+            std::fs::remove_dir_all(requester.join(lost)).expect("removed");
+        }
+        self.collect(home, id);
+    }
+
+    fn collect(&self, home: &str, id: &str) {
+        let (file, known) = (format!("{home}.png"), self.address());
         let get = [
             "job",
             "get",
@@ -74,7 +87,7 @@ impl Swarm {
             &known,
             "--json",
         ];
-        let got = self.place.run(&home, &get).expect(0).json();
+        let got = self.place.run(home, &get).expect(0).json();
         let picture = read(&self.place.path(&file));
         assert!(
             picture == read(&self.place.path("alone.png")),
@@ -138,7 +151,7 @@ fn outlives(dead: usize) {
 
     let die = (0..3).filter(|i| dead >> i & 1 == 1);
     die.for_each(|i| swarm.kill(&stewards[i]));
-    swarm.collect("visitor", &first);
-    swarm.collect("victim", &second);
+    swarm.collect_elsewhere("visitor", &first);
+    swarm.collect_with_account("victim", &second);
     println!("collected with stewards {dead:03b} of 111 dead");
 }

@@ -55,7 +55,7 @@ fn every_command_explains_itself() {
 #[test]
 fn nonsense_is_a_usage_error() {
     let place = Place::new();
-    let wrong: [&[&str]; 12] = [
+    let wrong: [&[&str]; 14] = [
         &[],
         &["frobnicate"],
         &["up", "--listen", "here"],
@@ -66,6 +66,16 @@ fn nonsense_is_a_usage_error() {
             "run", "fractal", "-o", "x.png", "--local", "--centre", "7,7",
         ],
         &["run", "fractal", "-o", "x.png", "--local", "--peers", "2"],
+        &[
+            "run",
+            "fractal",
+            "-o",
+            "x.png",
+            "--local",
+            "--stewards",
+            "2",
+        ],
+        &["run", "fractal", "-o", "x.png", "--local", "--full-audits"],
         &[
             "run",
             "render",

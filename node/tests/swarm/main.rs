@@ -1,15 +1,17 @@
 //! Whole peers on loopback in one process: real sockets, real disk, real kernels on the CPU.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use starling::compute::{DeviceChoice, tier};
 use starling::home::config::{Lend, Limits};
 use starling::net::{Multiaddr, Services};
 use starling::node::{Happening, Node, NodeOptions};
-use starling_kernels::{JobSpec, Kernel, fractal};
+use starling_kernels::{JobSpec, Kernel, fractal, matmul};
 use starling_protocol::crypto::Ed25519Verifier;
 use starling_protocol::io::{Shape, Submission};
+use starling_protocol::manifest::BlobRef;
 use starling_protocol::{BlobId, Event, Genesis, Hash, JobId, PeerKey, Scope};
 use tokio::sync::mpsc;
 
@@ -138,11 +140,15 @@ fn job() -> JobSpec {
 
 async fn submit(requester: &Peer, job: &JobSpec) {
     let shape = job.shape().expect("the job is sound");
+    let put = |bytes: &Arc<[u8]>| BlobRef {
+        id: requester.node.blobs().put(bytes).expect("stored").into(),
+        len: bytes.len() as u64,
+    };
     let submission = Submission {
         kernel: job.kernel.0.into(),
-        class: "fractal".into(),
+        class: job.kernel().expect("known").name().into(),
         params: job.params.clone(),
-        inputs: Vec::new(),
+        inputs: job.inputs.iter().map(put).collect(),
         shape: Shape {
             tiles: shape.tiles,
             tile_bytes: shape.tile_bytes,
@@ -261,6 +267,55 @@ async fn a_lying_backend_is_caught_and_the_picture_is_right() {
     assert_eq!(outcome.false_accusations, 0);
     assert!(!outcome.workers.contains(&cheat));
     requester.node.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_names_a_blob_as_an_input_does_not_have_it_removed() {
+    let (mut requester, others) = swarm(3, false).await;
+    let edge = 64;
+    let factor = |byte| Arc::from(vec![byte; (edge * edge) as usize]);
+    let params = matmul::Params {
+        rows: edge,
+        inner: edge,
+        columns: edge,
+    };
+    let job = JobSpec {
+        kernel: matmul::Matmul.id(),
+        params: params.encode(),
+        inputs: vec![factor(1), factor(2)],
+    };
+    // Not fetched for the job: an output, say.
+    let own = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
+    let (kept, fetched) = (own(&job.inputs[0]), own(&job.inputs[1]));
+    for other in &others {
+        let put = other.node.blobs().put(&job.inputs[0]);
+        assert_eq!(put.expect("stored"), kept);
+    }
+    submit(&requester, &job).await;
+    let holders = || {
+        let has = |o: &&Peer| o.node.blobs().has(&fetched);
+        others.iter().filter(has).count()
+    };
+    let mut most = 0;
+    let met = async {
+        while most == 0 {
+            most = holders();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let (_, outcome) = tokio::join!(met, collect(&mut requester));
+    assert_eq!(outcome.output.len(), (edge * edge * 4) as usize);
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while holders() > 0 {
+        assert!(tokio::time::Instant::now() < until, "not removed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for peer in &others {
+        assert!(peer.node.blobs().has(&kept), "removed with the job");
+    }
+    for input in [kept, fetched] {
+        assert!(requester.node.blobs().has(&input), "its owner's");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

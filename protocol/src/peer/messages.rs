@@ -37,6 +37,7 @@ impl Peer {
             return;
         };
         let capacity = self.adverts.capacity();
+        let lends = capacity.is_some_and(|c| c.slots > 0);
         if capacity.is_some_and(|c| self.worker.consider(&self.ctx, &from, job, &record, c)) {
             // Also a second time: what could not be fetched before may be there now.
             let sources = record.sources(&[from]);
@@ -50,7 +51,7 @@ impl Peer {
             let (ctx, book) = (&mut self.ctx, &mut self.book);
             self.requester
                 .found(ctx, book, &mut self.steward, job, &record);
-        } else if fresh {
+        } else if fresh && lends {
             self.steward
                 .appoint(&mut self.ctx, &mut self.book, job, &record);
         }

@@ -76,17 +76,26 @@ fn the_table_is_bounded_and_forgets_no_liar_for_a_stranger() {
     let mut table = BTreeMap::new();
     let mut liar = Standing::default();
     liar.saw("render", key(0), Deed::Caught(Reason::Refuted), 0);
-    keep(&mut table, key(u32::MAX), liar);
-    keep(&mut table, key(u32::MAX - 1), worker(20, 3));
+    keep(&mut table, key(u32::MAX), liar, 0);
+    keep(&mut table, key(u32::MAX - 1), worker(20, 3), 0);
     for n in 0..config::REPUTATION_MAX as u32 + 100 {
         let mut stranger = Standing::default();
         stranger.saw("render", key(0), Deed::Answered, u64::from(n));
-        keep(&mut table, key(n), stranger);
+        keep(&mut table, key(n), stranger, u64::from(n));
     }
     assert_eq!(table.len(), config::REPUTATION_MAX);
     assert!(table.contains_key(&key(u32::MAX)), "who lied");
     assert!(table.contains_key(&key(u32::MAX - 1)), "who is known best");
     assert!(!table.contains_key(&key(0)), "the oldest of the others");
+    // In a year nothing is left of either.
+    for n in 0..config::REPUTATION_MAX as u32 {
+        let mut stranger = Standing::default();
+        let later = 365 * DAY_S + u64::from(n);
+        stranger.saw("render", key(0), Deed::Answered, later);
+        keep(&mut table, key(1_000_000 + n), stranger, later);
+    }
+    assert!(!table.contains_key(&key(u32::MAX)));
+    assert!(!table.contains_key(&key(u32::MAX - 1)));
     let mut classes = Standing::default();
     for n in 0..100 {
         classes.saw(&format!("class {n}"), key(0), Deed::Valid, n);
@@ -107,7 +116,7 @@ fn a_record_gives_the_standing_back() {
     let bytes = codec::encode(&record);
     assert!(bytes.len() < 256, "{}", bytes.len());
     let mut reputation = Reputation::default();
-    reputation.restore(&codec::decode(&bytes, 4096).expect("what was encoded"));
+    reputation.restore(&codec::decode(&bytes, 4096).expect("what was encoded"), 9);
     assert_eq!(reputation.get(&peer), Some(&standing));
     assert!(reputation.is_convicted(&peer, 9));
     assert!(reputation.is_unfit(&peer, 9));

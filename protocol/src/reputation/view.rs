@@ -145,7 +145,7 @@ impl ReputationView {
             audited: w.audited,
             failed: w.failed,
         };
-        let duty = standing.duty.at(now_s);
+        let (duty, word) = (standing.duty.at(now_s), standing.word.at(now_s));
         let mut view = Self {
             peer,
             convicted: standing.is_convicted(now_s),
@@ -154,8 +154,8 @@ impl ReputationView {
             auditor: AuditorView {
                 answered: duty.answered,
                 silent: duty.silent,
-                void: duty.void,
-                false_accusations: duty.false_accusations,
+                void: word.void,
+                false_accusations: word.false_accusations,
             },
             causes: Vec::new(),
         };

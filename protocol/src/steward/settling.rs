@@ -42,7 +42,7 @@ pub(super) struct Arrival {
 }
 
 impl Steward {
-    /// A record may appoint this peer: then it takes the job up, unless it has enough of them.
+    /// A record may appoint this peer, which lends: then it takes the job up, unless it has enough of them.
     pub(crate) fn appoint(
         &mut self,
         ctx: &mut Context,

@@ -3,7 +3,7 @@
 use crate::world::{Nature, World, capacity, kernel};
 use starling_protocol::config;
 use starling_protocol::draw;
-use starling_protocol::io::{Proof, Standing};
+use starling_protocol::io::{ClaimState, Proof};
 use starling_protocol::{Event, Hash, Input, Message, Output};
 
 /// Peer 0 has had a job done and goes on probing for a while.
@@ -19,10 +19,10 @@ fn swarm(lenders: usize, change: impl Fn(&mut World)) -> World {
 fn proof(world: &World, of: usize) -> Option<Proof> {
     let mut known = world.peers[0].known_peers();
     let known = known.find(|p| p.advert.peer == world.keys[of])?;
-    known.proofs.first().copied()
+    world.peers[0].proofs(known.advert).first().copied()
 }
 
-fn standing(world: &World, of: usize) -> Option<Standing> {
+fn standing(world: &World, of: usize) -> Option<ClaimState> {
     proof(world, of).map(|p| p.standing)
 }
 
@@ -60,12 +60,12 @@ fn is_busy(answers: &[Message]) -> bool {
 fn a_claim_is_proven_struck_or_neither_by_the_median_of_three() {
     // Every message takes a millisecond, of which the round trip is deducted.
     for (speed, expected) in [
-        (1_000_000, Standing::Proven),
-        (3_000_000, Standing::Proven),
-        (910_000, Standing::Proven),
-        (850_000, Standing::Unproven),
-        (790_000, Standing::Struck),
-        (250_000, Standing::Struck),
+        (1_000_000, ClaimState::Proven),
+        (3_000_000, ClaimState::Proven),
+        (910_000, ClaimState::Proven),
+        (850_000, ClaimState::Unproven),
+        (790_000, ClaimState::Struck),
+        (250_000, ClaimState::Struck),
     ] {
         let mut world = swarm(5, |w| w.units_per_s[3] = speed);
         assert_eq!(
@@ -79,14 +79,14 @@ fn a_claim_is_proven_struck_or_neither_by_the_median_of_three() {
         let measured = proof.measured.expect("three of them") as f64;
         assert!((measured / speed as f64 - 1.0).abs() < 0.01, "{measured}");
         for honest in [1, 2, 4, 5] {
-            assert_eq!(standing(&world, honest), Some(Standing::Proven));
+            assert_eq!(standing(&world, honest), Some(ClaimState::Proven));
         }
         let struck = world
             .events
             .iter()
             .filter(|(_, e)| matches!(e, Event::ClaimStruck { .. }))
             .count();
-        assert_eq!(struck, usize::from(expected == Standing::Struck));
+        assert_eq!(struck, usize::from(expected == ClaimState::Struck));
     }
 }
 
@@ -100,7 +100,7 @@ fn made_up_results_measure_nothing() {
     let proof = proof(&world, 3).expect("probed");
     assert_eq!(
         (proof.standing, proof.measured),
-        (Standing::Struck, Some(0))
+        (ClaimState::Struck, Some(0))
     );
 }
 
@@ -119,13 +119,13 @@ fn a_silent_peer_is_not_chosen_but_shown() {
     let mut world = swarm(5, |_| {});
     world.natures[3] = Nature::Withholds("ProbeReply");
     world.run_for(600_000);
-    assert_eq!(standing(&world, 3), Some(Standing::Mute));
+    assert_eq!(standing(&world, 3), Some(ClaimState::Mute));
     assert_eq!(probes(&world, 3), 3);
     // One answer clears it.
     world.natures[3] = Nature::Honest;
     world.submit();
     world.run_for(2_500_000);
-    assert_eq!(standing(&world, 3), Some(Standing::Proven));
+    assert_eq!(standing(&world, 3), Some(ClaimState::Proven));
 }
 
 #[test]
@@ -140,15 +140,15 @@ fn a_busy_peer_is_asked_six_times_more_and_never_struck() {
     let seen = probes(&world, 3);
     world.run_for(1_500_000);
     assert!(probes(&world, 3) - seen <= 7);
-    assert_ne!(standing(&world, 3), Some(Standing::Struck));
-    assert_ne!(standing(&world, 3), Some(Standing::Mute));
+    assert_ne!(standing(&world, 3), Some(ClaimState::Struck));
+    assert_ne!(standing(&world, 3), Some(ClaimState::Mute));
 }
 
 #[test]
 fn a_lowered_claim_is_measured_anew_and_a_raised_one_does_not_wash_a_strike_off() {
     let mut world = swarm(5, |w| w.units_per_s[3] = 500_000);
     world.run_for(600_000);
-    assert_eq!(standing(&world, 3), Some(Standing::Struck));
+    assert_eq!(standing(&world, 3), Some(ClaimState::Struck));
     let claim = |world: &mut World, units_per_s| {
         let mut changed = capacity();
         changed.kernels[0].units_per_s = units_per_s;
@@ -156,18 +156,18 @@ fn a_lowered_claim_is_measured_anew_and_a_raised_one_does_not_wash_a_strike_off(
         world.run_for(5_000);
     };
     claim(&mut world, 2_000_000);
-    assert_eq!(standing(&world, 3), Some(Standing::Struck));
+    assert_eq!(standing(&world, 3), Some(ClaimState::Struck));
     claim(&mut world, 500_000);
-    assert_eq!(standing(&world, 3), Some(Standing::Unproven));
+    assert_eq!(standing(&world, 3), Some(ClaimState::Unproven));
     world.run_for(300_000);
-    assert_eq!(standing(&world, 3), Some(Standing::Proven));
+    assert_eq!(standing(&world, 3), Some(ClaimState::Proven));
 }
 
 #[test]
 fn the_struck_are_offered_work_last() {
     let mut world = swarm(20, |w| w.units_per_s[3] = 100_000);
     world.run_for(1_700_000);
-    assert_eq!(standing(&world, 3), Some(Standing::Struck));
+    assert_eq!(standing(&world, 3), Some(ClaimState::Struck));
     let before = world.trace.len();
     world.submit();
     world.run_for(100);

@@ -65,6 +65,26 @@ fn seven_peers_make_three_stewards_and_four_none() {
 }
 
 #[test]
+fn whoever_lends_nothing_takes_up_nobodys_job() {
+    let mut world = World::new(&[Honest; 9]);
+    world.run_for(1_000);
+    // Their adverts have not said so yet: the record appoints three of them.
+    for peer in 1..world.keys.len() {
+        let mut capacity = crate::world::capacity();
+        capacity.slots = 0;
+        let outputs = world.probe(peer, Input::Capacity(capacity));
+        drop(outputs);
+    }
+    world.submit();
+    world.run_job(120_000);
+    assert_eq!(world.stewards().len(), 3);
+    for peer in world.stewards() {
+        let appointed = |e: &Event| matches!(e, Event::Appointed { .. });
+        assert_eq!(count(&world, peer, appointed), 0);
+    }
+}
+
+#[test]
 fn nobody_leases_beside_a_requester_that_is_here() {
     let mut world = World::new(&[Honest; 9]);
     world.submit_in(4, None);

@@ -81,13 +81,17 @@ impl Get {
         id: Option<String>,
         interrupt: Interrupt,
     ) -> Outcome {
-        let mut job = match id {
-            Some(id) => session.client.job(&id).await?,
+        let known = match &id {
+            Some(id) => Some(session.client.job(id).await?),
+            None => None,
+        };
+        let mut job = match known.filter(|job| !job.file.is_lost()) {
+            Some(job) => job,
             None => {
                 let out = context.console;
                 out.note("this home does not know the job: looking for its stewards in the swarm");
                 tokio::select! {
-                    found = session.client.collect(&self.which.id) => found?,
+                    found = session.client.collect(id.as_ref().unwrap_or(&self.which.id)) => found?,
                     _ = interrupt.signalled() => return Ok(Exit::Interrupted),
                 }
             }

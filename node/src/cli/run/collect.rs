@@ -64,7 +64,15 @@ impl Collector {
         if !self.have.insert(slice) {
             return Ok(());
         }
-        let bytes = self.client.output(&file.job.to_string(), slice).await?;
+        let bytes = match self.client.output(&file.job.to_string(), slice).await {
+            Ok(bytes) => bytes,
+            // It was done when that was told, and is open again: it will be told once more.
+            Err(reason) if reason.code == "slice_not_done" => {
+                self.have.remove(&slice);
+                return Ok(());
+            }
+            Err(reason) => return Err(reason.into()),
+        };
         let first = slice * file.work.slice_tiles;
         self.product.add_tiles(first, &bytes).map_err(refused)
     }

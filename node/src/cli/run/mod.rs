@@ -5,6 +5,7 @@
 
 pub(crate) mod collect;
 mod estimate;
+mod handover;
 mod local;
 mod matmul;
 mod pictures;
@@ -44,7 +45,8 @@ struct How {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Compute here alone, on the CPU, without a network.
-    #[arg(long, conflicts_with_all = ["bootstrap", "peers", "wait", "receipts", "device", "require_gpu"])]
+    #[arg(long, conflicts_with_all = ["bootstrap", "peers", "wait", "receipts", "device", "require_gpu",
+        "max_price", "stewards", "full_audits"])]
     local: bool,
     /// Peers to dial, beside those in the settings and a running `up`.
     #[arg(long, value_name = "ADDR")]

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::collect::{Collector, partly, result, summary, title, view};
 use super::progress::Progress;
-use super::{How, Outputs, estimate};
+use super::{How, Outputs, estimate, handover};
 use crate::api::client::{Client, Events, Told};
 use crate::api::types::{JobOrder, JobView};
 use crate::cli::Context;
@@ -351,6 +351,16 @@ impl Run {
                     worker.short()
                 ));
             }
+            Event::FraudProven {
+                worker,
+                slice,
+                accuser,
+                ..
+            } => self.say(format!(
+                "cheat proven: {} in slice {slice}, found by {}",
+                worker.short(),
+                accuser.short()
+            )),
             Event::SliceReopened {
                 slice,
                 worker,
@@ -416,17 +426,14 @@ impl Run {
         let until = Instant::now() + HAND_OVER;
         loop {
             let job = self.client.job(&id).await?;
-            let (held, of) = (job.file.held_by.len(), job.file.stewards);
-            let over = job.file.state != JobState::Running;
+            let outcome = handover::outcome(&job, self.lasting, Instant::now() >= until);
             self.job = Some(job);
-            if over || held == of || Instant::now() >= until {
-                return match held {
-                    0 if !over && !self.lasting => Err(not_held(of)),
-                    _ => Ok(Exit::Ok),
-                };
+            if let Some(outcome) = outcome {
+                return outcome;
             }
             tokio::select! {
                 () = tokio::time::sleep(TICK) => {}
+                () = timeout(self.deadline) => return Err(self.timed_out()),
                 _ = self.interrupt.signalled() => return Ok(Exit::Interrupted),
             }
         }
@@ -434,19 +441,13 @@ impl Run {
 
     fn detached(&self, job: &JobView) {
         let id = job.file.job.to_string();
-        let (held, of) = (job.file.held_by.len(), job.file.stewards);
         if self.console.json {
             return self.console.json(&json!({
                 "job": id, "slices": job.file.slices.len(), "tiles": job.file.tiles,
-                "stewards": of, "held_by": job.file.held_by,
+                "stewards": job.file.stewards, "held_by": job.file.held_by,
             }));
         }
-        self.console.note(match held {
-            0 => "it goes on while the peer of this home runs".into(),
-            _ => format!(
-                "{held} of {of} stewards hold it: it goes on, and is kept, without this machine"
-            ),
-        });
+        self.console.note(handover::line(job));
         self.console.note(format!(
             "starling job watch {0}; starling job get {0}",
             &id[..8]
@@ -492,17 +493,6 @@ impl Run {
     }
 }
 
-fn not_held(of: usize) -> Failure {
-    let what = match of {
-        0 => "the swarm is too small for stewards: the job would stop with this command".to_owned(),
-        of => format!(
-            "none of {of} stewards has the job's inputs yet: it would stop with this command"
-        ),
-    };
-    let fix = "keep a peer of this home running (`starling up`), or run it without --detach";
-    Failure::from(Reason::new("not_held", what, fix))
-}
-
 /// Ends at `deadline`, or never.
 async fn timeout(deadline: Option<Instant>) {
     match deadline {
@@ -512,7 +502,7 @@ async fn timeout(deadline: Option<Instant>) {
 }
 
 /// How a job's early end shows in the exit code.
-fn ended(job: &JobView) -> Failure {
+pub(super) fn ended(job: &JobView) -> Failure {
     let Some(reason) = job.file.why.clone() else {
         return Failure::of("the job ended early").exit(Exit::JobFailed);
     };
