@@ -5,7 +5,7 @@
 //! | none | LeaseGrant that was asked for | computing |
 //! | computing | all tiles computed | checking one tile on the CPU reference |
 //! | checking | equal | committing: root logged, then sent, three tries |
-//! | committing | CommitAck | committed; the next lease is asked for |
+//! | committing | CommitAck, or three tries without | committed; the next lease is asked for |
 //! | committed | LockSet, Seed, SealList that fit together | opening: three tries, then by way of the auditors |
 //! | opening | Audited | delivering: output and salt secret |
 //! | opening, delivering | nothing more from the collector | as before; another steward is asked to go on |
@@ -441,9 +441,13 @@ impl Worker {
                 self.give_up(ctx, id, Reason::LeaseExpired)
             }
             Stage::Committing { .. } => {
+                // Only the acknowledgements may have been lost: then it is audited, and would be blamed for its silence.
+                work.stage = Stage::Committed;
+                ctx.timers
+                    .set(Timer::Work(id), ctx.now.after(config::LINGER));
                 let job = work.lease.body.job;
                 self.unask(ctx, &job, &steward, true);
-                self.lose(ctx, id, Reason::LeaseExpired);
+                self.ask_soon(ctx);
             }
             Stage::Opening { .. } | Stage::Delivering { .. } => self.pass_on(ctx, id),
             Stage::Committed => self.lose(ctx, id, Reason::LeaseExpired),
