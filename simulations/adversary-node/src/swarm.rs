@@ -424,3 +424,32 @@ fn line(report: &Report) -> String {
         report.forgotten_s,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use std::collections::BTreeSet;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        swarm: Swarm,
+    }
+
+    fn together(processes: &str) -> Case {
+        let line = ["swarm", "--cases", "all", "--processes", processes];
+        let swarm = Line::parse_from(line).swarm;
+        let (_, adversaries) = swarm.cast().expect("enough are honest");
+        swarm.cases(adversaries).expect("cases").remove(0)
+    }
+
+    #[test]
+    fn all_together_are_all_or_it_says_who_is_not() {
+        let all = together("66");
+        let played: BTreeSet<&String> = all.parts.iter().map(|(text, _)| text).collect();
+        assert_eq!((played.len(), all.left_out.len()), (CATALOGUE.len(), 0));
+        let few = together("20");
+        assert_eq!(few.parts.len() + few.left_out.len(), CATALOGUE.len());
+    }
+}
