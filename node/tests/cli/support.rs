@@ -209,7 +209,10 @@ impl Process {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(left) else {
-                panic!("the event did not come; seen: {}", self.seen)
+                // A process that has ended has also said why.
+                let ended = self.is_over().then(|| self.stderr.take()).flatten();
+                let said = ended.and_then(|text| text.join().ok()).unwrap_or_default();
+                panic!("the event did not come; seen: {}{said}", self.seen)
             };
             self.seen += &line;
             self.seen.push('\n');

@@ -16,6 +16,9 @@ const PAUSE_MS: usize = 2000;
 /// A peer whose home is held is started again after so long: a command may be at home there meanwhile.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// In a room of its own: below those that the system gives away.
+const FIRST_PORT: u16 = 20_001;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// kill -9.
@@ -81,10 +84,12 @@ impl<'a> Lenders<'a> {
             counts: BTreeMap::new(),
         };
         for home in HOMES {
-            // Who comes back is where it was. That port is free in a room of its own, and nearly always elsewhere.
-            let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-            let port = free.local_addr().expect("a port").port();
-            drop(free);
+            // Who comes back is where it was.
+            let number = u16::try_from(lenders.all.len()).expect("few");
+            let port = match &scene.room {
+                Some(_) => FIRST_PORT + number,
+                None => free_port(),
+            };
             let at = lenders.all.len();
             lenders.all.push(Lender {
                 home,
@@ -246,6 +251,12 @@ impl Lender {
     fn is_well(&self) -> bool {
         self.trouble.is_none() && self.process.is_some()
     }
+}
+
+/// One that is free now, and nearly always later.
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    free.local_addr().expect("a port").port()
 }
 
 /// The last that it said.
