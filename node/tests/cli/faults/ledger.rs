@@ -17,7 +17,10 @@ type Place = (PeerKey, usize);
 pub struct Ledger {
     swarm: SwarmId,
     pub records: usize,
+    /// Submitted.
     jobs: BTreeMap<JobId, JobRecord>,
+    /// As their stewards have them: also of jobs whose requester died before its own record was on disk.
+    held: BTreeMap<JobId, JobRecord>,
     submitted: BTreeSet<(Place, JobId)>,
     appointed: BTreeSet<(PeerKey, JobId)>,
     committed: BTreeMap<(PeerKey, LeaseId), Hash>,
@@ -40,6 +43,7 @@ impl Ledger {
             swarm,
             records: 0,
             jobs: BTreeMap::new(),
+            held: BTreeMap::new(),
             submitted: BTreeSet::new(),
             appointed: BTreeSet::new(),
             committed: BTreeMap::new(),
@@ -101,7 +105,9 @@ impl Ledger {
                 self.jobs.insert(job, *record);
             }
             Record::Appointed { record } => {
-                self.appointed.insert((me, record.id(&self.swarm)));
+                let job = record.id(&self.swarm);
+                self.appointed.insert((me, job));
+                self.held.insert(job, *record);
             }
             Record::Receipted { receipt, .. } | Record::Kept { receipt, .. } => {
                 let lease = receipt.id(&self.swarm);
@@ -163,7 +169,8 @@ impl Ledger {
 
     fn check_receipt(&self, lease: &LeaseId, receipt: &Receipt) {
         let body = &receipt.lease.body;
-        let record = &self.jobs[&body.job];
+        let record = self.jobs.get(&body.job).or(self.held.get(&body.job));
+        let record = record.unwrap_or_else(|| panic!("nobody has the record of {}", body.job));
         receipt
             .verify(record, &self.swarm, &Ed25519Verifier)
             .expect("a receipt");
@@ -178,6 +185,12 @@ impl Ledger {
                 assert_eq!(self.revealed.get(&(witness, slice)), Some(lease));
             }
         }
+    }
+
+    /// Jobs that stewards have and that no requester remembers; nobody was told of them, or it is no kept promise.
+    pub fn orphans(&self) -> usize {
+        let unknown = |job: &&JobId| !self.jobs.contains_key(job);
+        self.held.keys().filter(unknown).count()
     }
 
     /// What people are handed as proofs of their jobs: whoever computed a slice has its receipt there.
