@@ -317,8 +317,12 @@ impl Steward {
                     worker,
                     lease: id,
                 });
-                ctx.notify(Event::Committed { job, slice, worker });
+                if entry.table.lacks(slice) {
+                    ctx.notify(Event::Committed { job, slice, worker });
+                }
             }
+            // Another lease has brought it meanwhile.
+            Outcome::Auditing(_) if !entry.table.lacks(slice) => {}
             Outcome::Auditing(auditors) => ctx.notify(Event::Auditing {
                 job,
                 slice,

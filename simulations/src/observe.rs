@@ -334,7 +334,14 @@ impl Observer {
                     peer.earned_units += units;
                 }
             }
-            Event::SliceReopened { job, reason, .. } => {
+            Event::SliceReopened {
+                job, slice, reason, ..
+            } => {
+                // Its worker was found out after it was done.
+                let own = history.records.get(job);
+                if own.is_some_and(|r| r.manifest.body.requester == by) {
+                    history.done.retain(|d| (d.job, d.slice) != (*job, *slice));
+                }
                 *counters.reopened.entry(reason.code()).or_default() += 1;
                 if let Some(stats) = counters.jobs.get_mut(job) {
                     stats.reopened += 1;

@@ -1,101 +1,17 @@
 //! Disks that refuse or fill up while jobs run: the reason is named, nothing acknowledged is lost, and with space the
 //! job goes on.
-//!
-//! The full disk is a small one in a mount namespace of its own. Where that is not to be had the test fails, unless
-//! `STARLING_MOUNT_TESTS=skip` says that this machine is to do without.
 
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 
+use crate::room::Room;
 use crate::support::{Place, read};
-
-/// A small disk at a folder, seen only by processes that are started through it.
-struct SmallDisk {
-    holder: Child,
-    /// Its folder, as seen from outside.
-    outside: std::path::PathBuf,
-}
-
-impl SmallDisk {
-    /// None where the machine is to do without.
-    fn new(at: &std::path::Path, mib: u32) -> Option<Self> {
-        std::fs::create_dir(at).unwrap();
-        let options = format!("size={mib}m,mode=700");
-        let script = r#"mount -t tmpfs -o "$1" tmpfs "$2" && echo ready && exec cat >/dev/null"#;
-        let root = rustix::process::geteuid().is_root();
-        let mut command = Command::new("unshare");
-        command.arg(if root { "-m" } else { "-rm" });
-        command.args(["sh", "-c", script, "sh", &options]).arg(at);
-        let mut holder = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = [0; 5];
-        let stdout = holder.stdout.as_mut().unwrap();
-        let ready = std::io::Read::read_exact(stdout, &mut said);
-        if ready.is_err() {
-            let _ = holder.wait();
-            assert_eq!(
-                std::env::var("STARLING_MOUNT_TESTS").as_deref(),
-                Ok("skip"),
-                "no disk can be mounted here, so nothing is known about full ones \
-                 (STARLING_MOUNT_TESTS=skip does without)"
-            );
-            eprintln!("SKIPPED: no disk can be mounted, and STARLING_MOUNT_TESTS=skip");
-            return None;
-        }
-        let inside = at.strip_prefix("/").unwrap();
-        let outside = format!("/proc/{}/root", holder.id());
-        let outside = std::path::Path::new(&outside).join(inside);
-        Some(Self { holder, outside })
-    }
-
-    /// The program through which others see it.
-    fn enter(&self) -> Vec<String> {
-        let id = self.holder.id().to_string();
-        let all = ["nsenter", "-t", &id, "-m"];
-        let user = ["-U", "--preserve-credentials"];
-        let user = &user[..if rustix::process::geteuid().is_root() {
-            0
-        } else {
-            2
-        }];
-        [&all[..], user]
-            .concat()
-            .iter()
-            .map(|s| (*s).to_owned())
-            .collect()
-    }
-
-    /// Writes until there is no space left.
-    fn fill(&self) {
-        let mut filler = std::fs::File::create(self.outside.join("filler")).unwrap();
-        for len in [64 * 1024, 512, 1] {
-            while filler.write_all(&vec![1; len]).is_ok() {}
-        }
-    }
-
-    fn free(&self) {
-        std::fs::remove_file(self.outside.join("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Its mount goes with it.
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
-    }
-}
 
 #[test]
 fn a_disk_that_fills_up_in_mid_job_stops_the_peer_and_the_job_goes_on_with_space() {
     let place = Place::new();
-    let Some(disk) = SmallDisk::new(&place.path("small"), 96) else {
+    let Some(disk) = Room::with_disk(&place.path("small"), 96) else {
         return;
     };
     let enter = disk.enter();

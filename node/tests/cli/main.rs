@@ -7,13 +7,14 @@
 
 mod daemon;
 mod disk;
+mod faults;
 mod files;
 mod jobs;
-mod kills;
 #[cfg(target_os = "linux")]
 mod lab;
 mod matrices;
 mod network;
+mod room;
 #[cfg(target_os = "linux")]
 mod routers;
 mod settings;

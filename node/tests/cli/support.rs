@@ -87,7 +87,12 @@ impl Place {
 
     /// Runs a command to its end, as the last arguments of another program.
     pub fn run_through(&self, outer: &[&str], home: &str, args: &[&str]) -> Ended {
-        Process::start(through(outer, &self.command(home, args))).end()
+        self.start_through(outer, home, args).end()
+    }
+
+    /// Starts a command, as the last arguments of another program that becomes it.
+    pub fn start_through(&self, outer: &[&str], home: &str, args: &[&str]) -> Process {
+        Process::start(through(outer, &self.command(home, args)))
     }
 
     /// Runs a command to its end.
@@ -110,7 +115,7 @@ impl Place {
     /// The same, as the last arguments of another program that becomes it.
     pub fn up_through(&self, outer: &[&str], home: &str, args: &[&str]) -> Up {
         let all = [&["up", "--events", "--device", "cpu"], args].concat();
-        Up::started(Process::start(through(outer, &self.command(home, &all))))
+        Up::started(self.start_through(outer, home, &all))
     }
 }
 
@@ -204,7 +209,10 @@ impl Process {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(left) else {
-                panic!("the event did not come; seen: {}", self.seen)
+                // A process that has ended has also said why.
+                let ended = self.is_over().then(|| self.stderr.take()).flatten();
+                let said = ended.and_then(|text| text.join().ok()).unwrap_or_default();
+                panic!("the event did not come; seen: {}{said}", self.seen)
             };
             self.seen += &line;
             self.seen.push('\n');
@@ -238,6 +246,11 @@ impl Process {
 
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits for the end, with everything that was said. No process of the group may be left.

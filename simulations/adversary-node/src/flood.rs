@@ -19,7 +19,7 @@ use crate::catalogue;
 use crate::job::Work;
 use crate::requester::Requester;
 use crate::stage::{Part, Stage, StageArgs};
-use crate::swarm::company;
+use crate::swarm::honest_peers;
 
 /// Most that a flooded peer may take.
 const RSS_MAX_MB: f64 = 200.0;
@@ -32,7 +32,7 @@ const BETWEEN_JOBS: Duration = Duration::from_secs(5);
 
 /// Flood one honest peer, and watch its memory and its work.
 ///
-/// Ends with 0 only if its memory stays below 200 MB and within a tenth of what it was after a minute, and every job
+/// Ends with 0 only if its memory stays below 200 MB and, from the first minute on, within a tenth of what it was then, and every job
 /// submitted meanwhile is complete and right.
 #[derive(Args, Debug)]
 pub struct Flood {
@@ -50,7 +50,7 @@ pub struct Flood {
 }
 
 /// What one flood did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Flooded {
     /// Its strategies.
     pub flood: String,
@@ -60,6 +60,8 @@ pub struct Flooded {
     pub max_mb: f64,
     /// After 60 s; of a shorter flood nothing is known, and growth is not judged.
     pub settled_mb: Option<f64>,
+    /// The most from then on.
+    pub settled_max_mb: Option<f64>,
     /// At the end.
     pub end_mb: f64,
     /// Jobs submitted during the flood.
@@ -75,12 +77,23 @@ pub struct Flooded {
 }
 
 impl Flooded {
+    /// Notes the lender's memory, MB at times since the flood began.
+    fn remember(&mut self, samples: &[(Duration, f64)]) {
+        let mb = || samples.iter().map(|(_, mb)| *mb);
+        let settled = || samples.iter().filter(|(at, _)| *at >= SETTLED);
+        self.max_mb = mb().fold(0.0, f64::max);
+        self.settled_mb = settled().next().map(|(_, mb)| *mb);
+        self.settled_max_mb = settled().map(|(_, mb)| *mb).reduce(f64::max);
+        self.end_mb = mb().next_back().unwrap_or_default();
+    }
+
     fn stood(&self) -> bool {
         self.max_mb > 0.0
             && self.max_mb < RSS_MAX_MB
             && self
                 .settled_mb
-                .is_none_or(|settled| self.end_mb <= settled * GROWTH_MAX)
+                .zip(self.settled_max_mb)
+                .is_none_or(|(settled, most)| most <= settled * GROWTH_MAX)
             && self.jobs > 0
             && self.equal == self.jobs
             && self.fallen == 0
@@ -134,7 +147,7 @@ impl Flood {
         title: String,
     ) -> Result<Flooded, Failure> {
         // The lender is the first process.
-        let (mut requester, lenders) = company(stage, 1).await?;
+        let (mut requester, lenders) = honest_peers(stage, 1).await?;
         let before = stage.resident(0);
         let (home, _) = stage.cast("flooder")?;
         let part = Part {
@@ -146,17 +159,10 @@ impl Flood {
         let mut flooded = Flooded {
             flood: title,
             before_mb: before.unwrap_or_default() / 1e6,
-            max_mb: 0.0,
-            settled_mb: None,
-            end_mb: 0.0,
-            jobs: 0,
-            equal: 0,
-            slowest_job_s: 0.0,
-            fallen: 0,
-            notes: Vec::new(),
+            ..Flooded::default()
         };
         let span = Duration::from_secs(self.seconds);
-        let mut samples: Vec<f64> = Vec::new();
+        let mut samples: Vec<(Duration, f64)> = Vec::new();
         let start = Instant::now();
         let jobs = work(
             &mut requester,
@@ -173,13 +179,11 @@ impl Flood {
                 done = &mut jobs, if worked.is_none() => worked = Some(done?),
                 _ = second.tick() => {
                     let bytes = stage.resident(0).filter(|_| start.elapsed() < span);
-                    samples.extend(bytes.map(|b| b / 1e6));
+                    samples.extend(bytes.map(|b| (start.elapsed(), b / 1e6)));
                 }
             }
         }
-        flooded.max_mb = samples.iter().copied().fold(0.0, f64::max);
-        flooded.settled_mb = samples.get(SETTLED.as_secs() as usize).copied();
-        flooded.end_mb = samples.last().copied().unwrap_or_default();
+        flooded.remember(&samples);
         if let Some(worked) = worked {
             flooded.jobs = worked.jobs;
             flooded.equal = worked.equal;
@@ -228,11 +232,12 @@ async fn work(
 
 fn header() -> String {
     format!(
-        "{:<20} {:>9} {:>7} {:>10} {:>7} {:>5} {:>6} {:>13} {:>7}",
+        "{:<20} {:>9} {:>7} {:>10} {:>14} {:>7} {:>5} {:>6} {:>13} {:>7}",
         "flood",
         "before_mb",
         "max_mb",
         "settled_mb",
+        "settled_max_mb",
         "end_mb",
         "jobs",
         "equal",
@@ -242,16 +247,52 @@ fn header() -> String {
 }
 
 fn line(f: &Flooded) -> String {
+    let known = |mb: Option<f64>| mb.map_or("-".into(), |mb| format!("{mb:.1}"));
     format!(
-        "{:<20} {:>9.1} {:>7.1} {:>10} {:>7.1} {:>5} {:>6} {:>13.1} {:>7}",
+        "{:<20} {:>9.1} {:>7.1} {:>10} {:>14} {:>7.1} {:>5} {:>6} {:>13.1} {:>7}",
         f.flood,
         f.before_mb,
         f.max_mb,
-        f.settled_mb.map_or("-".into(), |mb| format!("{mb:.1}")),
+        known(f.settled_mb),
+        known(f.settled_max_mb),
         f.end_mb,
         f.jobs,
         f.equal,
         f.slowest_job_s,
         f.stood()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flooded(samples: &[(u64, f64)]) -> Flooded {
+        let mut flooded = Flooded {
+            jobs: 1,
+            equal: 1,
+            ..Flooded::default()
+        };
+        let timed = samples.iter().map(|(s, mb)| (Duration::from_secs(*s), *mb));
+        flooded.remember(&timed.collect::<Vec<_>>());
+        flooded
+    }
+
+    #[test]
+    fn growth_is_judged_by_the_most_after_a_minute() {
+        // A second without a figure moves nothing.
+        let calm = flooded(&[(0, 30.0), (58, 80.0), (61, 60.0), (90, 65.0), (119, 61.0)]);
+        assert_eq!(
+            (calm.settled_mb, calm.settled_max_mb),
+            (Some(60.0), Some(65.0))
+        );
+        assert!(calm.stood());
+        let back = flooded(&[(0, 30.0), (60, 60.0), (90, 70.0), (119, 60.0)]);
+        assert!(!back.stood(), "it had grown, though not at the end");
+        assert!(!flooded(&[(0, 30.0), (10, 201.0), (60, 60.0)]).stood());
+        assert!(
+            flooded(&[(0, 30.0), (10, 100.0)]).stood(),
+            "too short to judge"
+        );
+    }
 }

@@ -48,6 +48,13 @@ fn main() -> ExitCode {
         return starling::cli::main_of([OsString::from("starling")].into_iter().chain(args));
     }
     let cli = Cli::parse();
+    if let Command::Starling { args } = cli.command {
+        // Options of this program's own came first: they mean the same there.
+        let own = [(cli.json, "--json"), (cli.quiet, "--quiet")];
+        let own = own.into_iter().filter_map(|(is, name)| is.then_some(name));
+        let all = ["starling"].into_iter().chain(own).map(OsString::from);
+        return starling::cli::main_of(all.chain(args));
+    }
     let console = Console::new(cli.json, cli.quiet, Colour::Auto);
     log();
     let outcome = block_on(|interrupt| run(cli.command, console, interrupt));

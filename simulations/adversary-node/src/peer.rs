@@ -26,6 +26,7 @@ use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::time::Deadline;
 use starling_protocol::{Core, Event, Hash, Input, Output, Outputs, Peer, PeerKey, Time};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::catalogue;
 use crate::device::Liar;
@@ -181,6 +182,7 @@ impl Up {
             happenings,
             jobs: self.jobs,
             job_runs: false,
+            next_job: Instant::now() + BETWEEN_JOBS,
             listens: false,
         };
         let end = life.follow(&node, interrupt, console, words).await;
@@ -217,6 +219,8 @@ struct Life {
     /// Own jobs that are left.
     jobs: u32,
     job_runs: bool,
+    /// When the next one is due, whatever happens until then.
+    next_job: Instant,
     listens: bool,
 }
 
@@ -234,7 +238,7 @@ impl Life {
                     Some(happening) => self.on(&happening, console)?,
                     None => return Err(Failure::of("the peer stopped by itself")),
                 },
-                () = tokio::time::sleep(BETWEEN_JOBS), if self.jobs > 0 && !self.job_runs => {
+                () = tokio::time::sleep_until(self.next_job), if self.jobs > 0 && !self.job_runs => {
                     let work = Work::noop(512, self.jobs);
                     self.jobs -= 1;
                     self.job_runs = true;
@@ -261,7 +265,10 @@ impl Life {
             }
             Happening::Core(
                 Event::SubmitRefused { .. } | Event::JobDone { .. } | Event::JobFailed { .. },
-            ) => self.job_runs = false,
+            ) => {
+                self.job_runs = false;
+                self.next_job = Instant::now() + BETWEEN_JOBS;
+            }
             Happening::Failed { why, .. } => return Err(Failure::from(why.clone())),
             Happening::Listening { .. } | Happening::Core(_) | Happening::DialFailed { .. } => {}
         }

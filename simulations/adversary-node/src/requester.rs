@@ -33,8 +33,8 @@ pub struct Passed {
     pub worker: PeerKey,
     /// Whether auditors agreed; else the requester recomputed what was opened.
     pub quorum: bool,
-    /// Whether its bytes are right.
-    pub right: bool,
+    /// Whether its bytes are right; not known if they were not fetched.
+    pub right: Option<bool>,
 }
 
 /// A worker that was caught.
@@ -112,6 +112,22 @@ impl Requester {
         Ok(eligible.into_iter().map(|p| p.advert.peer).collect())
     }
 
+    /// Waits until those who would work for this requester are as wanted; answers who would after `patience`.
+    async fn until(
+        &self,
+        patience: Duration,
+        fits: impl Fn(&BTreeSet<PeerKey>) -> bool,
+    ) -> Result<BTreeSet<PeerKey>, Failure> {
+        let until = Instant::now() + patience;
+        loop {
+            let here = self.eligible().await?;
+            if fits(&here) || Instant::now() > until {
+                return Ok(here);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Waits until all of `wanted` would work for this requester; answers how many would after `patience`.
     ///
     /// # Errors
@@ -121,14 +137,10 @@ impl Requester {
         wanted: &BTreeSet<PeerKey>,
         patience: Duration,
     ) -> Result<usize, Failure> {
-        let until = Instant::now() + patience;
-        loop {
-            let here = self.eligible().await?.intersection(wanted).count();
-            if here == wanted.len() || Instant::now() > until {
-                return Ok(here);
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+        let here = self
+            .until(patience, |here| here.is_superset(wanted))
+            .await?;
+        Ok(here.intersection(wanted).count())
     }
 
     /// As [`Requester::meets`], and one that does not come is a failure.
@@ -140,7 +152,10 @@ impl Requester {
         if here == wanted.len() {
             return Ok(());
         }
-        Err(missed(here, wanted.len()))
+        Err(missed(format!(
+            "{here} of {} peers were found",
+            wanted.len()
+        )))
     }
 
     /// Waits until just these would work for this requester: whoever has left is forgotten too.
@@ -148,17 +163,18 @@ impl Requester {
     /// # Errors
     /// That it takes too long.
     pub async fn meets_only(&self, wanted: &BTreeSet<PeerKey>) -> Result<(), Failure> {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let here = self.eligible().await?;
-            if here == *wanted {
-                return Ok(());
-            }
-            if Instant::now() > until {
-                return Err(missed(here.intersection(wanted).count(), wanted.len()));
-            }
-            tokio::time::sleep(LOOK).await;
+        let here = self.until(PATIENCE, |here| here == wanted).await?;
+        if here == *wanted {
+            return Ok(());
         }
+        let (found, others) = (
+            here.intersection(wanted).count(),
+            here.difference(wanted).count(),
+        );
+        Err(missed(format!(
+            "{found} of {} peers were found, and {others} that have left",
+            wanted.len()
+        )))
     }
 
     /// Runs a job to its end.
@@ -248,7 +264,7 @@ impl Requester {
                 quorum: receipt
                     .as_ref()
                     .is_some_and(|r| matches!(r.quorum, Quorum::Auditors(_))),
-                right: false,
+                right: None,
             }),
             Event::Leased { worker, .. } => ended.leased.push(*worker),
             Event::Auditing { auditors, .. } => ended.audited.extend(auditors),
@@ -285,13 +301,13 @@ impl Requester {
         for (slice, truth) in (0_u32..).zip(&truth) {
             let output = self.client.output(name, slice).await;
             let right = match output {
-                Ok(bytes) => bytes == *truth,
+                Ok(bytes) => Some(bytes == *truth),
                 Err(reason) => {
                     ended.why = Some(reason.to_string());
-                    false
+                    None
                 }
             };
-            ended.equal &= right;
+            ended.equal &= right == Some(true);
             for passed in ended.passed.iter_mut().filter(|p| p.slice == slice) {
                 passed.right = right;
             }
@@ -305,9 +321,9 @@ impl Requester {
     }
 }
 
-fn missed(here: usize, wanted: usize) -> Failure {
+fn missed(what: String) -> Failure {
     let seconds = PATIENCE.as_secs();
     Failure::of(format!(
-        "{here} of {wanted} peers were found after {seconds} s; ask for fewer, or close other programs"
+        "{what} after {seconds} s; ask for fewer, or close other programs"
     ))
 }

@@ -82,12 +82,12 @@ struct Actor {
 pub struct Stage {
     args: StageArgs,
     folder: PathBuf,
-    /// Removes the folder, unless it is kept.
-    _temporary: Option<TempDir>,
     genesis: PathBuf,
     actors: Vec<Actor>,
     seen: Arc<Mutex<Vec<Seen>>>,
     lines: mpsc::Sender<Line>,
+    /// Removes the folder, unless it is kept: after the processes that live there, so that it is dropped last.
+    _temporary: Option<TempDir>,
 }
 
 /// How an adversary behaves.
@@ -139,11 +139,11 @@ impl Stage {
         Ok(Self {
             args: args.clone(),
             folder,
-            _temporary: temporary,
             genesis: path,
             actors: Vec::new(),
             seen,
             lines,
+            _temporary: temporary,
         })
     }
 
@@ -229,7 +229,7 @@ impl Stage {
         Ok(index)
     }
 
-    /// Whom the next peer dials: the first, and one in the middle, who is not everybody's.
+    /// Whom the next peer dials: the first honest one, and one in the middle, who is not everybody's.
     fn bootstrap(&self) -> Vec<String> {
         let seen = lock(&self.seen);
         let honest = self.actors.iter().zip(seen.iter());
@@ -237,7 +237,7 @@ impl Stage {
             .filter(|(actor, _)| actor.honest)
             .filter_map(|(_, seen)| seen.address.as_ref())
             .collect();
-        let chosen = [known.first(), known.get(self.actors.len() / 2)];
+        let chosen = [known.first(), known.get(known.len() / 2)];
         let chosen: BTreeSet<&String> = chosen.into_iter().flatten().copied().collect();
         chosen.into_iter().cloned().collect()
     }

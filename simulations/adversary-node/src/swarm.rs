@@ -37,7 +37,7 @@ const SLICES: u32 = 24;
 pub enum Cases {
     /// Every strategy of the catalogue by itself.
     Each,
-    /// All of them together.
+    /// All of them together: as many adversaries as strategies, such as those of 66 processes, have each of them.
     All,
     /// First each, then all.
     Both,
@@ -77,6 +77,8 @@ pub struct Swarm {
 pub struct Report {
     /// Its strategies.
     pub case: String,
+    /// Of all together, those for which there was no adversary.
+    pub left_out: Vec<String>,
     /// Adversaries, and those that the requester found.
     pub adversaries: usize,
     /// See above.
@@ -122,6 +124,7 @@ impl Report {
 struct Case {
     title: String,
     parts: Vec<(String, Vec<Strategy>)>,
+    left_out: Vec<String>,
 }
 
 impl Swarm {
@@ -144,6 +147,7 @@ impl Swarm {
             Ok(Case {
                 title: catalogue::title(&strategies),
                 parts: vec![(text.to_owned(), strategies); adversaries],
+                left_out: Vec::new(),
             })
         };
         if !self.strategy.is_empty() {
@@ -156,13 +160,16 @@ impl Swarm {
             }
         }
         if self.cases != Cases::Each {
-            let parts = (0..adversaries).map(|i| {
-                let (text, _) = CATALOGUE[i % CATALOGUE.len()];
-                Ok((text.to_owned(), catalogue::parse(text)?))
-            });
+            let parsed = |(text, _): &(&str, _)| -> Result<_, Failure> {
+                Ok(((*text).to_owned(), catalogue::parse(text)?))
+            };
+            let parts = CATALOGUE.iter().cycle().take(adversaries).map(parsed);
+            let left_out = CATALOGUE.iter().skip(adversaries).map(parsed);
+            let left_out = left_out.map(|one| Ok(catalogue::title(&one?.1)));
             cases.push(Case {
                 title: "all together".into(),
                 parts: parts.collect::<Result<_, Failure>>()?,
+                left_out: left_out.collect::<Result<_, Failure>>()?,
             });
         }
         Ok(cases)
@@ -198,7 +205,7 @@ impl Swarm {
         console: &Console,
         start: Instant,
     ) -> Result<Vec<Report>, Failure> {
-        let (mut requester, lenders) = company(stage, honest).await?;
+        let (mut requester, lenders) = honest_peers(stage, honest).await?;
         console.note(format!(
             "{} honest processes met after {:.1} s",
             honest + 1,
@@ -242,8 +249,16 @@ impl Swarm {
         let mut report = Report {
             case: case.title.clone(),
             adversaries: case.parts.len(),
+            left_out: case.left_out.clone(),
             ..Report::default()
         };
+        if !case.left_out.is_empty() {
+            let without = case.left_out.join(", ");
+            let all = CATALOGUE.len();
+            let note =
+                format!("too few for all {all} strategies (--adversaries), without {without}");
+            report.notes.push(note);
+        }
         let mut cast = Vec::new();
         for at in 0..case.parts.len() {
             cast.push(stage.cast(&format!("adversary-{number}-{at}"))?);
@@ -354,7 +369,7 @@ impl Swarm {
 ///
 /// # Errors
 /// That they do not.
-pub async fn company(
+pub async fn honest_peers(
     stage: &mut Stage,
     honest: usize,
 ) -> Result<(Requester, BTreeSet<PeerKey>), Failure> {
@@ -376,11 +391,13 @@ pub async fn company(
 
 fn header() -> String {
     format!(
-        "{:<44} {:>5} {:>8} {:>5} {:>6} {:>6} {:>7} {:>6} {:>7} {:>11}",
+        "{:<44} {:>5} {:>8} {:>5} {:>6} {:>6} {:>6} {:>6} {:>7} {:>6} {:>7} {:>11}",
         "adversaries",
         "jobs",
         "complete",
         "equal",
+        "leases",
+        "audits",
         "caught",
         "passed",
         "wronged",
@@ -406,4 +423,33 @@ fn line(report: &Report) -> String {
         report.wall_s,
         report.forgotten_s,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use std::collections::BTreeSet;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        swarm: Swarm,
+    }
+
+    fn together(processes: &str) -> Case {
+        let line = ["swarm", "--cases", "all", "--processes", processes];
+        let swarm = Line::parse_from(line).swarm;
+        let (_, adversaries) = swarm.cast().expect("enough are honest");
+        swarm.cases(adversaries).expect("cases").remove(0)
+    }
+
+    #[test]
+    fn all_together_are_all_or_it_says_who_is_not() {
+        let all = together("66");
+        let played: BTreeSet<&String> = all.parts.iter().map(|(text, _)| text).collect();
+        assert_eq!((played.len(), all.left_out.len()), (CATALOGUE.len(), 0));
+        let few = together("20");
+        assert_eq!(few.parts.len() + few.left_out.len(), CATALOGUE.len());
+    }
 }

@@ -74,6 +74,8 @@ fn honest_peers_stand_a_few_adversaries() {
     ]);
     assert_eq!(flooded["floods"][0]["fallen"], 0, "{flooded:#}");
 
+    let passed_on = good(&["--json", "starling", "version"]);
+    assert!(passed_on["version"].is_string(), "{passed_on:#}");
     let (output, _) = adversary(&["strategies"]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("\"fake_all\""));
     let (output, failure) = adversary(&["--json", "swarm", "--strategy", "\"fake_some\""]);
