@@ -115,11 +115,17 @@ pub(crate) struct Parts<C> {
     pub(crate) home: PathBuf,
 }
 
-/// A message that waits for a record.
+/// What waits for a record.
 struct Held {
     seq: u64,
-    to: PeerKey,
-    bytes: Vec<u8>,
+    what: Word,
+}
+
+/// Something said, to another peer or to people here.
+enum Word {
+    Message(PeerKey, Vec<u8>),
+    /// Whoever hears it relies on it.
+    Event(Event),
 }
 
 pub(crate) struct Driver<C> {
@@ -130,6 +136,8 @@ pub(crate) struct Driver<C> {
     answers: mpsc::UnboundedReceiver<Input>,
     progress: watch::Receiver<Progress>,
     held: VecDeque<Held>,
+    /// Number of the newest record that the log was given.
+    appended: u64,
     /// Messages of the input at hand.
     outgoing: Vec<Parcel>,
     /// Records that the index does not know yet: those on their way to the disk, and the latest there.
@@ -151,6 +159,7 @@ impl<C: Driven> Driver<C> {
             progress: parts.log.progress(),
             started: Instant::now(),
             held: VecDeque::new(),
+            appended: 0,
             outgoing: Vec::new(),
             unindexed: VecDeque::new(),
             index_at: None,
@@ -235,11 +244,7 @@ impl<C: Driven> Driver<C> {
             },
             Output::Send { to, bytes, after } => {
                 let seq = after.map_or(0, |after| self.parts.logged + after.0);
-                if seq <= self.progress.borrow().durable {
-                    self.send(to, bytes);
-                } else {
-                    self.held.push_back(Held { seq, to, bytes });
-                }
+                self.say(seq, Word::Message(to, bytes)).await;
                 Ok(())
             }
             Output::Provide { board } => net.provide(board.0).await,
@@ -326,8 +331,10 @@ impl<C: Driven> Driver<C> {
                 Ok(())
             }
             Output::Notify(event) => {
-                // The receiver is the program's own front end, or gone.
-                let _ = self.parts.happenings.send(Happening::Core(event)).await;
+                // A person who was told a job's name finds the job again, whatever happens.
+                let promise = matches!(event, Event::Submitted { .. });
+                let seq = if promise { self.appended } else { 0 };
+                self.say(seq, Word::Event(event)).await;
                 Ok(())
             }
         };
@@ -353,6 +360,19 @@ impl<C: Driven> Driver<C> {
         });
     }
 
+    /// Says it, once the log is durable up to `seq`.
+    async fn say(&mut self, seq: u64, what: Word) {
+        if seq > self.progress.borrow().durable {
+            self.held.push_back(Held { seq, what });
+            return;
+        }
+        match what {
+            Word::Message(to, bytes) => self.send(to, bytes),
+            // The receiver is the program's own front end, or gone.
+            Word::Event(event) => drop(self.parts.happenings.send(Happening::Core(event)).await),
+        }
+    }
+
     /// Hands over what one input, or one look at the log, has to say: the network puts together what goes to one peer.
     async fn post(&mut self) {
         if self.outgoing.is_empty() {
@@ -367,7 +387,10 @@ impl<C: Driven> Driver<C> {
     async fn persist(&mut self, record: &Record) {
         let bytes = codec::encode(record);
         match self.parts.log.append(bytes.clone()).await {
-            Ok(seq) => self.unindexed.push_back((seq, bytes)),
+            Ok(seq) => {
+                self.appended = seq;
+                self.unindexed.push_back((seq, bytes));
+            }
             // What waits for this record never leaves; the log's progress ends the loop.
             Err(error) => tracing::error!(%error, "a record was not logged"),
         }
@@ -381,7 +404,7 @@ impl<C: Driven> Driver<C> {
             self.index_at.get_or_insert(Instant::now() + INDEX_WAIT);
         }
         while let Some(held) = self.held.pop_front_if(|h| h.seq <= progress.durable) {
-            self.send(held.to, held.bytes);
+            self.say(held.seq, held.what).await;
         }
         self.post().await;
         match progress.failed {

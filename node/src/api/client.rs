@@ -10,6 +10,7 @@ use reqwest::{Method, RequestBuilder, Response, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use starling_protocol::SwarmId;
+use tokio::time::Instant;
 
 use super::Token;
 use super::types::{
@@ -291,6 +292,8 @@ impl Client {
             stream: None,
             buffer: Vec::new(),
             ready: VecDeque::new(),
+            tries: 0,
+            again: Instant::now(),
         }
     }
 }
@@ -303,6 +306,9 @@ pub struct Events {
     stream: Option<futures::stream::BoxStream<'static, reqwest::Result<Bytes>>>,
     buffer: Vec<u8>,
     ready: VecDeque<Told>,
+    /// Since it was cut, and the next one; kept here, because whoever looks at a clock meanwhile drops every wait.
+    tries: u32,
+    again: Instant,
 }
 
 /// What a stream brings.
@@ -338,18 +344,21 @@ impl Events {
     /// # Errors
     /// When the peer is gone for good.
     pub async fn next(&mut self) -> Result<Told, Reason> {
-        let mut tries = 0;
         loop {
             if let Some(told) = self.ready.pop_front() {
                 return Ok(told);
             }
             let Some(stream) = &mut self.stream else {
+                tokio::time::sleep_until(self.again).await;
                 match self.open().await {
-                    Ok(()) => continue,
-                    Err(reason) if tries == TRIES => return Err(reason),
+                    Ok(()) => {
+                        self.tries = 0;
+                        continue;
+                    }
+                    Err(reason) if self.tries == TRIES => return Err(reason),
                     Err(_) => {
-                        tries += 1;
-                        tokio::time::sleep(AGAIN).await;
+                        self.tries += 1;
+                        self.again = Instant::now() + AGAIN;
                         continue;
                     }
                 }
@@ -400,7 +409,9 @@ fn word(id: &str) -> Result<&str, Reason> {
 }
 
 async fn json<T: DeserializeOwned>(answer: Response) -> Result<T, Reason> {
-    answer.json().await.map_err(|e| {
+    // Read first: a peer that ends in mid-answer has not said something strange.
+    let bytes = bytes(answer).await?;
+    serde_json::from_slice(&bytes).map_err(|e| {
         Reason::of("error", format!("the peer's answer is not understood: {e}"))
             .or_fix("use the same version of starling for the peer and this command")
     })

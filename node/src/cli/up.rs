@@ -34,6 +34,8 @@ use crate::reason::Reason;
 
 /// Most addresses that are told to other commands.
 const ADDRS_MAX: usize = 64;
+/// A command of this home may have its jobs in hand when the peer starts: they are looked for again.
+const DESK_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Lend this machine: run a peer until Ctrl-C.
 ///
@@ -107,12 +109,20 @@ impl Up {
             swarm: node.swarm(),
         };
         let jobs = account::all(&hosted.jobs);
+        // Ends with the peer.
+        let mut again = tokio::task::JoinSet::new();
         if jobs.iter().any(|file| file.state == JobState::Running)
             && let Err(reason) = hosted.desk().await
         {
             context
                 .console
-                .note(format!("this home's jobs do not go on: {reason}"));
+                .note(format!("this home's jobs do not go on yet: {reason}"));
+            let hosted = hosted.clone();
+            again.spawn(async move {
+                while hosted.desk().await.is_err() {
+                    tokio::time::sleep(DESK_AGAIN).await;
+                }
+            });
         }
         api.write(&place.root)?;
         let mut peer = Peer {
