@@ -187,7 +187,7 @@ impl Ledger {
         }
     }
 
-    /// Jobs that stewards have and that no requester remembers; nobody was told of them, or it is no kept promise.
+    /// Jobs that stewards have and that no requester remembers: nobody hears of a job before its log has it.
     pub fn orphans(&self) -> usize {
         let unknown = |job: &&JobId| !self.jobs.contains_key(job);
         self.held.keys().filter(unknown).count()
