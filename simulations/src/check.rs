@@ -218,10 +218,7 @@ pub struct Audits {
 impl Audits {
     fn count(&mut self, record: &JobRecord, receipt: &Receipt, seed: &Hash) {
         let lease = &receipt.lease.body;
-        let (e, n) = (
-            record.roster.peers().len() - 1,
-            receipt.commitment.body.tiles,
-        );
+        let (e, n) = (judge::committee(record), receipt.commitment.body.tiles);
         let (_, s) = judge::strength(lease.intensity, seed, e);
         let audited = receipt.seal_list.body.seals.len() as u64 * u64::from(s.min(n));
         let stated = (lease.intensity.k.into(), lease.intensity.s.into());

@@ -73,6 +73,23 @@ fn a_changed_receipt() {
     );
 }
 
+/// A bundle may come from anybody: what it names need not exist.
+#[test]
+fn a_receipt_of_nothing() {
+    let strange: [fn(&mut History); 3] = [
+        |h| h.receipts[0].receipt.lease.body.slice = u32::MAX,
+        |h| h.receipts[0].receipt.lease.body.slice = 1,
+        |h| h.receipts[0].receipt.lease.body.worker = PeerKey::default(),
+    ];
+    for falsify in strange {
+        let found = judged_too(after(falsify));
+        assert!(
+            matches!(found[..], [Violation::Receipt { .. }]),
+            "{found:?}"
+        );
+    }
+}
+
 #[test]
 fn two_receipts_for_one_lease() {
     let found = after(|h| h.receipts[1].receipt.stored = None);
