@@ -393,7 +393,9 @@ impl Host {
             } => {
                 let len: u64 = record.manifest.body.inputs.iter().map(|i| i.len).sum();
                 let source = sources.first().and_then(|s| around.keys.get(s).copied());
-                let source = source.filter(|s| len > 0 && *s != self.index);
+                // Whoever asked for the work has had its inputs from the beginning.
+                let mine = record.manifest.body.requester == around.names[self.index as usize];
+                let source = source.filter(|s| len > 0 && *s != self.index && !mine);
                 let transfer = source.map_or(Some(Duration::ZERO), |s| {
                     around.network.transfer(now, s, self.index, len)
                 });
