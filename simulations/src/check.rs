@@ -78,6 +78,8 @@ pub struct History {
     pub down: BTreeMap<PeerKey, Vec<(Time, Time)>>,
     /// When some could not reach others.
     pub partitions: Vec<(Time, Time)>,
+    /// Fraud proofs that went round and were found true: by whom, against whom, about which slice.
+    pub proven: BTreeSet<(PeerKey, PeerKey, JobId, u32)>,
     /// Auditors that were found to accuse wrongly, and by whom.
     pub false_accusers: Vec<(PeerKey, PeerKey)>,
     /// Who struck whose claim of its speed.
@@ -306,9 +308,17 @@ fn blame(history: &History) -> Vec<Violation> {
         worker: b.of,
         reason: b.reason,
     });
+    // A path to the root and a wrong hash: only who computes wrongly can be proven so.
+    let proven = history.proven.iter().filter(|(by, ..)| counts(by));
+    let framed = proven.filter(|(_, worker, ..)| !history.forfeits(worker).work);
+    let framed = framed.map(|(_, worker, ..)| Violation::HonestBlamed {
+        worker: *worker,
+        reason: Reason::Refuted,
+    });
     let accusers = history.false_accusers.iter().filter(|(by, _)| counts(by));
     let innocent = accusers.filter(|(_, accuser)| !history.forfeits(accuser).accuses);
     blamed
+        .chain(framed)
         .chain(innocent.map(|(_, accuser)| Violation::HonestAccuser(*accuser)))
         .collect()
 }

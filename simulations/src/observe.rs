@@ -333,7 +333,22 @@ impl Observer {
                     peer.earned_units += units;
                 }
             }
-            Event::SliceReopened { job, reason, .. } => {
+            Event::FraudProven {
+                job, slice, worker, ..
+            } => {
+                history.proven.insert((by, *worker, *job, *slice));
+            }
+            Event::SliceReopened {
+                job,
+                slice,
+                worker,
+                reason,
+            } => {
+                // What its requester took for done is done again, if it has seen the proof.
+                let requester = history.records.get(job).map(|r| r.manifest.body.requester);
+                if requester == Some(by) && history.proven.contains(&(by, *worker, *job, *slice)) {
+                    history.done.retain(|d| (d.job, d.slice) != (*job, *slice));
+                }
                 *counters.reopened.entry(reason.code()).or_default() += 1;
                 if let Some(stats) = counters.jobs.get_mut(job) {
                     stats.reopened += 1;
@@ -360,7 +375,6 @@ impl Observer {
             | Event::Resumed { .. }
             | Event::Lost { .. }
             | Event::Held { .. }
-            | Event::FraudProven { .. }
             | Event::Found { .. }
             | Event::NotFound { .. }
             | Event::Appointed { .. }

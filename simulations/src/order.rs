@@ -4,11 +4,12 @@
 //! It follows a run as it goes and writes down who broke the order; whether that peer had to keep it, the checkers
 //! decide. Invariant: it looks at messages, records and events, never into a core.
 
+use crate::judge;
 use crate::trust::Trust;
 use starling_protocol::evidence::Lease;
 use starling_protocol::io::{PersistSeq, Record};
 use starling_protocol::signed::Fact;
-use starling_protocol::{Event, Hash, JobId, LeaseId, Message, PeerKey, SwarmId, Time};
+use starling_protocol::{Event, Hash, JobId, LeaseId, Message, PeerKey, Reason, SwarmId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Leases in a row that a worker may let lapse.
@@ -77,9 +78,8 @@ impl Order {
             Record::Submitted { record } => {
                 let (job, requester) =
                     (record.appointment.body.job, record.manifest.body.requester);
-                let judges = record.roster.peers().iter();
-                let judges = judges.filter(|p| !record.is_steward(p)).count();
-                self.trust.submitted(job, requester, judges);
+                let committee = judge::committee(record);
+                self.trust.submitted(job, requester, committee);
                 return;
             }
             Record::Receipted { receipt, .. } | Record::Kept { receipt, .. } => {
@@ -114,6 +114,7 @@ impl Order {
     /// A peer is killed: what it had not logged it does not know any more, and its leases are void.
     pub fn killed(&mut self, peer: PeerKey, now: Time) {
         self.down.insert(peer, now);
+        self.trust.killed(peer);
         self.pending.remove(&peer);
         self.gone.remove(&peer);
         let of = |lease: &Lease| lease.steward == peer;
@@ -162,7 +163,7 @@ impl Order {
                 let (said, trust) = (&attestation.body, &mut self.trust);
                 match self.leases.get(&said.lease) {
                     Some(lease) if said.agree => trust.valid(from, lease),
-                    Some(lease) => trust.caught(from, lease.worker),
+                    Some(lease) => trust.caught(from, lease.worker, Reason::Refuted),
                     None => {}
                 }
             }
@@ -240,9 +241,18 @@ impl Order {
             Event::SliceReopened { job, slice, .. } => {
                 self.live.remove(&(by, *job, *slice));
             }
-            Event::CheatCaught { job, worker, .. } => {
+            Event::CheatCaught {
+                job,
+                worker,
+                reason,
+                ..
+            } => {
                 self.excluded.insert((by, *job, *worker));
-                self.trust.caught(by, *worker);
+                self.trust.caught(by, *worker, *reason);
+            }
+            Event::FraudProven { job, worker, .. } => {
+                self.excluded.insert((by, *job, *worker));
+                self.trust.caught(by, *worker, Reason::Refuted);
             }
             Event::JobDone { job } | Event::JobFailed { job, .. } | Event::Relieved { job, .. } => {
                 self.ended.insert((by, *job));

@@ -130,6 +130,15 @@ fn blame_that_hits_the_honest() {
     let worker = of;
     let blamed = after(|h| h.blamed.push(blame.clone()));
     assert_eq!(blamed, [Violation::HonestBlamed { worker, reason }]);
+    let (job, refuted) = (JobId::default(), Reason::Refuted);
+    let proven = after(|h| drop(h.proven.insert((by, of, job, 0))));
+    assert_eq!(
+        proven,
+        [Violation::HonestBlamed {
+            worker,
+            reason: refuted
+        }]
+    );
     let accuser = after(|h| h.false_accusers.push((by, of)));
     assert_eq!(accuser, [Violation::HonestAccuser(of)]);
     // It may have been down when it was to open.
