@@ -153,10 +153,12 @@ impl Host {
             What::Kill => {}
             What::Undelivered(to) => {
                 let to = around.names[to as usize];
+                around.unreachable(self.index, to);
                 self.tell(around, Input::Undelivered { to });
             }
             What::Lost(peer) => {
                 let peer = around.names[peer as usize];
+                around.unreachable(self.index, peer);
                 self.tell(around, Input::PeerLost { peer });
             }
             What::Submit(job) => {
@@ -170,6 +172,8 @@ impl Host {
             What::Message(from, bytes) => {
                 let from = around.names[from as usize];
                 let bytes = bytes.into_vec();
+                let key = around.names[self.index as usize];
+                around.observer.arrived(now, key, from, &bytes);
                 self.tell(around, Input::Message { from, bytes });
             }
             What::Gossip(flood) => {

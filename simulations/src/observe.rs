@@ -205,7 +205,7 @@ impl Observer {
         }
         if let Some(message) = &message {
             let history = &mut self.history;
-            history.order.sent(key, message, &history.swarm);
+            history.order.sent(now, key, message, &history.swarm);
             history.deeds.sent(key, to_key, message, &history.swarm);
         }
         if let Some((trace, message)) = self.trace.as_mut().zip(message) {
@@ -218,6 +218,16 @@ impl Observer {
                 lost,
                 &self.history.swarm,
             );
+        }
+    }
+
+    /// A control message arrives: of a kind that was met when it left.
+    pub fn arrived(&mut self, now: Time, by: PeerKey, from: PeerKey, bytes: &[u8]) {
+        let tag = usize::from(bytes.first().copied().unwrap_or(u8::MAX)) % self.kinds.len();
+        if self.kinds[tag].is_some_and(|(name, _)| name == "Progress")
+            && let Ok(message) = Message::from_bytes(bytes)
+        {
+            self.history.order.arrived(now, by, from, &message);
         }
     }
 

@@ -1,11 +1,12 @@
 //! What must come before what, seen from the wire: logged before it is signed away, audited before it is handed over,
-//! over before it is leased again, gone for good.
+//! over before it is leased again, gone for good, the requester before its stewards.
 //!
 //! It follows a run as it goes and writes down who broke the order; whether that peer had to keep it, the checkers
 //! decide. Invariant: it looks at messages, records and events, never into a core.
 
 use crate::judge;
 use crate::trust::Trust;
+use core::time::Duration;
 use starling_protocol::evidence::Lease;
 use starling_protocol::io::{PersistSeq, Record};
 use starling_protocol::signed::Fact;
@@ -14,6 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Leases in a row that a worker may let lapse.
 const LAPSES: u32 = 3;
+/// So long after a requester has said how far it is its stewards leave it the leases.
+const LEADS: Duration = Duration::from_secs(30);
+/// Pairs of peers of which one takes the other to be here. In larger swarms the rest is not watched: it is the square of
+/// a shard.
+const HERE_MAX: usize = 100_000;
 /// How often a peer that is down may come back to one that had called it gone: whoever has missed its last adverts may
 /// hear of each once, when somebody repeats it.
 const RETURNS: u32 = 2;
@@ -53,6 +59,10 @@ pub struct Order {
     in_a_row: BTreeMap<(PeerKey, JobId, PeerKey), u32>,
     excluded: BTreeSet<(PeerKey, JobId, PeerKey)>,
     ended: BTreeSet<(PeerKey, JobId)>,
+    requesters: BTreeMap<JobId, PeerKey>,
+    /// When a steward has last heard how far a job's requester is, and whom each peer takes to be here.
+    heard: BTreeMap<(PeerKey, JobId), Time>,
+    here: BTreeSet<(PeerKey, PeerKey)>,
     trust: Trust,
     down: BTreeMap<PeerKey, Time>,
     /// By peer, the peers that it called gone when they were down already, and how often they have come back since.
@@ -78,6 +88,7 @@ impl Order {
             Record::Submitted { record } => {
                 let (job, requester) =
                     (record.appointment.body.job, record.manifest.body.requester);
+                self.requesters.insert(job, requester);
                 let committee = judge::committee(record);
                 self.trust.submitted(job, requester, committee);
                 return;
@@ -115,6 +126,8 @@ impl Order {
     pub fn killed(&mut self, peer: PeerKey, now: Time) {
         self.down.insert(peer, now);
         self.trust.killed(peer);
+        self.heard.retain(|(by, _), _| *by != peer);
+        self.here.retain(|(by, _)| *by != peer);
         self.pending.remove(&peer);
         self.gone.remove(&peer);
         let of = |lease: &Lease| lease.steward == peer;
@@ -123,11 +136,35 @@ impl Order {
         self.in_a_row.retain(|(steward, ..), _| *steward != peer);
     }
 
+    /// A message arrives.
+    pub fn arrived(&mut self, now: Time, by: PeerKey, from: PeerKey, message: &Message) {
+        if let Message::Progress { job, .. } = message
+            && self.requesters.get(job) == Some(&from)
+        {
+            self.heard.insert((by, *job), now);
+        }
+    }
+
+    /// `by` notices that it cannot reach `peer`.
+    pub fn unreachable(&mut self, by: PeerKey, peer: PeerKey) {
+        let requesters = &self.requesters;
+        self.heard
+            .retain(|(of, job), _| *of != by || requesters.get(job) != Some(&peer));
+    }
+
+    /// Whether `steward` has to leave a job's leases to its requester.
+    fn is_led(&self, now: Time, steward: PeerKey, job: JobId) -> bool {
+        let heard = self.heard.get(&(steward, job));
+        let requester = self.requesters.get(&job);
+        heard.is_some_and(|at| now.since(*at) < LEADS)
+            && requester.is_some_and(|r| self.here.contains(&(steward, *r)))
+    }
+
     /// A message leaves.
-    pub fn sent(&mut self, from: PeerKey, message: &Message, swarm: &SwarmId) {
+    pub fn sent(&mut self, now: Time, from: PeerKey, message: &Message, swarm: &SwarmId) {
         match message {
             Message::LeaseGrant(lease) if lease.body.steward == from => {
-                self.leased(lease.body.id(swarm), &lease.body);
+                self.leased(now, lease.body.id(swarm), &lease.body);
             }
             Message::Commit { commitment, .. } => {
                 let body = &commitment.body;
@@ -210,7 +247,7 @@ impl Order {
         }
     }
 
-    fn leased(&mut self, id: LeaseId, lease: &Lease) {
+    fn leased(&mut self, now: Time, id: LeaseId, lease: &Lease) {
         let again = self.leases.insert(id, lease.clone()).is_some();
         if again {
             return;
@@ -221,6 +258,9 @@ impl Order {
         }
         if self.excluded.contains(&(steward, job, worker)) {
             self.breach(steward, "leased a slice to a worker that it had excluded");
+        }
+        if self.is_led(now, steward, job) {
+            self.breach(steward, "leased a slice while its requester was there to");
         }
         if self.trust.is_undeserved(lease) {
             self.breach(steward, "trusted a worker that had not earned it");
@@ -257,10 +297,16 @@ impl Order {
             Event::JobDone { job } | Event::JobFailed { job, .. } | Event::Relieved { job, .. } => {
                 self.ended.insert((by, *job));
             }
-            Event::PeerGone { peer } if self.down.contains_key(peer) => {
-                self.gone.entry(by).or_default().entry(*peer).or_default();
+            Event::PeerGone { peer } => {
+                self.here.remove(&(by, *peer));
+                if self.down.contains_key(peer) {
+                    self.gone.entry(by).or_default().entry(*peer).or_default();
+                }
             }
             Event::PeerSeen { peer } => {
+                if self.here.len() < HERE_MAX {
+                    self.here.insert((by, *peer));
+                }
                 let called_gone = self.gone.get_mut(&by).and_then(|g| g.get_mut(peer));
                 if let Some(back) = called_gone.filter(|_| self.down.contains_key(peer)) {
                     *back += 1;

@@ -263,7 +263,7 @@ fn said_too(from: PeerKey, message: &Message) -> Vec<&'static str> {
     };
     let said = after(|h| {
         let swarm = h.swarm;
-        h.order.sent(from, message, &swarm);
+        h.order.sent(Time::default(), from, message, &swarm);
     });
     said.into_iter().map(how).collect()
 }
