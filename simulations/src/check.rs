@@ -422,6 +422,28 @@ impl History {
             .any(|(from, until)| *from <= at && at.since(*until) < OPENING)
     }
 
+    /// Tiles that each worker is paid for: of slices with a stored receipt, whoever holds that, one for each slice, and none
+    /// that was proven wrong.
+    #[must_use]
+    pub fn paid_tiles(&self) -> BTreeMap<PeerKey, u64> {
+        let mut paid: BTreeMap<(JobId, u32), (PeerKey, u64)> = BTreeMap::new();
+        let stored = self.receipts.iter().filter(|h| h.receipt.stored.is_some());
+        for held in stored {
+            let (lease, root) = (&held.receipt.lease.body, &held.receipt.commitment.body);
+            let revoked = self.proven.iter().any(|(_, worker, job, slice)| {
+                (worker, job, slice) == (&lease.worker, &held.job, &lease.slice)
+            });
+            if !revoked {
+                paid.insert((held.job, lease.slice), (lease.worker, root.tiles.into()));
+            }
+        }
+        let mut of = BTreeMap::new();
+        for (worker, tiles) in paid.into_values() {
+            *of.entry(worker).or_default() += tiles;
+        }
+        of
+    }
+
     /// Receipts that requesters hold, by slice.
     #[must_use]
     pub fn receipts_of_requesters(&self) -> BTreeMap<(JobId, u32), &Receipt> {

@@ -59,6 +59,8 @@ pub struct PeerStats {
     pub earned: u32,
     /// Work units of those.
     pub earned_units: u64,
+    /// Tiles of leases that its device computed; what was made up is none.
+    pub worked_tiles: u64,
 }
 
 /// Counters of a run.
@@ -236,6 +238,13 @@ impl Observer {
         let purpose = purpose_name(purpose);
         *self.counters.tiles.entry(purpose).or_default() += tiles.len() as u64;
         self.history.deeds.computed(peer, job, purpose, tiles);
+    }
+
+    /// So many tiles of a lease took the device's time.
+    pub fn worked(&mut self, peer: u32, tiles: usize) {
+        if let Some(peer) = self.counters.peers.get_mut(peer as usize) {
+            peer.worked_tiles += tiles as u64;
+        }
     }
 
     /// Tiles of a probe were computed.

@@ -4,6 +4,7 @@ mod checkers;
 mod command;
 mod experiments;
 mod jobs;
+mod profit;
 mod proofs;
 mod shell;
 mod small_swarms;
