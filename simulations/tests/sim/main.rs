@@ -3,6 +3,7 @@
 mod checkers;
 mod command;
 mod experiments;
+mod forge;
 mod jobs;
 mod profit;
 mod proofs;

@@ -6,12 +6,12 @@ use starling_sim::Report;
 use starling_sim::experiment::Study;
 use std::path::Path;
 
-fn cell(share: f64, strategies: &[Strategy]) -> Report {
+fn cell(strategies: &[Strategy]) -> Report {
     let text = std::fs::read_to_string(shipped("profit.toml")).expect("the scenario is there");
     let study = Study::parse(&text, Path::new("profit.toml")).expect("the scenario loads");
     let of = |c: &&starling_sim::experiment::Cell| {
         let group = &c.experiment.adversaries[0];
-        group.share == share && group.strategies == strategies
+        group.strategies == strategies
     };
     let cell = study.cells.iter().find(of).expect("one of its cells");
     good_run("profit.toml", &cell.experiment, 1)
@@ -19,8 +19,8 @@ fn cell(share: f64, strategies: &[Strategy]) -> Report {
 
 #[test]
 fn the_honest_are_paid_for_what_they_do() {
-    let honest = cell(0.2, &[]);
-    assert_eq!(honest.grouped, 8);
+    let honest = cell(&[]);
+    assert_eq!(honest.grouped, 14);
     assert!(honest.grouped_paid > 0);
     assert_eq!(honest.grouped_paid, honest.grouped_worked);
 }
@@ -28,7 +28,7 @@ fn the_honest_are_paid_for_what_they_do() {
 #[test]
 fn silence_after_a_bad_draw_is_worth_no_more_than_being_refuted() {
     let list = [Strategy::FakeShare(0.03), Strategy::OpenWhenLucky];
-    let report = cell(0.2, &list);
+    let report = cell(&list);
     assert!(report.grouped_paid < report.grouped_worked, "{report:#?}");
     assert!(report.re_leases["no_opening"] > 0);
 }
