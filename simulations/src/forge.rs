@@ -58,6 +58,9 @@ pub struct Forged {
     pub verified: Verified,
 }
 
+/// Peers in rank order, and whether they are the forger's.
+type Ranks = Vec<(PeerKey, bool)>;
+
 /// One who owns a share of a roster.
 pub struct Forger {
     /// Bits that the positions of its own keys share.
@@ -124,7 +127,7 @@ impl Forger {
     }
 
     /// The `most` peers nearest to `target`, in rank order, and whether they are the forger's.
-    fn ranks(&self, target: &Hash, most: usize) -> Vec<(PeerKey, bool)> {
+    fn ranks(&self, target: &Hash, most: usize) -> Ranks {
         let others = self.others.iter();
         let mut all: Vec<_> = others
             .map(|(k, at, own)| (at.xor(target), *k, *own))
@@ -200,7 +203,7 @@ impl Forger {
         strength: Intensity,
         e: usize,
         ranks: &[(PeerKey, bool)],
-    ) -> Option<(Vec<(PeerKey, bool)>, Vec<PeerKey>)> {
+    ) -> Option<(Ranks, Vec<PeerKey>)> {
         let (k, q, most, spare) = wanted.audit(strength, e);
         for pass in 0..=spare {
             let asked = &ranks[..(k + pass).min(most)];

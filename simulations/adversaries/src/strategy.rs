@@ -234,13 +234,15 @@ impl Strategy {
                 own_jobs: true,
                 ..none
             },
-            // A second root that comes first is one that cannot be opened.
-            Self::WithholdOpenings | Self::OpenWhenLucky | Self::Spoil(_) | Self::Equivocate => {
-                Forfeits {
-                    blame: true,
-                    ..none
-                }
-            }
+            // A second root that comes first is one that cannot be opened; a late one its core has given up.
+            Self::WithholdOpenings
+            | Self::OpenWhenLucky
+            | Self::SlowWalk { .. }
+            | Self::Spoil(_)
+            | Self::Equivocate => Forfeits {
+                blame: true,
+                ..none
+            },
             Self::AuditLazily => Forfeits {
                 audits: true,
                 ..none
@@ -251,13 +253,18 @@ impl Strategy {
                 ..none
             },
             // A collector that repeats an old ending to its worker ends a lease that it still waits for.
-            // So does one that abandons leases, or gives out what is not its to give.
+            // So does one that abandons leases.
             Self::Replay { .. }
             | Self::StuffRoster
             | Self::CensorAuditors
-            | Self::AbandonUnlucky
-            | Self::Usurp => Forfeits {
+            | Self::AbandonUnlucky => Forfeits {
                 own_jobs: true,
+                ..none
+            },
+            // Where a slice is leased to a friend and to a stranger a ring takes the one's work for the other's.
+            Self::Usurp => Forfeits {
+                own_jobs: true,
+                accuses: true,
                 ..none
             },
             // Whatever begins in the middle of a lease may keep it from being opened.
@@ -266,7 +273,6 @@ impl Strategy {
                 ..forfeits(then)
             },
             Self::IdleOnLeases
-            | Self::SlowWalk { .. }
             | Self::WithholdNonces
             | Self::LieAboutCapacity(_)
             | Self::Flood { .. }

@@ -141,7 +141,6 @@ fn faults_forfeit_nothing_and_lies_do() {
         Strategy::Silent,
         Strategy::SkewClock(500),
         Strategy::IdleOnLeases,
-        Strategy::SlowWalk { delay_s: 9.0 },
         Strategy::WithholdNonces,
         Strategy::LieAboutCapacity(2.0),
         Strategy::Flood { messages_per_s: 1 },
