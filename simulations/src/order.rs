@@ -174,7 +174,8 @@ impl Order {
                 self.keeps(from, Promise::Commitment(body.lease, body.root));
                 self.once(from, body.lease, Once::Root, body.root);
             }
-            Message::Locked(lock) => {
+            // Noise may hold locks on leases that nobody granted: they bind nobody.
+            Message::Locked(lock) if self.leases.contains_key(&lock.body.lease) => {
                 let body = &lock.body;
                 let promise = Promise::Lock(body.lease, body.root, body.nonce_digest);
                 self.keeps(from, promise);

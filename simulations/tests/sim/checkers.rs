@@ -131,7 +131,9 @@ fn blame_that_hits_the_honest() {
     let blamed = after(|h| h.blamed.push(blame.clone()));
     assert_eq!(blamed, [Violation::HonestBlamed { worker, reason }]);
     let (job, refuted) = (JobId::default(), Reason::Refuted);
-    let proven = after(|h| drop(h.proven.insert((by, of, job, 0))));
+    let proven = after(|h| {
+        h.proven.insert((by, of, job, 0));
+    });
     assert_eq!(
         proven,
         [Violation::HonestBlamed {
