@@ -412,6 +412,13 @@ impl JobRecord {
         {
             return Err(RecordError::Mismatch("appointment"));
         }
+        // No requester may have less audited than anybody would, nor more than an opening holds.
+        let c = self.committee();
+        if !manifest.floor.meets(&Intensity::least(c), c)
+            || manifest.floor.tiles_at_most(c) > config::AUDITED_TILES_MAX
+        {
+            return Err(RecordError::Range("floor"));
+        }
         if !self.manifest.verify(swarm, verifier, &manifest.requester) {
             return Err(RecordError::Signature("manifest"));
         }

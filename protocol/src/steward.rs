@@ -16,6 +16,7 @@
 //! Workers ask the requester while it is here, so two stewards seldom lease at one time; what they tell each other
 //! (`settling`) is soft and only saves work. What proves itself is the receipt.
 
+mod arriving;
 mod ending;
 mod heir;
 pub(crate) mod offers;
@@ -45,8 +46,8 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use arriving::Arrival;
 use core::time::Duration;
-use settling::Arrival;
 
 struct Job {
     table: Table,

@@ -78,6 +78,8 @@ pub struct History {
     pub down: BTreeMap<PeerKey, Vec<(Time, Time)>>,
     /// When some could not reach others.
     pub partitions: Vec<(Time, Time)>,
+    /// Fraud proofs that went round and were found true: by whom, against whom, about which slice.
+    pub proven: BTreeSet<(PeerKey, PeerKey, JobId, u32)>,
     /// Auditors that were found to accuse wrongly, and by whom.
     pub false_accusers: Vec<(PeerKey, PeerKey)>,
     /// Who struck whose claim of its speed.
@@ -218,10 +220,7 @@ pub struct Audits {
 impl Audits {
     fn count(&mut self, record: &JobRecord, receipt: &Receipt, seed: &Hash) {
         let lease = &receipt.lease.body;
-        let (e, n) = (
-            record.roster.peers().len() - 1,
-            receipt.commitment.body.tiles,
-        );
+        let (e, n) = (judge::committee(record), receipt.commitment.body.tiles);
         let (_, s) = judge::strength(lease.intensity, seed, e);
         let audited = receipt.seal_list.body.seals.len() as u64 * u64::from(s.min(n));
         let stated = (lease.intensity.k.into(), lease.intensity.s.into());
@@ -320,9 +319,17 @@ fn blame(history: &History) -> Vec<Violation> {
         worker: b.of,
         reason: b.reason,
     });
+    // A path to the root and a wrong hash: only who computes wrongly can be proven so.
+    let proven = history.proven.iter().filter(|(by, ..)| counts(by));
+    let framed = proven.filter(|(_, worker, ..)| !history.forfeits(worker).work);
+    let framed = framed.map(|(_, worker, ..)| Violation::HonestBlamed {
+        worker: *worker,
+        reason: Reason::Refuted,
+    });
     let accusers = history.false_accusers.iter().filter(|(by, _)| counts(by));
     let innocent = accusers.filter(|(_, accuser)| !history.forfeits(accuser).accuses);
     blamed
+        .chain(framed)
         .chain(innocent.map(|(_, accuser)| Violation::HonestAccuser(*accuser)))
         .collect()
 }
@@ -424,6 +431,28 @@ impl History {
         let down = self.down.get(peer).into_iter().flatten();
         down.chain(&self.partitions)
             .any(|(from, until)| *from <= at && at.since(*until) < OPENING)
+    }
+
+    /// Tiles that each worker is paid for: of slices with a stored receipt, whoever holds that, one for each slice, and none
+    /// that was proven wrong.
+    #[must_use]
+    pub fn paid_tiles(&self) -> BTreeMap<PeerKey, u64> {
+        let mut paid: BTreeMap<(JobId, u32), (PeerKey, u64)> = BTreeMap::new();
+        let stored = self.receipts.iter().filter(|h| h.receipt.stored.is_some());
+        for held in stored {
+            let (lease, root) = (&held.receipt.lease.body, &held.receipt.commitment.body);
+            let revoked = self.proven.iter().any(|(_, worker, job, slice)| {
+                (worker, job, slice) == (&lease.worker, &held.job, &lease.slice)
+            });
+            if !revoked {
+                paid.insert((held.job, lease.slice), (lease.worker, root.tiles.into()));
+            }
+        }
+        let mut of = BTreeMap::new();
+        for (worker, tiles) in paid.into_values() {
+            *of.entry(worker).or_default() += tiles;
+        }
+        of
     }
 
     /// Receipts that requesters hold, by slice.

@@ -122,10 +122,7 @@ fn receipt(
         found.push("its worker has not computed the slice");
     }
     let fair = !history.forfeits(&manifest.requester).own_jobs;
-    let stewards = &record.appointment.body.stewards;
-    let judges = record.roster.peers().iter();
-    let judges = judges.filter(|p| !stewards.contains(p)).count();
-    let e = judges.saturating_sub(1);
+    let e = judge::committee(record);
     let stated = (lease.intensity.k.into(), lease.intensity.s.into());
     if fair && stated != judge::newcomer(e) && stated != judge::trusted(e) {
         found.push("its audit is neither a newcomer's nor a trusted worker's");
@@ -180,19 +177,19 @@ fn agreements(history: &History) -> Vec<Violation> {
         let Some(record) = history.records.get(&lease.job) else {
             continue;
         };
-        let manifest = &record.manifest.body;
-        let n = manifest.tiles - lease.slice * manifest.slice_tiles;
-        let n = n.min(manifest.slice_tiles);
-        let e = record.roster.peers().len() - 1;
-        let (_, s) = judge::strength(lease.intensity, &said.seed, e);
+        let mut wrong = |what| {
+            found.insert((*peer, what));
+        };
+        let Some(n) = judge::tiles_in(&record.manifest.body, lease.slice) else {
+            wrong("it agreed to a slice that the job does not have");
+            continue;
+        };
+        let (_, s) = judge::strength(lease.intensity, &said.seed, judge::committee(record));
         let tiles = judge::tiles(&said.seed, peer, s, n);
         let called = deeds.calls.contains(&(*peer, said.lease, opening.root));
         let seal = judge::shown(opening, &tiles)
             .map(|hashes| judge::seal(peer, &said.nonce, &said.seed, &hashes));
         let sealed = seal.is_some_and(|s| deeds.seals.contains(&(*peer, said.lease, s)));
-        let mut wrong = |what| {
-            found.insert((*peer, what));
-        };
         let leads = || judge::leads_to(opening, &opening.root, n);
         if !called || !*sound.entry(said.opening).or_insert_with(leads) {
             wrong("it agreed to an opening that does not lead to the root");

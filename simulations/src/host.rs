@@ -153,10 +153,12 @@ impl Host {
             What::Kill => {}
             What::Undelivered(to) => {
                 let to = around.names[to as usize];
+                around.unreachable(self.index, to);
                 self.tell(around, Input::Undelivered { to });
             }
             What::Lost(peer) => {
                 let peer = around.names[peer as usize];
+                around.unreachable(self.index, peer);
                 self.tell(around, Input::PeerLost { peer });
             }
             What::Submit(job) => {
@@ -170,6 +172,8 @@ impl Host {
             What::Message(from, bytes) => {
                 let from = around.names[from as usize];
                 let bytes = bytes.into_vec();
+                let key = around.names[self.index as usize];
+                around.observer.arrived(now, key, from, &bytes);
                 self.tell(around, Input::Message { from, bytes });
             }
             What::Gossip(flood) => {
@@ -393,9 +397,9 @@ impl Host {
             } => {
                 let len: u64 = record.manifest.body.inputs.iter().map(|i| i.len).sum();
                 let source = sources.first().and_then(|s| around.keys.get(s).copied());
-                // Whoever submitted it has what it needs.
-                let own = record.manifest.body.requester == around.names[self.index as usize];
-                let source = source.filter(|s| len > 0 && *s != self.index && !own);
+                // Whoever asked for the work has had its inputs from the beginning.
+                let mine = record.manifest.body.requester == around.names[self.index as usize];
+                let source = source.filter(|s| len > 0 && *s != self.index && !mine);
                 let transfer = source.map_or(Some(Duration::ZERO), |s| {
                     around.network.transfer(now, s, self.index, len)
                 });

@@ -6,7 +6,7 @@
 
 use starling_protocol::crypto::Verifier;
 use starling_protocol::evidence::{Attestation, Opening};
-use starling_protocol::manifest::{Intensity, JobRecord};
+use starling_protocol::manifest::{Intensity, JobRecord, Manifest};
 use starling_protocol::receipt::Quorum;
 use starling_protocol::signed::Fact;
 use starling_protocol::{Hash, JobId, LeaseId, PeerKey, Receipt, SwarmId};
@@ -60,6 +60,30 @@ pub fn strength(stated: Intensity, seed: &Hash, e: usize) -> (usize, u32) {
     }
 }
 
+/// Who may be drawn for an audit: the roster without stewards. No worker is among its own judges.
+fn judges(record: &JobRecord) -> impl Iterator<Item = &PeerKey> {
+    let stewards = &record.appointment.body.stewards;
+    record
+        .roster
+        .peers()
+        .iter()
+        .filter(|p| !stewards.contains(p))
+}
+
+/// How many may be drawn for a worker that is no steward: by this go k and s of all leases of the job.
+#[must_use]
+pub fn committee(record: &JobRecord) -> usize {
+    judges(record).count().saturating_sub(1)
+}
+
+/// Tiles of a slice; none of one that the job does not have.
+#[must_use]
+pub fn tiles_in(manifest: &Manifest, slice: u32) -> Option<u32> {
+    let first = slice.checked_mul(manifest.slice_tiles)?;
+    let left = manifest.tiles.checked_sub(first).filter(|left| *left > 0)?;
+    Some(left.min(manifest.slice_tiles))
+}
+
 /// Judges a receipt of a job whose record holds. Signatures of lists are left to the core's verification.
 ///
 /// # Errors
@@ -73,13 +97,13 @@ pub fn receipt(
     let (lease, manifest) = (&receipt.lease.body, &record.manifest.body);
     let (id, root) = (receipt.lease.body.id(swarm), receipt.commitment.body.root);
     let stewards = &record.appointment.body.stewards;
-    let judges = record.roster.peers().iter();
-    let judges = judges.filter(|p| !stewards.contains(p)).count();
-    let e = judges - usize::from(!stewards.contains(&lease.worker));
-    let least = judges.saturating_sub(1);
+    let e = judges(record).filter(|p| **p != lease.worker).count();
     let (stated, floor) = (lease.intensity, manifest.floor);
-    let first = lease.slice * manifest.slice_tiles;
-    let n = manifest.slice_tiles.min(manifest.tiles - first);
+    ensure(
+        record.roster.peers().contains(&lease.worker),
+        "its worker is none of the roster",
+    )?;
+    let n = tiles_in(manifest, lease.slice).ok_or("its slice is none of the job")?;
     ensure(
         stated.k >= floor.k
             && stated.s >= floor.s
@@ -127,7 +151,7 @@ pub fn receipt(
         &[id.as_bytes(), &root.0, &receipt.steward_nonce.0, &shares],
     );
 
-    let (k, s) = strength(stated, &seed, least);
+    let (k, s) = strength(stated, &seed, committee(record));
     let target = Hash::derive("starling 2026-11 auditor target v1", &[&seed.0]);
     let list = &receipt.seal_list.body;
     let seals: Vec<_> = list.seals.iter().map(|s| s.auditor).collect();

@@ -14,6 +14,7 @@ pub mod device;
 pub mod engine;
 pub mod event;
 pub mod experiment;
+pub mod forge;
 pub mod gossip;
 pub mod host;
 pub mod judge;

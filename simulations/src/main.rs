@@ -29,6 +29,7 @@ enum Command {
     Compare(cli::compare::Args),
     Report(cli::report::Args),
     Validate(cli::validate::Args),
+    Forge(cli::forge::Args),
     Bench(cli::bench::Args),
 }
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => cli::compare::run(&args),
         Command::Report(args) => cli::report::run(&args),
         Command::Validate(args) => cli::validate::run(&args),
+        Command::Forge(args) => cli::forge::run(&args),
         Command::Bench(args) => cli::bench::run(&args),
     };
     match done {

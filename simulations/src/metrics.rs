@@ -122,6 +122,30 @@ const METRICS: &[Metric] = &[
         |r| share(r.adversaries_caught, r.adversaries),
     ),
     (
+        "paid_tiles",
+        "",
+        Neither,
+        "tiles with a receipt, of a peer in a group of adversaries",
+        |r| part(r.grouped_paid, r.grouped.into()),
+    ),
+    (
+        "worked_tiles",
+        "",
+        Neither,
+        "tiles of leases that it computed",
+        |r| part(r.grouped_worked, r.grouped.into()),
+    ),
+    (
+        "profit_tiles",
+        "",
+        Neither,
+        "the first less the second",
+        |r| {
+            let (paid, worked) = (r.grouped_paid as f64, r.grouped_worked as f64);
+            (r.grouped > 0).then(|| (paid - worked) / f64::from(r.grouped))
+        },
+    ),
+    (
         "false_accusations",
         "",
         Lower,

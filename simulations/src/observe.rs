@@ -59,6 +59,8 @@ pub struct PeerStats {
     pub earned: u32,
     /// Work units of those.
     pub earned_units: u64,
+    /// Tiles of leases that its device computed; what was made up is none.
+    pub worked_tiles: u64,
 }
 
 /// Counters of a run.
@@ -206,7 +208,9 @@ impl Observer {
         }
         if let Some(message) = &message {
             let history = &mut self.history;
-            history.order.sent(key, to_key, message, &history.swarm);
+            history
+                .order
+                .sent(now, key, to_key, message, &history.swarm);
             history.deeds.sent(key, to_key, message, &history.swarm);
         }
         if let Some((trace, message)) = self.trace.as_mut().zip(message) {
@@ -222,11 +226,28 @@ impl Observer {
         }
     }
 
+    /// A control message arrives: of a kind that was met when it left.
+    pub fn arrived(&mut self, now: Time, by: PeerKey, from: PeerKey, bytes: &[u8]) {
+        let tag = usize::from(bytes.first().copied().unwrap_or(u8::MAX)) % self.kinds.len();
+        if self.kinds[tag].is_some_and(|(name, _)| name == "Progress")
+            && let Ok(message) = Message::from_bytes(bytes)
+        {
+            self.history.order.arrived(now, by, from, &message);
+        }
+    }
+
     /// Tiles were computed.
     pub fn computed(&mut self, peer: PeerKey, job: JobId, purpose: Purpose, tiles: &[u32]) {
         let purpose = purpose_name(purpose);
         *self.counters.tiles.entry(purpose).or_default() += tiles.len() as u64;
         self.history.deeds.computed(peer, job, purpose, tiles);
+    }
+
+    /// So many tiles of a lease took the device's time.
+    pub fn worked(&mut self, peer: u32, tiles: usize) {
+        if let Some(peer) = self.counters.peers.get_mut(peer as usize) {
+            peer.worked_tiles += tiles as u64;
+        }
     }
 
     /// Tiles of a probe were computed.
@@ -334,12 +355,24 @@ impl Observer {
                     peer.earned_units += units;
                 }
             }
-            Event::SliceReopened {
-                job, slice, reason, ..
+            Event::FraudProven {
+                job, slice, worker, ..
             } => {
-                // Its worker was found out after it was done.
-                let own = history.records.get(job);
-                if own.is_some_and(|r| r.manifest.body.requester == by) {
+                history.proven.insert((by, *worker, *job, *slice));
+            }
+            Event::SliceReopened {
+                job,
+                slice,
+                worker,
+                reason,
+            } => {
+                // What its requester took for done is done again, if it has found its worker out.
+                let requester = history.records.get(job).map(|r| r.manifest.body.requester);
+                let mut proven = history.proven.iter();
+                let mut blamed = history.blamed.iter();
+                let found_out = proven.any(|(seen, of, ..)| (seen, of) == (&by, worker))
+                    || blamed.any(|b| (b.by, b.of) == (by, *worker));
+                if requester == Some(by) && found_out {
                     history.done.retain(|d| (d.job, d.slice) != (*job, *slice));
                 }
                 *counters.reopened.entry(reason.code()).or_default() += 1;
@@ -369,7 +402,6 @@ impl Observer {
             | Event::Resumed { .. }
             | Event::Lost { .. }
             | Event::Held { .. }
-            | Event::FraudProven { .. }
             | Event::Found { .. }
             | Event::NotFound { .. }
             | Event::Appointed { .. }

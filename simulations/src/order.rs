@@ -1,18 +1,25 @@
 //! What must come before what, seen from the wire: logged before it is signed away, audited before it is handed over,
-//! over before it is leased again, gone for good.
+//! over before it is leased again, gone for good, the requester before its stewards.
 //!
 //! It follows a run as it goes and writes down who broke the order; whether that peer had to keep it, the checkers
 //! decide. Invariant: it looks at messages, records and events, never into a core.
 
+use crate::judge;
 use crate::trust::Trust;
+use core::time::Duration;
 use starling_protocol::evidence::Lease;
 use starling_protocol::io::{PersistSeq, Record};
 use starling_protocol::signed::Fact;
-use starling_protocol::{Event, Hash, JobId, LeaseId, Message, PeerKey, SwarmId, Time};
+use starling_protocol::{Event, Hash, JobId, LeaseId, Message, PeerKey, Reason, SwarmId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Leases in a row that a worker may let lapse.
 const LAPSES: u32 = 3;
+/// So long after a requester has said how far it is its stewards leave it the leases.
+const LEADS: Duration = Duration::from_secs(30);
+/// Pairs of peers of which one takes the other to be here. In larger swarms the rest is not watched: it is the square of
+/// a shard.
+const HERE_MAX: usize = 100_000;
 /// How often a peer that is down may come back to one that had called it gone: whoever has missed its last adverts may
 /// hear of each once, when somebody repeats it.
 const RETURNS: u32 = 2;
@@ -56,6 +63,10 @@ pub struct Order {
     in_a_row: BTreeMap<(PeerKey, JobId, PeerKey), u32>,
     excluded: BTreeSet<(PeerKey, JobId, PeerKey)>,
     ended: BTreeSet<(PeerKey, JobId)>,
+    requesters: BTreeMap<JobId, PeerKey>,
+    /// When a steward has last heard how far a job's requester is, and whom each peer takes to be here.
+    heard: BTreeMap<(PeerKey, JobId), Time>,
+    here: BTreeSet<(PeerKey, PeerKey)>,
     trust: Trust,
     down: BTreeMap<PeerKey, Time>,
     /// By peer, the peers that it called gone when they were down already, and how often they have come back since.
@@ -81,9 +92,9 @@ impl Order {
             Record::Submitted { record } => {
                 let (job, requester) =
                     (record.appointment.body.job, record.manifest.body.requester);
-                let judges = record.roster.peers().iter();
-                let judges = judges.filter(|p| !record.is_steward(p)).count();
-                self.trust.submitted(job, requester, judges);
+                self.requesters.insert(job, requester);
+                let committee = judge::committee(record);
+                self.trust.submitted(job, requester, committee);
                 return;
             }
             Record::Receipted { receipt, .. } | Record::Kept { receipt, .. } => {
@@ -118,6 +129,9 @@ impl Order {
     /// A peer is killed: what it had not logged it does not know any more, and its leases are void.
     pub fn killed(&mut self, peer: PeerKey, now: Time) {
         self.down.insert(peer, now);
+        self.trust.killed(peer);
+        self.heard.retain(|(by, _), _| *by != peer);
+        self.here.retain(|(by, _)| *by != peer);
         self.pending.remove(&peer);
         self.gone.remove(&peer);
         let of = |lease: &Lease| lease.steward == peer;
@@ -126,11 +140,42 @@ impl Order {
         self.in_a_row.retain(|(steward, ..), _| *steward != peer);
     }
 
+    /// A message arrives.
+    pub fn arrived(&mut self, now: Time, by: PeerKey, from: PeerKey, message: &Message) {
+        if let Message::Progress { job, .. } = message
+            && self.requesters.get(job) == Some(&from)
+        {
+            self.heard.insert((by, *job), now);
+        }
+    }
+
+    /// `by` notices that it cannot reach `peer`.
+    pub fn unreachable(&mut self, by: PeerKey, peer: PeerKey) {
+        let requesters = &self.requesters;
+        self.heard
+            .retain(|(of, job), _| *of != by || requesters.get(job) != Some(&peer));
+    }
+
+    /// Whether `steward` has to leave a job's leases to its requester.
+    fn is_led(&self, now: Time, steward: PeerKey, job: JobId) -> bool {
+        let heard = self.heard.get(&(steward, job));
+        let requester = self.requesters.get(&job);
+        heard.is_some_and(|at| now.since(*at) < LEADS)
+            && requester.is_some_and(|r| self.here.contains(&(steward, *r)))
+    }
+
     /// A message leaves.
-    pub fn sent(&mut self, from: PeerKey, to: PeerKey, message: &Message, swarm: &SwarmId) {
+    pub fn sent(
+        &mut self,
+        now: Time,
+        from: PeerKey,
+        to: PeerKey,
+        message: &Message,
+        swarm: &SwarmId,
+    ) {
         match message {
             Message::LeaseGrant(lease) if lease.body.steward == from => {
-                self.leased(lease.body.id(swarm), &lease.body);
+                self.leased(now, lease.body.id(swarm), &lease.body);
             }
             Message::Commit { commitment, .. } => {
                 let body = &commitment.body;
@@ -140,7 +185,8 @@ impl Order {
                 self.keeps(from, Promise::Commitment(body.lease, body.root));
                 self.once(from, body.lease, Once::Root, body.root);
             }
-            Message::Locked(lock) => {
+            // Noise may hold locks on leases that nobody granted: they bind nobody.
+            Message::Locked(lock) if self.leases.contains_key(&lock.body.lease) => {
                 let body = &lock.body;
                 let promise = Promise::Lock(body.lease, body.root, body.nonce_digest);
                 self.keeps(from, promise);
@@ -168,7 +214,7 @@ impl Order {
                 let (said, trust) = (&attestation.body, &mut self.trust);
                 match self.leases.get(&said.lease) {
                     Some(lease) if said.agree => trust.valid(from, lease),
-                    Some(lease) => trust.caught(from, lease.worker),
+                    Some(lease) => trust.caught(from, lease.worker, Reason::Refuted),
                     None => {}
                 }
             }
@@ -222,7 +268,7 @@ impl Order {
         }
     }
 
-    fn leased(&mut self, id: LeaseId, lease: &Lease) {
+    fn leased(&mut self, now: Time, id: LeaseId, lease: &Lease) {
         let again = self.leases.insert(id, lease.clone()).is_some();
         if again {
             return;
@@ -233,6 +279,9 @@ impl Order {
         }
         if self.excluded.contains(&(steward, job, worker)) {
             self.breach(steward, "leased a slice to a worker that it had excluded");
+        }
+        if self.is_led(now, steward, job) {
+            self.breach(steward, "leased a slice while its requester was there to");
         }
         if self.trust.is_undeserved(lease) {
             self.breach(steward, "trusted a worker that had not earned it");
@@ -253,17 +302,32 @@ impl Order {
             Event::SliceReopened { job, slice, .. } => {
                 self.live.remove(&(by, *job, *slice));
             }
-            Event::CheatCaught { job, worker, .. } => {
+            Event::CheatCaught {
+                job,
+                worker,
+                reason,
+                ..
+            } => {
                 self.excluded.insert((by, *job, *worker));
-                self.trust.caught(by, *worker);
+                self.trust.caught(by, *worker, *reason);
+            }
+            Event::FraudProven { job, worker, .. } => {
+                self.excluded.insert((by, *job, *worker));
+                self.trust.caught(by, *worker, Reason::Refuted);
             }
             Event::JobDone { job } | Event::JobFailed { job, .. } | Event::Relieved { job, .. } => {
                 self.ended.insert((by, *job));
             }
-            Event::PeerGone { peer } if self.down.contains_key(peer) => {
-                self.gone.entry(by).or_default().entry(*peer).or_default();
+            Event::PeerGone { peer } => {
+                self.here.remove(&(by, *peer));
+                if self.down.contains_key(peer) {
+                    self.gone.entry(by).or_default().entry(*peer).or_default();
+                }
             }
             Event::PeerSeen { peer } => {
+                if self.here.len() < HERE_MAX {
+                    self.here.insert((by, *peer));
+                }
                 let called_gone = self.gone.get_mut(&by).and_then(|g| g.get_mut(peer));
                 if let Some(back) = called_gone.filter(|_| self.down.contains_key(peer)) {
                     *back += 1;

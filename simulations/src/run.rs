@@ -52,6 +52,12 @@ pub struct Report {
     pub adversaries: u32,
     /// Of these, blamed.
     pub adversaries_caught: u32,
+    /// Peers in a group of adversaries, those that only have faults or do nothing wrong among them.
+    pub grouped: u32,
+    /// Tiles that those are paid for.
+    pub grouped_paid: u64,
+    /// Tiles of leases that their devices computed.
+    pub grouped_worked: u64,
     /// Honest workers blamed, and wrong accusations.
     pub false_accusations: u32,
     /// Adversaries whose claim of their speed somebody struck.
@@ -285,6 +291,10 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
         let capacity = peers.iter().map(|p| p.units_per_s).sum::<f64>() * virtual_s;
         peers.iter().map(|p| p.earned_units as f64).sum::<f64>() / capacity.max(1.0)
     };
+    let paid = history.paid_tiles();
+    let names = world.shared.names.iter().zip(&counters.peers);
+    let grouped: Vec<_> = names.filter(|(key, _)| misbehaves(key)).collect();
+    let paid_to = |key: &PeerKey| paid.get(key).copied().unwrap_or(0);
     let bytes = control_bytes + gossip.bytes + gossip.control_bytes + lookups.bytes;
     Report {
         seed,
@@ -303,6 +313,9 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
         earned: earned.len() as u32,
         flags: found.flags,
         adversaries: history.dishonest.len() as u32,
+        grouped: grouped.len() as u32,
+        grouped_paid: grouped.iter().map(|(key, _)| paid_to(key)).sum(),
+        grouped_worked: grouped.iter().map(|(_, peer)| peer.worked_tiles).sum(),
         claims_struck: struck.iter().filter(|p| misbehaves(p)).count() as u32,
         claims_struck_wrongly: struck.iter().filter(|p| !misbehaves(p)).count() as u32,
         cheat_slices_refuted: refuted,

@@ -98,6 +98,12 @@ impl Shared {
         self.observer.asked(peer, name, self.engine.now(), output);
     }
 
+    /// A peer notices that it cannot reach another.
+    pub fn unreachable(&mut self, peer: u32, other: PeerKey) {
+        let by = self.names[peer as usize];
+        self.observer.history.order.unreachable(by, other);
+    }
+
     /// Schedules the copies that gossip has just sent.
     pub fn deliver_copies(&mut self) {
         let mut copies = core::mem::take(&mut self.copies);

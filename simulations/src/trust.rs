@@ -4,19 +4,24 @@
 //! |---|---|
 //! | that peer logs a receipt with its bytes that it collected | one more |
 //! | that peer attests as an auditor that it agrees | one more |
-//! | that peer dissents, or blames it | 0 |
+//! | that peer dissents, blames it, or finds a fraud proof of it true | 0 |
+//! | ... and that is no withheld opening, or the second one | convicted: no count is enough |
 //!
 //! All jobs of the simulator are of one class. Invariant: a count is never below the core's, which forgets with time and
-//! with a crash; so whoever is trusted here without reason is so there.
+//! with a crash; so whoever is trusted here without reason is so there. Convictions are forgotten with a crash here too:
+//! the log may not have had the last of them.
 
 use crate::judge;
 use starling_protocol::evidence::Lease;
-use starling_protocol::{JobId, PeerKey};
+use starling_protocol::{JobId, PeerKey, Reason};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Valid slices in a row that trust takes, and requesters among them.
 const SLICES: u32 = 10;
 const REQUESTERS: usize = 3;
+
+/// Openings that somebody may withhold before it is convicted: who is killed in between looks the same.
+const WITHHELD: u32 = 1;
 
 /// Follows a run.
 #[derive(Clone, Debug, Default)]
@@ -25,12 +30,16 @@ pub struct Trust {
     jobs: BTreeMap<JobId, (PeerKey, usize)>,
     /// By who saw it and whom.
     seen: BTreeMap<(PeerKey, PeerKey), (u32, BTreeSet<PeerKey>)>,
+    /// By who convicted whom.
+    convicted: BTreeSet<(PeerKey, PeerKey)>,
+    /// Openings withheld, by whom from whom.
+    withheld: BTreeMap<(PeerKey, PeerKey), u32>,
 }
 
 impl Trust {
-    /// A job was submitted, with so many peers in its roster that are no stewards.
-    pub fn submitted(&mut self, job: JobId, requester: PeerKey, judges: usize) {
-        self.jobs.insert(job, (requester, judges.saturating_sub(1)));
+    /// A job was submitted, with a committee of so many to draw from.
+    pub fn submitted(&mut self, job: JobId, requester: PeerKey, committee: usize) {
+        self.jobs.insert(job, (requester, committee));
     }
 
     /// `by` saw a slice of `lease` hold.
@@ -40,9 +49,20 @@ impl Trust {
         seen.1.extend(self.jobs.get(&lease.job).map(|(r, _)| *r));
     }
 
-    /// `by` saw `worker` lie, or hide something.
-    pub fn caught(&mut self, by: PeerKey, worker: PeerKey) {
+    /// `by` saw `worker` lie, or, with [`Reason::NoOpening`], hide something.
+    pub fn caught(&mut self, by: PeerKey, worker: PeerKey, reason: Reason) {
         self.seen.remove(&(by, worker));
+        let withheld = self.withheld.entry((by, worker)).or_default();
+        *withheld += u32::from(reason == Reason::NoOpening);
+        if reason != Reason::NoOpening || *withheld > WITHHELD {
+            self.convicted.insert((by, worker));
+        }
+    }
+
+    /// `by` is killed.
+    pub fn killed(&mut self, by: PeerKey) {
+        self.convicted.retain(|(of, _)| *of != by);
+        self.withheld.retain(|(of, _), _| *of != by);
     }
 
     /// Whether a lease promises less than its worker's steward has reason to.
@@ -60,7 +80,8 @@ impl Trust {
             return true;
         };
         let p_full = judge::p_full(*slices);
-        let deserved = *slices >= SLICES && requesters.len() >= REQUESTERS;
+        let convicted = self.convicted.contains(&(lease.steward, lease.worker));
+        let deserved = !convicted && *slices >= SLICES && requesters.len() >= REQUESTERS;
         !deserved || (k, s) != judge::trusted(*e) || stated.p_full < p_full
     }
 }

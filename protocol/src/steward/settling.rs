@@ -1,26 +1,17 @@
 //! What a job's stewards do for each other: tell how far they are, and hand finished slices over, until each of them,
 //! or the requester, has them all.
 //!
-//! | state of a slice, here | input | next |
-//! |---|---|---|
-//! | not here | another steward says that it has it, and the requester does not | asked for |
-//! | not here | `Settle` with a valid receipt | arriving: its bytes are fetched |
-//! | arriving | bytes that rebuild the receipt's root | here: logged, told |
-//! | arriving | none, or others | not here; that steward is believed less |
-//!
-//! Invariant: a slice counts as here only if its receipt and its bytes were checked here.
+//! What is handed over comes in through `arriving`.
 
 use super::{Job, Steward};
 use crate::adverts::Adverts;
 use crate::bits::Bits;
 use crate::book::{Book, Prepared};
-use crate::collector::Collector;
 use crate::config;
-use crate::context::{Context, Waiting};
+use crate::context::Context;
 use crate::hash::{BlobId, Hash, JobId, PeerKey};
-use crate::io::{Computed, Event, Output, Record, TaskId};
+use crate::io::{Event, Output, Record};
 use crate::manifest::JobRecord;
-use crate::merkle;
 use crate::message::Message;
 use crate::reason::Reason;
 use crate::receipt::Receipt;
@@ -31,15 +22,6 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-
-/// A slice on its way here.
-pub(super) struct Arrival {
-    pub(super) task: TaskId,
-    from: PeerKey,
-    blob: BlobId,
-    secret: Hash,
-    receipt: Box<Receipt>,
-}
 
 impl Steward {
     /// A record may appoint this peer, which lends: then it takes the job up, unless it has enough of them.
@@ -223,7 +205,7 @@ impl Steward {
         self.look_whether_complete(ctx, job);
     }
 
-    fn ask_for_missing(&mut self, ctx: &mut Context, from: PeerKey, job: JobId) {
+    pub(super) fn ask_for_missing(&mut self, ctx: &mut Context, from: PeerKey, job: JobId) {
         let Some(entry) = self.jobs.get_mut(&job).filter(|e| e.ready) else {
             return;
         };
@@ -285,122 +267,6 @@ impl Steward {
             };
             ctx.send(to, &message);
         }
-    }
-
-    /// Another steward hands a slice over.
-    pub(crate) fn on_settle(
-        &mut self,
-        ctx: &mut Context,
-        from: PeerKey,
-        receipt: Box<Receipt>,
-        blob: BlobId,
-        secret: Hash,
-    ) {
-        let (job, slice) = (receipt.lease.body.job, receipt.lease.body.slice);
-        let Some(entry) = self.jobs.get_mut(&job).filter(|e| e.ready) else {
-            return;
-        };
-        let record = entry.record().clone();
-        if !record.is_steward(&from) || entry.table.is_broken(&from) {
-            return;
-        }
-        // What was asked for has its place; what is pushed takes none that others need.
-        let asked = entry
-            .requested
-            .get(&slice)
-            .is_some_and(|(by, _)| *by == from);
-        if asked {
-            entry.requested.remove(&slice);
-        }
-        let full = entry.arriving.len() + entry.requested.len() >= config::SETTLING_MAX;
-        if !entry.table.lacks(slice) || entry.arriving.contains_key(&slice) || (full && !asked) {
-            return;
-        }
-        // A quorum may be wrong; what this peer has recomputed itself is not.
-        let worker = receipt.lease.body.worker;
-        if ctx.reputation.is_convicted(&worker, ctx.unix_s()) {
-            entry.table.broke_its_word(&from);
-            return;
-        }
-        let verified = receipt.verify(&record, &ctx.swarm, ctx.verifier());
-        if !verified.is_ok_and(|v| !v.flags.not_stored) {
-            entry.table.broke_its_word(&from);
-            return;
-        }
-        let manifest = &record.manifest.body;
-        let len = manifest.slice_len(slice);
-        let task = ctx.fetch(
-            Waiting::Steward(job, slice),
-            blob,
-            len,
-            manifest.tile_bytes,
-            from,
-        );
-        let arrival = Arrival {
-            task,
-            from,
-            blob,
-            secret,
-            receipt,
-        };
-        entry.arriving.insert(slice, arrival);
-    }
-
-    /// The bytes of a slice that another steward handed over are here, or not.
-    pub(crate) fn on_arrived(
-        &mut self,
-        ctx: &mut Context,
-        book: &mut Book,
-        collector: &mut Collector,
-        (job, slice): (JobId, u32),
-        result: Result<Computed, Reason>,
-    ) {
-        let Some(entry) = self.jobs.get_mut(&job) else {
-            return;
-        };
-        let Some(arrival) = entry.arriving.remove(&slice) else {
-            return;
-        };
-        let Arrival {
-            from,
-            blob,
-            secret,
-            receipt,
-            ..
-        } = arrival;
-        let commitment = &receipt.commitment.body;
-        let rebuilt = result.ok().and_then(|fetched| {
-            merkle::root(&commitment.lease, &merkle::leaves(&secret, &fetched.tiles))
-        });
-        let worker = receipt.lease.body.worker;
-        let holds = rebuilt == Some(commitment.root);
-        let id = commitment.lease;
-        if holds && entry.leases.remove(&id).is_some() {
-            // One of the two took the other for dead: what the other has ended this one need not.
-            entry.table.ended(slice, &worker, id);
-            collector.is_settled(ctx, id);
-        }
-        if !holds {
-            entry.table.broke_its_word(&from);
-        } else if ctx.reputation.is_convicted(&worker, ctx.unix_s()) || !entry.table.lacks(slice) {
-            // Found out, or done here, meanwhile.
-        } else if entry.own {
-            ctx.persist(Record::Receipted {
-                job,
-                receipt: receipt.clone(),
-            });
-            self.slice_done(ctx, (job, slice), worker, blob, Some(receipt));
-            self.finish_if_done(ctx, book, collector, job);
-        } else {
-            ctx.persist(Record::Kept {
-                job,
-                blob,
-                secret,
-                receipt: receipt.clone(),
-            });
-            self.keep(ctx, &receipt, blob, secret);
-        }
-        self.ask_for_missing(ctx, from, job);
     }
 
     /// The bytes of a slice of somebody else's job are here, and logged.

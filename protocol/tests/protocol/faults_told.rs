@@ -228,3 +228,52 @@ fn what_a_ring_vouched_for_is_undone_when_one_honest_auditor_is_heard() {
         assert!(!ring.contains(&worker), "a faked slice was collected");
     }
 }
+
+#[test]
+fn a_requester_looks_into_what_others_vouched_for() {
+    // All that are no stewards are in league, and the stewards call them in good faith.
+    let mut twin = World::new(&[Honest; 9]);
+    twin.submit();
+    let stewards = twin.stewards();
+    let ring: Vec<_> = (1..=9).filter(|i| !stewards.contains(i)).collect();
+    let mut natures = [Honest; 9];
+    ring.iter().for_each(|i| natures[i - 1] = Ring);
+    let mut world = World::new(&natures);
+    world.submit();
+    world.run_for(5);
+    world.kill(0);
+    world.run_for(240_000);
+    let keys: Vec<_> = ring.iter().map(|i| world.keys[*i]).collect();
+    let first = *stewards.first().expect("three");
+    let kept = |world: &World| {
+        let receipts = world.logs[first].iter().filter_map(|r| match r {
+            Record::Kept { receipt, .. } => Some(receipt.lease.body.worker),
+            _ => None,
+        });
+        receipts.filter(|w| keys.contains(w)).count()
+    };
+    assert!(kept(&world) > 0, "a faked slice was taken in good faith");
+
+    let job = job(&world);
+    world.revive(0, false);
+    world.run_for(100);
+    world.give(0, Input::Collect { job });
+    world.run_job(600_000);
+    assert!(world.is_done());
+    assert!(!world.caught().is_empty(), "the requester found out");
+    let mut last = std::collections::BTreeMap::new();
+    for (i, e) in &world.events {
+        if let Event::SliceDone { slice, worker, .. } = e
+            && *i == 0
+        {
+            last.insert(*slice, *worker);
+        }
+    }
+    assert!(
+        last.values().all(|w| !keys.contains(w)),
+        "a faked slice was collected"
+    );
+    // The stewards hear the proof, and undo what they took in good faith.
+    let undone = |r: &&Record| matches!(r, Record::Revoked { .. });
+    assert!(world.logs[first].iter().any(|r| undone(&r)));
+}

@@ -146,11 +146,7 @@ fn a_whole_other_swarms_job_leaves_a_swarm_cold() {
     // The same peers and the same job, signed under another genesis.
     let mut requester = Attacker::new(&world, signer(0));
     requester.swarm = other_swarm();
-    let record = requester.record(
-        1,
-        &[world.keys[1], world.keys[2], world.keys[3]],
-        Intensity::default(),
-    );
+    let record = requester.record(1, &[world.keys[1], world.keys[2], world.keys[3]]);
     let bytes = Message::Record(Box::new(record)).to_bytes();
     assert!(
         world
@@ -214,17 +210,13 @@ impl Attacker {
         Signed::new(body, &self.swarm, &self.signer)
     }
 
-    fn record(&self, salt: u32, roster: &[PeerKey], floor: Intensity) -> JobRecord {
-        self.record_until(salt, roster, floor, self.unix_s + 3_600)
+    fn record(&self, salt: u32, roster: &[PeerKey]) -> JobRecord {
+        self.record_until(salt, roster, self.unix_s + 3_600)
     }
 
-    fn record_until(
-        &self,
-        salt: u32,
-        roster: &[PeerKey],
-        floor: Intensity,
-        deadline_s: u64,
-    ) -> JobRecord {
+    fn record_until(&self, salt: u32, roster: &[PeerKey], deadline_s: u64) -> JobRecord {
+        // It is its only steward, and in no roster.
+        let floor = Intensity::newcomer(roster.len() - 1);
         let (roster, shape) = (Roster::new(roster.to_vec()), shape());
         let manifest = self.sign(Manifest {
             version: RULES_VERSION,
@@ -299,7 +291,7 @@ fn strangers_jobs_fill_the_book_only_so_far() {
         let attacker = Attacker::new(&world, stranger(i));
         let mut of_this = 0;
         for salt in 0..80 {
-            let record = attacker.record(salt, &[me], Intensity::default());
+            let record = attacker.record(salt, &[me]);
             let job: JobId = record.id(&attacker.swarm);
             let outputs = tell(
                 &mut world,
@@ -325,7 +317,7 @@ fn a_job_without_end_is_not_taken_up() {
     let mut world = World::new(&[Honest, Honest]);
     let attacker = Attacker::new(&world, stranger(0));
     let roster = [world.keys[1], world.keys[2]];
-    let record = attacker.record_until(0, &roster, Intensity::default(), u64::MAX);
+    let record = attacker.record_until(0, &roster, u64::MAX);
     tell(
         &mut world,
         1,
@@ -370,7 +362,7 @@ fn messages_without_a_record_wait_within_bounds() {
     let attacker = Attacker::new(&world, stranger(0));
     let mut records = Vec::new();
     for salt in 0..8 {
-        let record = attacker.record(salt, &[world.keys[1], world.keys[2]], Intensity::default());
+        let record = attacker.record(salt, &[world.keys[1], world.keys[2]]);
         let mut asked = 0;
         for slice in 0..1_000 {
             let lease = Box::new(attacker.lease(&record, slice, world.keys[2]));
@@ -404,7 +396,7 @@ fn messages_without_a_record_wait_within_bounds() {
 fn one_collector_fills_only_its_share_of_locks() {
     let mut world = World::new(&[Honest, Honest]);
     let attacker = Attacker::new(&world, stranger(0));
-    let record = attacker.record(0, &[world.keys[1], world.keys[2]], Intensity::default());
+    let record = attacker.record(0, &[world.keys[1], world.keys[2]]);
     tell(
         &mut world,
         1,
@@ -432,12 +424,7 @@ fn collectors_fill_only_their_share_of_audits() {
     let mut audits = 0;
     for i in 0..5 {
         let attacker = Attacker::new(&world, stranger(i));
-        let floor = Intensity {
-            k: 1,
-            s: 1,
-            p_full: 0,
-        };
-        let record = attacker.record(0, &[world.keys[1], world.keys[2]], floor);
+        let record = attacker.record(0, &[world.keys[1], world.keys[2]]);
         let job = record.id(&attacker.swarm);
         tell(
             &mut world,

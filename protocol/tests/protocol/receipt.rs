@@ -531,7 +531,8 @@ fn another_record_does_not_carry_the_receipt() {
         assert!(other.verify(&Ed25519Verifier).is_err());
         let swarm = other.genesis.swarm_id();
         other.record.manifest.body.roster = other.record.roster.digest();
-        other.record.manifest.body.floor = Intensity::default();
+        let c = other.record.committee();
+        other.record.manifest.body.floor = Intensity::newcomer(c);
         other.record.manifest = real.sign(&requester, other.record.manifest.body.clone());
         other.record.appointment.body.job = other.record.id(&swarm);
         other.record.appointment = real.sign(&requester, other.record.appointment.body.clone());

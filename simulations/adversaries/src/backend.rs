@@ -172,6 +172,11 @@ fn collect(strategies: &[Strategy], after: u32, lies: &mut Vec<(Lie, u32)>) {
             }
             Strategy::IdleOnLeases
             | Strategy::WithholdOpenings
+            | Strategy::OpenWhenLucky
+            | Strategy::SlowWalk { .. }
+            | Strategy::WithholdNonces
+            | Strategy::AbandonUnlucky
+            | Strategy::Usurp
             | Strategy::Spoil(_)
             | Strategy::Equivocate
             | Strategy::AuditLazily

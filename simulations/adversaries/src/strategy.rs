@@ -18,6 +18,19 @@ pub enum Strategy {
     IdleOnLeases,
     /// Worker: never opens what was drawn.
     WithholdOpenings,
+    /// Worker: opens only draws that show none of its fakes, and is silent otherwise. Nothing without a strategy that fakes.
+    OpenWhenLucky,
+    /// Sends commitments, locks, nonces, seals, verdicts and outputs so much later. What it opens it opens in time.
+    SlowWalk {
+        /// 0 to 600.
+        delay_s: f64,
+    },
+    /// Witness: locks for everybody and reveals its nonces for friends alone.
+    WithholdNonces,
+    /// Steward: drops the lease of a friend, as if nobody answered, when a stranger is drawn for one of the ring's fakes.
+    AbandonUnlucky,
+    /// Steward: leases to its friends although the requester is there. Worker: asks such a friend where there is one.
+    Usurp,
     /// Worker: computes and commits as it should, but spoils what has to lead to its root.
     Spoil(Spoilt),
     /// Worker: signs a second root for every lease, and shows it to the steward and to half of the roster. Witness: signs
@@ -126,6 +139,11 @@ impl Strategy {
             Self::Copy => "copy",
             Self::IdleOnLeases => "idle_on_leases",
             Self::WithholdOpenings => "withhold_openings",
+            Self::OpenWhenLucky => "open_when_lucky",
+            Self::SlowWalk { .. } => "slow_walk",
+            Self::WithholdNonces => "withhold_nonces",
+            Self::AbandonUnlucky => "abandon_unlucky",
+            Self::Usurp => "usurp",
             Self::Spoil(_) => "spoil",
             Self::Equivocate => "equivocate",
             Self::AuditLazily => "audit_lazily",
@@ -174,10 +192,19 @@ impl Strategy {
                 within(!then.is_empty(), "behave_until.then", "not empty")?;
                 check(then)
             }
+            Self::SlowWalk { delay_s } => within(
+                (0.0..=600.0).contains(delay_s),
+                "slow_walk.delay_s",
+                "0 to 600",
+            ),
             Self::FakeAll
             | Self::Copy
             | Self::IdleOnLeases
             | Self::WithholdOpenings
+            | Self::OpenWhenLucky
+            | Self::WithholdNonces
+            | Self::AbandonUnlucky
+            | Self::Usurp
             | Self::Spoil(_)
             | Self::Equivocate
             | Self::AuditLazily
@@ -207,8 +234,12 @@ impl Strategy {
                 own_jobs: true,
                 ..none
             },
-            // A second root that comes first is one that cannot be opened.
-            Self::WithholdOpenings | Self::Spoil(_) | Self::Equivocate => Forfeits {
+            // A second root that comes first is one that cannot be opened; a late one its core has given up.
+            Self::WithholdOpenings
+            | Self::OpenWhenLucky
+            | Self::SlowWalk { .. }
+            | Self::Spoil(_)
+            | Self::Equivocate => Forfeits {
                 blame: true,
                 ..none
             },
@@ -222,8 +253,18 @@ impl Strategy {
                 ..none
             },
             // A collector that repeats an old ending to its worker ends a lease that it still waits for.
-            Self::Replay { .. } | Self::StuffRoster | Self::CensorAuditors => Forfeits {
+            // So does one that abandons leases.
+            Self::Replay { .. }
+            | Self::StuffRoster
+            | Self::CensorAuditors
+            | Self::AbandonUnlucky => Forfeits {
                 own_jobs: true,
+                ..none
+            },
+            // Where a slice is leased to a friend and to a stranger a ring takes the one's work for the other's.
+            Self::Usurp => Forfeits {
+                own_jobs: true,
+                accuses: true,
                 ..none
             },
             // Whatever begins in the middle of a lease may keep it from being opened.
@@ -232,6 +273,7 @@ impl Strategy {
                 ..forfeits(then)
             },
             Self::IdleOnLeases
+            | Self::WithholdNonces
             | Self::LieAboutCapacity(_)
             | Self::Flood { .. }
             | Self::SkewClock(_)

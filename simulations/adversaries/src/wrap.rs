@@ -6,6 +6,7 @@
 //! outputs of the same call, so that log records keep their order. A layer whose time has not come
 //! ([`Strategy::BehaveUntil`]) lets everything pass.
 
+use crate::backend::Lies;
 use crate::means::{Means, Shared};
 use crate::strategy::{self, Strategy, StrategyError};
 use crate::tricks;
@@ -97,7 +98,8 @@ impl<C: Core> Adversary<C> {
     pub fn new(core: C, strategies: &[Strategy], means: &Means) -> Result<Self, StrategyError> {
         strategy::check(strategies)?;
         let mut layers = Vec::new();
-        pile(strategies, 0, means, &mut layers);
+        let lies = Lies::new(strategies, means);
+        pile(strategies, 0, &lies, means, &mut layers);
         Ok(Self {
             core,
             shared: means.shared.clone(),
@@ -263,11 +265,11 @@ pub fn wrap<C: Core + Send + 'static>(
     Ok(Box::new(Adversary::new(core, strategies, means)?))
 }
 
-fn pile(strategies: &[Strategy], after: u32, means: &Means, layers: &mut Vec<Layer>) {
+fn pile(strategies: &[Strategy], after: u32, lies: &Lies, means: &Means, layers: &mut Vec<Layer>) {
     for strategy in strategies {
         if let Strategy::BehaveUntil { cv, then } = strategy {
-            pile(then, after.max(*cv), means, layers);
-        } else if let Some(trick) = tricks::of(strategy, means, layers.len()) {
+            pile(then, after.max(*cv), lies, means, layers);
+        } else if let Some(trick) = tricks::of(strategy, lies, means, layers.len()) {
             let awake = after == 0;
             layers.push(Layer {
                 trick,

@@ -10,13 +10,33 @@ use starling_adversaries::{Strategy, strategy};
 const TEXT_MAX: u64 = 64 * 1024;
 
 /// Every kind of misbehaviour once, as a file writes it, and what it does.
-pub const CATALOGUE: [(&str, &str); 22] = [
+pub const CATALOGUE: [(&str, &str); 27] = [
     ("\"fake_all\"", "fakes every tile that it is paid for"),
     // Far smaller shares pass now and then, as they must: `detect` counts how often.
     ("{ fake_share = 0.5 }", "fakes this share of its tiles"),
     ("\"copy\"", "commits to what others' openings have shown"),
     ("\"idle_on_leases\"", "takes leases and never commits"),
     ("\"withhold_openings\"", "never opens what was drawn"),
+    (
+        "\"open_when_lucky\", { fake_share = 0.5 }",
+        "opens only draws that show none of its fakes",
+    ),
+    (
+        "{ slow_walk = { delay_s = 4.0 } }",
+        "says all that others wait for so much later",
+    ),
+    (
+        "\"withhold_nonces\"",
+        "witnesses, and reveals its nonces to friends alone",
+    ),
+    (
+        "\"abandon_unlucky\", { ring = { fake_share = 0.5 } }",
+        "drops a friend's lease when strangers would see its fakes",
+    ),
+    (
+        "\"usurp\", { ring = { fake_share = 1.0 } }, \"censor_auditors\"",
+        "leases to its friends beside the requester, and calls no other auditors",
+    ),
     ("{ spoil = \"path\" }", "opens with paths that lead nowhere"),
     ("{ spoil = \"secret\" }", "hands over a wrong salt secret"),
     ("\"equivocate\"", "signs second roots, locks and seals"),
@@ -144,6 +164,11 @@ mod tests {
             | Strategy::Copy
             | Strategy::IdleOnLeases
             | Strategy::WithholdOpenings
+            | Strategy::OpenWhenLucky
+            | Strategy::SlowWalk { .. }
+            | Strategy::WithholdNonces
+            | Strategy::AbandonUnlucky
+            | Strategy::Usurp
             | Strategy::Spoil(_)
             | Strategy::Equivocate
             | Strategy::AuditLazily
@@ -156,7 +181,7 @@ mod tests {
             | Strategy::BehaveUntil { .. }
             | Strategy::StuffRoster
             | Strategy::CensorAuditors
-            | Strategy::Silent => 18,
+            | Strategy::Silent => 23,
         }
     }
 

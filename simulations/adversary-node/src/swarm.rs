@@ -37,7 +37,7 @@ const SLICES: u32 = 24;
 pub enum Cases {
     /// Every strategy of the catalogue by itself.
     Each,
-    /// All of them together: as many adversaries as strategies, such as those of 66 processes, have each of them.
+    /// All of them together: as many adversaries as strategies, such as those of 81 processes, have each of them.
     All,
     /// First each, then all.
     Both,
@@ -446,7 +446,7 @@ mod tests {
 
     #[test]
     fn all_together_are_all_or_it_says_who_is_not() {
-        let all = together("66");
+        let all = together("81");
         let played: BTreeSet<&String> = all.parts.iter().map(|(text, _)| text).collect();
         assert_eq!((played.len(), all.left_out.len()), (CATALOGUE.len(), 0));
         let few = together("20");

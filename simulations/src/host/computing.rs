@@ -85,6 +85,11 @@ impl Host {
             .map(|t| self.backend.tile(manifest, *t, purpose))
             .collect();
         let key = around.names[self.index as usize];
+        if purpose == Purpose::Work {
+            let real = |t: &&u32| self.backend.works(manifest, **t, purpose);
+            let real = tiles.iter().filter(real).count();
+            around.observer.worked(self.index, real);
+        }
         match &of {
             Of::Job(job, _) => around.observer.computed(key, *job, purpose, &tiles),
             Of::Probe(_) => around.observer.probed(tiles.len()),

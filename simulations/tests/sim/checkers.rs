@@ -97,6 +97,23 @@ fn of_another_opening(record: &JobRecord, swarm: &SwarmId, receipt: &mut Receipt
     }
 }
 
+/// A bundle may come from anybody: what it names need not exist.
+#[test]
+fn a_receipt_of_nothing() {
+    let strange: [fn(&mut History); 3] = [
+        |h| h.receipts[0].receipt.lease.body.slice = u32::MAX,
+        |h| h.receipts[0].receipt.lease.body.slice = 1,
+        |h| h.receipts[0].receipt.lease.body.worker = PeerKey::default(),
+    ];
+    for falsify in strange {
+        let found = judged_too(after(falsify));
+        assert!(
+            matches!(found[..], [Violation::Receipt { .. }]),
+            "{found:?}"
+        );
+    }
+}
+
 #[test]
 fn two_receipts_for_one_lease() {
     let found = after(|h| {
@@ -143,6 +160,17 @@ fn blame_that_hits_the_honest() {
     let worker = of;
     let blamed = after(|h| h.blamed.push(blame.clone()));
     assert_eq!(blamed, [Violation::HonestBlamed { worker, reason }]);
+    let (job, refuted) = (JobId::default(), Reason::Refuted);
+    let proven = after(|h| {
+        h.proven.insert((by, of, job, 0));
+    });
+    assert_eq!(
+        proven,
+        [Violation::HonestBlamed {
+            worker,
+            reason: refuted
+        }]
+    );
     let accuser = after(|h| h.false_accusers.push((by, of)));
     assert_eq!(accuser, [Violation::HonestAccuser(of)]);
     // It may have been down when it was to open.
@@ -267,7 +295,7 @@ fn said_too(from: PeerKey, message: &Message) -> Vec<&'static str> {
     };
     let said = after(|h| {
         let swarm = h.swarm;
-        h.order.sent(from, from, message, &swarm);
+        h.order.sent(Time::default(), from, from, message, &swarm);
     });
     said.into_iter().map(how).collect()
 }

@@ -3,7 +3,9 @@
 mod checkers;
 mod command;
 mod experiments;
+mod forge;
 mod jobs;
+mod profit;
 mod proofs;
 mod shell;
 mod small_swarms;

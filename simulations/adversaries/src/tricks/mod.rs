@@ -2,10 +2,12 @@
 //! `backend`.
 
 mod auditing;
+mod gaming;
 mod hearing;
 mod talking;
 mod working;
 
+use crate::backend::Lies;
 use crate::means::Means;
 use crate::strategy::Strategy;
 use crate::wrap::Trick;
@@ -14,8 +16,14 @@ use starling_protocol::io::Input;
 use starling_protocol::signed::Signed;
 use starling_protocol::{Message, codec, config};
 
-/// The layer of a strategy; `None` where the device alone misbehaves. `index` tells layers of one peer apart.
-pub(crate) fn of(strategy: &Strategy, means: &Means, index: usize) -> Option<Box<dyn Trick>> {
+/// The layer of a strategy; `None` where the device alone misbehaves. `index` tells layers of one peer apart, `lies` what
+/// its device says.
+pub(crate) fn of(
+    strategy: &Strategy,
+    lies: &Lies,
+    means: &Means,
+    index: usize,
+) -> Option<Box<dyn Trick>> {
     Some(match strategy {
         Strategy::FakeAll | Strategy::FakeShare(_) | Strategy::BehaveUntil { .. } => return None,
         Strategy::Ring { .. } => Box::new(auditing::Loyal::new(means)),
@@ -24,6 +32,11 @@ pub(crate) fn of(strategy: &Strategy, means: &Means, index: usize) -> Option<Box
         Strategy::AccuseFalsely(how) => Box::new(auditing::Accuse::new(*how, means)),
         Strategy::IdleOnLeases => Box::new(working::Idle::new(means)),
         Strategy::WithholdOpenings => Box::new(working::Withhold::new(means)),
+        Strategy::OpenWhenLucky => Box::new(gaming::Lucky::new(lies.clone(), means)),
+        Strategy::SlowWalk { delay_s } => Box::new(gaming::Slow::new(*delay_s)),
+        Strategy::WithholdNonces => Box::new(gaming::Miser::new(means)),
+        Strategy::AbandonUnlucky => Box::new(gaming::Abandon::new(lies.clone(), means)),
+        Strategy::Usurp => Box::new(gaming::Usurp::new(means)),
         Strategy::Spoil(what) => Box::new(working::Spoil::new(*what, means)),
         Strategy::Equivocate => Box::new(working::Equivocate::new(means)),
         Strategy::LieAboutCapacity(factor) => Box::new(hearing::Boast::new(*factor)),

@@ -24,6 +24,14 @@ fn every_strategy_has_its_form_in_a_file() {
         (r#""copy""#, Strategy::Copy),
         (r#""idle_on_leases""#, Strategy::IdleOnLeases),
         (r#""withhold_openings""#, Strategy::WithholdOpenings),
+        (r#""open_when_lucky""#, Strategy::OpenWhenLucky),
+        (
+            "{ slow_walk = { delay_s = 4.0 } }",
+            Strategy::SlowWalk { delay_s: 4.0 },
+        ),
+        (r#""withhold_nonces""#, Strategy::WithholdNonces),
+        (r#""abandon_unlucky""#, Strategy::AbandonUnlucky),
+        (r#""usurp""#, Strategy::Usurp),
         (r#"{ spoil = "secret" }"#, Strategy::Spoil(Spoilt::Secret)),
         (r#""equivocate""#, Strategy::Equivocate),
         (r#""audit_lazily""#, Strategy::AuditLazily),
@@ -92,6 +100,7 @@ fn impossible_values_are_named() {
         ("{ fake_share = nan }", "fake_share"),
         ("{ ring = { fake_share = 2.0 } }", "ring.fake_share"),
         ("{ lie_about_capacity = 0.0 }", "lie_about_capacity"),
+        ("{ slow_walk = { delay_s = -1.0 } }", "slow_walk.delay_s"),
         ("{ lie_about_capacity = inf }", "lie_about_capacity"),
         ("{ flood = { messages_per_s = 0 } }", "flood.messages_per_s"),
         (
@@ -132,6 +141,7 @@ fn faults_forfeit_nothing_and_lies_do() {
         Strategy::Silent,
         Strategy::SkewClock(500),
         Strategy::IdleOnLeases,
+        Strategy::WithholdNonces,
         Strategy::LieAboutCapacity(2.0),
         Strategy::Flood { messages_per_s: 1 },
     ];

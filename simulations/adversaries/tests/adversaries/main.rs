@@ -3,6 +3,7 @@
 mod auditing;
 mod combined;
 mod files;
+mod gaming;
 mod hearing;
 mod parts;
 mod talking;
