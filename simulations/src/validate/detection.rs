@@ -6,8 +6,7 @@
 //! and who they are matters. A ring's auditors vouch for its lies. Lazy ones do not help
 //! a cheat they do not know: what they seal fits nothing, and once a quorum is missing the requester recomputes.
 //!
-//! Every job has a swarm of its own. Ranks go by distance, so peers whose positions are close are drawn together: in one
-//! swarm the number of bad auditors is not the formula's, only over many. And no requester has seen anybody before.
+//! Every job has a swarm of its own: no requester has seen anybody before.
 
 use super::Check;
 use crate::experiment::Study;
