@@ -1,11 +1,11 @@
 //! What a receipt is worth to a stranger: how strong honest receipts are whose requester has filled a share of its roster
 //! with its own keys, and what it costs such a requester to make receipts of work that nobody did.
 //!
-//! The forger owns the requester, which is the only steward, and a share f of the roster, the worker among it. Keys are
-//! free, so it has made its own stand together: their positions begin with the same bits. It asks nobody else for
-//! anything: it tries salts until the target of a slice's witnesses falls among its own, so that it knows all nonces, and
-//! then roots until that of the auditors does. Honest peers that are drawn it passes over, or lists with invented seals,
-//! for these are not signed. Every receipt is verified as `proof verify` does it, with real signatures.
+//! The forger owns the requester, which is the only steward, and a share f of the roster, the worker among it. It asks
+//! nobody else for anything: it tries salts until the witnesses of a slice are its own, so that it knows all nonces, and
+//! then roots until enough of the auditors are. Honest peers that are drawn it passes over, or lists with invented seals,
+//! for these are not signed. Every receipt is verified as `proof verify` does it, with real signatures. Beside what it
+//! took stands what it should take: draws are without replacement from a roster in which some are its own.
 
 use crate::engine::{Purpose, Streams};
 use crate::experiment::{CLASS, Study, kernel};
@@ -43,19 +43,52 @@ impl Wanted {
         let most = (2 * k).min(e);
         (k, q, most, if self.weak { most } else { k - q })
     }
+
+    /// Salts and roots that it takes on average, if `own` of `e` are the forger's: the inverse of the chance that a draw
+    /// falls well. Infinite where no draw can.
+    #[must_use]
+    pub fn expected(&self, e: usize, own: usize) -> (f64, f64) {
+        let witnesses = match self.weak {
+            true => 1.0,
+            false => at_least(e, own, config::WITNESSES + 1, config::WITNESSES),
+        };
+        let audit = |strength| {
+            let (k, q, most, spare) = self.audit(strength, e);
+            at_least(e, own, (k + spare).min(most), q)
+        };
+        let (stated, full) = (self.intensity, Intensity::newcomer(e));
+        let in_full = Intensity {
+            k: stated.k.max(full.k),
+            ..stated
+        };
+        let coin = f64::from(stated.p_full) / 65_536.0;
+        let auditors = coin * audit(in_full) + (1.0 - coin) * audit(stated);
+        (witnesses.recip(), auditors.recip())
+    }
 }
 
-/// Salts, and roots, after which it gives up: a hundred times what a draw among its own takes.
-const TRIES: u64 = 100_000;
+/// Chance that of `drawn` peers, drawn among `all` without replacement, at least so many are of the `own`.
+#[must_use]
+pub fn at_least(all: usize, own: usize, drawn: usize, least: usize) -> f64 {
+    let ways = |n: usize, k: usize| -> f64 {
+        let each = (0..k).map(|i| ((n.saturating_sub(i)) as f64 / (i + 1) as f64).ln());
+        each.sum::<f64>()
+    };
+    let drawn = drawn.min(all);
+    let lucky = (least..=drawn.min(own)).filter(|i| drawn - i <= all - own);
+    let chance = |i| (ways(own, i) + ways(all - own, drawn - i) - ways(all, drawn)).exp();
+    // The sum of nothing is -0.
+    lucky.map(chance).sum::<f64>().abs()
+}
 
-/// A receipt for nothing.
-pub struct Forged {
+/// What it took to forge a receipt, or not to.
+pub struct Attempt {
     /// Salts of manifests tried.
     pub ids: u64,
     /// Roots tried.
     pub roots: u64,
-    /// What offline verification says of it.
-    pub verified: Verified,
+    /// What offline verification says of the receipt, if there is one.
+    pub verified: Option<Verified>,
 }
 
 /// Peers in rank order, and whether they are the forger's.
@@ -63,10 +96,6 @@ type Ranks = Vec<(PeerKey, bool)>;
 
 /// One who owns a share of a roster.
 pub struct Forger {
-    /// Bits that the positions of its own keys share.
-    pub bits: u32,
-    /// Keys made for one that was taken, on average.
-    pub keys: f64,
     /// Peers of the roster that are not its own.
     pub honest: BTreeSet<PeerKey>,
     swarm: SwarmId,
@@ -75,7 +104,7 @@ pub struct Forger {
     roster: Roster,
     worker: PeerKey,
     /// Everybody but the worker.
-    others: Vec<(PeerKey, Hash, bool)>,
+    others: Ranks,
     secret: Hash,
 }
 
@@ -84,32 +113,19 @@ impl Forger {
     #[must_use]
     pub fn new(peers: u32, share: f64, seed: u64) -> Self {
         let streams = Streams::new(seed);
-        let signer = |i, n| Ed25519Signer::from_seed(&streams.bytes(Purpose::Identity, i, n));
-        // Of the honest four or so then stand among its own.
-        let bits = peers.ilog2().saturating_sub(2);
-        let place = Hash(streams.bytes(Purpose::Adversary, 1, 0));
-        let (mut made, mut own) = (0_u64, BTreeMap::<_, BoxedSigner>::new());
+        let signer = |i| Ed25519Signer::from_seed(&streams.bytes(Purpose::Identity, i, 0));
         let count = (f64::from(peers) * share).round() as u32;
-        for i in 1..=count {
-            let found = (0..).map(|n| signer(i, n)).find(|s| {
-                made += 1;
-                let apart = s.key().position().xor(&place).0;
-                u32::from_be_bytes([apart[0], apart[1], apart[2], apart[3]]).leading_zeros() >= bits
-            });
-            own.extend(found.map(|s| -> (_, BoxedSigner) { (s.key(), Box::new(s)) }));
-        }
-        let honest: BTreeSet<_> = (count + 1..=peers).map(|i| signer(i, 0).key()).collect();
+        let owned =
+            (1..=count).map(|i| -> (_, BoxedSigner) { (signer(i).key(), Box::new(signer(i))) });
+        let own: BTreeMap<_, _> = owned.collect();
+        let honest: BTreeSet<_> = (count + 1..=peers).map(|i| signer(i).key()).collect();
         let worker = own.keys().next().copied().unwrap_or_default();
         let all: Vec<_> = own.keys().chain(&honest).copied().collect();
         let others = all.iter().filter(|k| **k != worker);
         Self {
-            bits,
-            keys: made as f64 / f64::from(count.max(1)),
             swarm: SwarmId(Hash(streams.bytes(Purpose::Workload, 0, 0))),
-            requester: Box::new(signer(0, 0)),
-            others: others
-                .map(|k| (*k, k.position(), own.contains_key(k)))
-                .collect(),
+            requester: Box::new(signer(0)),
+            others: others.map(|k| (*k, own.contains_key(k))).collect(),
             honest,
             roster: Roster::new(all),
             own,
@@ -126,11 +142,19 @@ impl Forger {
         )
     }
 
-    /// The `most` peers nearest to `target`, in rank order, and whether they are the forger's.
+    /// What `wanted` should take: salts and roots.
+    #[must_use]
+    pub fn expected(&self, wanted: Wanted) -> (f64, f64) {
+        let own = self.others.iter().filter(|(_, own)| *own).count();
+        wanted.expected(self.others.len(), own)
+    }
+
+    /// The first `most` peers in the order that `target` gives, as [`draw::ranks`] has it, and whether they are the
+    /// forger's.
     fn ranks(&self, target: &Hash, most: usize) -> Ranks {
         let others = self.others.iter();
         let mut all: Vec<_> = others
-            .map(|(k, at, own)| (at.xor(target), *k, *own))
+            .map(|(k, own)| (target.keyed(k.as_bytes()), *k, *own))
             .collect();
         if most < all.len() {
             all.select_nth_unstable(most);
@@ -175,14 +199,19 @@ impl Forger {
         }
     }
 
-    /// Salts until the first three witnesses, of those not passed over, are the forger's. Tries, manifest, who, skipped.
-    fn witnesses(&self, wanted: Wanted) -> Option<(u64, Manifest, Vec<PeerKey>, Vec<PeerKey>)> {
+    /// Salts until three of the witnesses, of those not passed over, are the forger's; with any flag none need be. Tries,
+    /// manifest, who, skipped.
+    fn witnesses(
+        &self,
+        wanted: Wanted,
+        tries: u64,
+    ) -> Option<(u64, Manifest, Vec<PeerKey>, Vec<PeerKey>)> {
         let most = if wanted.weak {
             config::WITNESS_RANKS
         } else {
             config::WITNESSES + 1
         };
-        (0..TRIES).find_map(|tried| {
+        (0..tries).find_map(|tried| {
             let manifest = self.manifest(wanted.intensity, tried);
             let job = manifest.id(&self.swarm);
             let target = draw::witness_target(&job, 0, &self.worker);
@@ -192,8 +221,8 @@ impl Forger {
                     if own { &mut present } else { &mut skipped }.push(peer);
                 }
             }
-            let full = present.len() == config::WITNESSES;
-            full.then_some((tried + 1, manifest, present, skipped))
+            let enough = wanted.weak || present.len() == config::WITNESSES;
+            enough.then_some((tried + 1, manifest, present, skipped))
         })
     }
 
@@ -219,13 +248,18 @@ impl Forger {
         None
     }
 
-    /// Forges a receipt; none if that takes too many tries.
+    /// Forges a receipt; none if it takes more than `tries` salts or roots.
     ///
     /// # Errors
     /// [`ReceiptError`] if it does not verify.
-    pub fn forge(&self, wanted: Wanted) -> Result<Option<Forged>, ReceiptError> {
-        let Some((ids, manifest, witnesses, passed)) = self.witnesses(wanted) else {
-            return Ok(None);
+    pub fn forge(&self, wanted: Wanted, tries: u64) -> Result<Attempt, ReceiptError> {
+        let gave_up = |ids, roots| Attempt {
+            ids,
+            roots,
+            verified: None,
+        };
+        let Some((ids, manifest, witnesses, passed)) = self.witnesses(wanted, tries) else {
+            return Ok(gave_up(tries, 0));
         };
         let (swarm, e) = (self.swarm, self.others.len());
         let (me, worker) = (self.requester.key(), self.worker);
@@ -256,7 +290,7 @@ impl Forger {
             .map(|(n, _)| self.draw("nonce", n))
             .collect();
         let known: Vec<_> = nonces.iter().map(|n| Some(*n)).collect();
-        let found = (0..TRIES).find_map(|tried| {
+        let found = (0..tries).find_map(|tried| {
             let root = self.draw("root", tried);
             let seed = draw::seed(&id, &root, &known, &steward_nonce);
             let strength = wanted.intensity.effective(&seed, e);
@@ -266,7 +300,7 @@ impl Forger {
             Some((tried + 1, root, seed, strength, listed, skipped))
         });
         let Some((roots, root, seed, strength, listed, skipped)) = found else {
-            return Ok(None);
+            return Ok(gave_up(ids, tries));
         };
         let locks = witnesses.iter().zip(&nonces).map(|(w, nonce)| {
             let nonce_digest = draw::nonce_digest(nonce);
@@ -360,11 +394,11 @@ impl Forger {
             roster: self.roster.clone(),
         };
         debug_assert_eq!(record.check(&swarm, &Ed25519Verifier), Ok(()));
-        Ok(Some(Forged {
+        Ok(Attempt {
             ids,
             roots,
-            verified: receipt.verify(&record, &swarm, &Ed25519Verifier)?,
-        }))
+            verified: Some(receipt.verify(&record, &swarm, &Ed25519Verifier)?),
+        })
     }
 
     fn stored(&self, lease: LeaseId, root: Hash) -> Storer {

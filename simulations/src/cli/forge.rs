@@ -1,10 +1,8 @@
 //! `forge`: what receipts of a requester with a stuffed roster are worth, and what forging one takes.
 
 use super::{End, print};
-use starling_protocol::PeerKey;
 use starling_protocol::manifest::Intensity;
-use starling_sim::forge::{self, Forged, Forger, Strengths, Wanted};
-use std::collections::BTreeSet;
+use starling_sim::forge::{self, Attempt, Forger, Strengths, Wanted};
 
 /// Measure the strength of receipts from stuffed rosters, and the cost of forging one
 #[derive(clap::Args)]
@@ -16,8 +14,11 @@ pub struct Args {
     #[arg(long, default_value_t = 10)]
     jobs: u32,
     /// Peers in the forger's roster
-    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..=1024))]
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(17..=1024))]
     roster: u32,
+    /// Job ids, and roots, after which a forger gives up
+    #[arg(long, default_value_t = 100_000)]
+    tries: u64,
 }
 
 const SHARES: [f64; 3] = [0.1, 0.2, 0.33];
@@ -33,17 +34,19 @@ pub fn run(args: &Args) -> super::Result {
         let forger = |seed| Forger::new(args.roster, share, u64::from(seed));
         let forgers: Vec<_> = (1..=args.seeds).map(forger).collect();
         for (name, wanted) in wishes() {
-            let mut forged = Vec::new();
+            let mut attempts = Vec::new();
             for forger in &forgers {
-                forged.extend(forger.forge(wanted)?.map(|f| (f, &forger.honest)));
+                attempts.push(forger.forge(wanted, args.tries)?);
             }
-            let each = forged.iter().map(|(f, honest)| (&f.verified, *honest));
-            strengths(&format!("forged, {name}"), share, &Strengths::of(each))?;
-            costs.push(cost(name, share, &forgers, &forged));
+            let each = attempts.iter().zip(&forgers);
+            let forged = each.filter_map(|(a, f)| a.verified.as_ref().map(|v| (v, &f.honest)));
+            strengths(&format!("forged, {name}"), share, &Strengths::of(forged))?;
+            let expected = forgers.first().map_or((0.0, 0.0), |f| f.expected(wanted));
+            costs.push(cost(name, share, &attempts, expected));
         }
     }
     print(
-        "\n| forged | f | of | keys tried for one | job ids | roots | expected of each | flagged |",
+        "\n| forged | f | of | job ids for one | expected | roots for one | expected | flagged |",
     )?;
     print("|---|--:|--:|--:|--:|--:|--:|--:|")?;
     for line in costs {
@@ -52,43 +55,44 @@ pub fn run(args: &Args) -> super::Result {
     Ok(End::Good)
 }
 
-/// A line of what forging took.
-fn cost(
-    name: &str,
-    share: f64,
-    forgers: &[Forger],
-    forged: &[(Forged, &BTreeSet<PeerKey>)],
-) -> String {
-    let mean = |of: fn(&Forged) -> u64| {
-        forged.iter().map(|(f, _)| of(f)).sum::<u64>() as f64 / forged.len().max(1) as f64
+/// A line of what forging took: all tries, also those of who gave up, for each success.
+fn cost(name: &str, share: f64, attempts: &[Attempt], (ids, roots): (f64, f64)) -> String {
+    let of = attempts.len();
+    let forged: Vec<_> = attempts
+        .iter()
+        .filter_map(|a| a.verified.as_ref())
+        .collect();
+    let for_one = |tried: u64, successes: usize| match successes {
+        0 => format!("none in {tried}"),
+        n => format!("{:.0}", tried as f64 / n as f64),
     };
-    let keys = forgers.iter().map(|f| f.keys).sum::<f64>() / forgers.len().max(1) as f64;
-    let expected = forgers.first().map_or(0, |f| 1_u64 << f.bits);
-    let flagged = |f: &&(Forged, _)| f.0.verified.flags.names().next().is_some();
+    let chance = |tries: f64| match tries.is_finite() {
+        true => format!("{tries:.0}"),
+        false => "never".into(),
+    };
+    let flagged = forged.iter().filter(|v| v.flags.names().next().is_some());
     format!(
-        "| {name} | {share} | {} of {} | {keys:.0} | {:.0} | {:.0} | {expected} | {} |",
+        "| {name} | {share} | {} of {of} | {} | {} | {} | {} | {} |",
         forged.len(),
-        forgers.len(),
-        mean(|f| f.ids),
-        mean(|f| f.roots),
-        forged.iter().filter(flagged).count()
+        for_one(
+            attempts.iter().map(|a| a.ids).sum(),
+            attempts.iter().filter(|a| a.roots > 0).count()
+        ),
+        chance(ids),
+        for_one(attempts.iter().map(|a| a.roots).sum(), forged.len()),
+        chance(roots),
+        flagged.count()
     )
 }
 
-fn wishes() -> [(&'static str, Wanted); 4] {
+fn wishes() -> [(&'static str, Wanted); 3] {
     let of = |intensity, weak| Wanted { intensity, weak };
     // Of any roster that is forged in.
     let newcomer = Intensity::newcomer(16);
-    let least = Intensity {
-        k: 1,
-        s: 1,
-        p_full: 0,
-    };
     [
         ("k = 16, weak", of(newcomer, true)),
         ("k = 16", of(newcomer, false)),
         ("k = 8", of(Intensity::least(16), false)),
-        ("k = 1", of(least, false)),
     ]
 }
 
