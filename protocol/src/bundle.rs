@@ -4,9 +4,8 @@ use crate::codec::{self, CodecError};
 use crate::config;
 use crate::crypto::Verifier;
 use crate::genesis::{Genesis, GenesisError};
-use crate::hash::Hash;
 use crate::manifest::{JobRecord, RecordError};
-use crate::receipt::{Receipt, ReceiptError, Verified};
+use crate::receipt::{Precedence, Receipt, ReceiptError, Verified};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -84,13 +83,13 @@ impl Bundle {
         };
         let mut all: Vec<_> = self.receipts.iter().map(verify).collect();
         let stored = |v: &&mut Verified| !v.flags.not_stored;
-        let mut credited: BTreeMap<u32, Hash> = BTreeMap::new();
+        let mut credited: BTreeMap<u32, Precedence> = BTreeMap::new();
         for one in all.iter_mut().flatten().filter(stored) {
-            let lowest = credited.entry(one.slice).or_insert(one.place());
-            *lowest = one.place().min(*lowest);
+            let lowest = credited.entry(one.slice).or_insert(one.precedence());
+            *lowest = one.precedence().min(*lowest);
         }
         for one in all.iter_mut().flatten().filter(stored) {
-            one.flags.duplicate = credited.get(&one.slice) != Some(&one.place());
+            one.flags.duplicate = credited.get(&one.slice) != Some(&one.precedence());
         }
         Ok(all)
     }

@@ -394,10 +394,12 @@ impl Peer {
         }
     }
 
-    /// Jobs that have ended may go from the shell's memory once the last receipt is in.
+    /// Jobs that have ended may go from the shell's memory once the last receipt is in, and the last verdict given: for
+    /// another steward, an audit may go on after its requester has ended the job.
     fn release_ended(&mut self) {
         for job in self.book.ended() {
-            if !self.worker.serves(&job) && !self.steward.serves(&job) {
+            let audits = !self.auditor.of_job(&job).is_empty();
+            if !audits && !self.worker.serves(&job) && !self.steward.serves(&job) {
                 self.book.release(&mut self.ctx, &job);
             }
         }

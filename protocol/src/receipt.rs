@@ -137,15 +137,21 @@ impl Verified {
         !self.flags.not_stored && !self.flags.duplicate
     }
 
-    /// Of several for one slice the lowest is credited. Nobody could choose its seed.
+    /// Of several for one slice the lowest is credited: a weak one never beside one that is not, or a steward could call
+    /// its friends alone and displace honest work; then by a digest of the seed, which nobody could choose.
     #[must_use]
-    pub fn place(&self) -> Hash {
-        Hash::derive(
+    pub fn precedence(&self) -> Precedence {
+        let digest = Hash::derive(
             "starling 2026-11 credited v1",
             &[&self.seed.0, self.worker.as_bytes()],
-        )
+        );
+        Precedence(self.flags.weak, digest)
     }
 }
+
+/// Where a receipt stands among others for its slice; see [`Verified::precedence`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Precedence(bool, Hash);
 
 /// Why a receipt proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,8 +7,10 @@
 //! | checking | equal | committing: root logged, then sent, three tries |
 //! | committing | CommitAck, or three tries without | committed; the next lease is asked for |
 //! | committed | LockSet, Seed, SealList that fit together | opening: three tries, then by way of the auditors |
-//! | opening | Audited | delivering: output and salt secret |
-//! | opening, delivering | nothing more from the collector | as before; another steward is asked to go on |
+//! | opening | OpeningAck | opened |
+//! | opened, delivering | nothing more from the collector | opening: whoever is there acknowledges it again |
+//! | opening | no OpeningAck | opening; another steward is asked to go on |
+//! | opening, opened | Audited | delivering: output and salt secret |
 //! | delivering | Stored, Receipt | earned |
 //! | any | LeaseEnded, time over, device failure | lost |
 //!
@@ -60,11 +62,21 @@ struct Engagement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Computing,
-    Checking { tile: u32 },
-    Committing { tries: usize },
+    Checking {
+        tile: u32,
+    },
+    Committing {
+        tries: usize,
+    },
     Committed,
-    Opening { tries: usize },
-    Delivering { tries: usize },
+    Opening {
+        tries: usize,
+    },
+    /// The collector has the opening.
+    Opened,
+    Delivering {
+        tries: usize,
+    },
 }
 
 struct Work {
@@ -449,7 +461,8 @@ impl Worker {
                 self.unask(ctx, &job, &steward, true);
                 self.ask_soon(ctx);
             }
-            Stage::Opening { .. } | Stage::Delivering { .. } => self.pass_on(ctx, id),
+            Stage::Opened | Stage::Delivering { .. } => self.look_after(ctx, id),
+            Stage::Opening { .. } => self.pass_on(ctx, id),
             Stage::Committed => self.lose(ctx, id, Reason::LeaseExpired),
         }
     }

@@ -13,7 +13,7 @@ use starling_adversaries::Forfeits;
 use starling_protocol::crypto::Verifier;
 use starling_protocol::io::Purpose;
 use starling_protocol::manifest::{JobRecord, Manifest};
-use starling_protocol::receipt::{Quorum, ReceiptError};
+use starling_protocol::receipt::{Precedence, Quorum, ReceiptError};
 use starling_protocol::{Hash, JobId, PeerKey, Reason, Receipt, SwarmId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -433,23 +433,27 @@ impl History {
             .any(|(from, until)| *from <= at && at.since(*until) < OPENING)
     }
 
-    /// Tiles that each worker is paid for: of slices with a stored receipt, whoever holds that, one for each slice, and none
-    /// that was proven wrong.
+    /// Tiles that each worker is paid for: of slices with a stored receipt, whoever holds that, the one that is credited for
+    /// each slice, and none that was proven wrong.
     #[must_use]
-    pub fn paid_tiles(&self) -> BTreeMap<PeerKey, u64> {
-        let mut paid: BTreeMap<(JobId, u32), (PeerKey, u64)> = BTreeMap::new();
+    pub fn paid_tiles(&self, verifier: &dyn Verifier) -> BTreeMap<PeerKey, u64> {
+        let mut paid: BTreeMap<(JobId, u32), (Precedence, PeerKey, u64)> = BTreeMap::new();
         let stored = self.receipts.iter().filter(|h| h.receipt.stored.is_some());
         for held in stored {
             let (lease, root) = (&held.receipt.lease.body, &held.receipt.commitment.body);
             let revoked = self.proven.iter().any(|(_, worker, job, slice)| {
                 (worker, job, slice) == (&lease.worker, &held.job, &lease.slice)
             });
-            if !revoked {
-                paid.insert((held.job, lease.slice), (lease.worker, root.tiles.into()));
+            let record = self.records.get(&held.job).filter(|_| !revoked);
+            let verified = record.map(|r| held.receipt.verify(r, &self.swarm, verifier));
+            if let Some(Ok(verified)) = verified {
+                let here = (verified.precedence(), lease.worker, root.tiles.into());
+                let first = paid.entry((held.job, lease.slice)).or_insert(here);
+                *first = (*first).min(here);
             }
         }
         let mut of = BTreeMap::new();
-        for (worker, tiles) in paid.into_values() {
+        for (_, worker, tiles) in paid.into_values() {
             *of.entry(worker).or_default() += tiles;
         }
         of

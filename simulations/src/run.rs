@@ -291,7 +291,7 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
         let capacity = peers.iter().map(|p| p.units_per_s).sum::<f64>() * virtual_s;
         peers.iter().map(|p| p.earned_units as f64).sum::<f64>() / capacity.max(1.0)
     };
-    let paid = history.paid_tiles();
+    let paid = history.paid_tiles(verifier);
     let names = world.shared.names.iter().zip(&counters.peers);
     let grouped: Vec<_> = names.filter(|(key, _)| misbehaves(key)).collect();
     let paid_to = |key: &PeerKey| paid.get(key).copied().unwrap_or(0);

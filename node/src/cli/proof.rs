@@ -11,8 +11,8 @@ use serde::Serialize;
 use starling_kernels::kernels;
 use starling_protocol::config::BUNDLE_MAX;
 use starling_protocol::crypto::{Ed25519Signer, Ed25519Verifier, Signer as _};
-use starling_protocol::receipt::{Flags, Verified};
-use starling_protocol::{Bundle, Hash, JobId, LeaseId, PeerKey, SwarmId};
+use starling_protocol::receipt::{Flags, Precedence, Verified};
+use starling_protocol::{Bundle, JobId, LeaseId, PeerKey, SwarmId};
 
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
@@ -103,7 +103,7 @@ struct Proven {
     repeated: bool,
     /// Of several receipts for a slice the one with the lowest place counts.
     #[serde(skip)]
-    place: Hash,
+    place: Precedence,
     flags: Flags,
     known: usize,
     committee: usize,
@@ -204,7 +204,7 @@ pub(super) fn verify_dir(dir: &Path) -> Result<Tally, Failure> {
 /// Every file by itself, then each receipt counted once, and one for each slice.
 fn reports(files: &[PathBuf], known: &BTreeSet<PeerKey>) -> Vec<FileReport> {
     let mut reports: Vec<_> = files.iter().map(|file| report(file, known)).collect();
-    let mut lowest: BTreeMap<(JobId, u32), Hash> = BTreeMap::new();
+    let mut lowest: BTreeMap<(JobId, u32), Precedence> = BTreeMap::new();
     for (slice, proven) in reports.iter_mut().flat_map(FileReport::proven) {
         if !proven.flags.not_stored {
             let place = lowest.entry(slice).or_insert(proven.place);
@@ -351,7 +351,7 @@ impl Proven {
             audited_units: verified.audited_units,
             credited: verified.is_credited(),
             repeated: false,
-            place: verified.place(),
+            place: verified.precedence(),
             flags: verified.flags,
             known: verified.committee.intersection(known).count(),
             committee: verified.committee.len(),

@@ -7,7 +7,7 @@
 use super::{Case, Collector, Step};
 use crate::config;
 use crate::context::Context;
-use crate::hash::LeaseId;
+use crate::hash::{LeaseId, PeerKey};
 use crate::manifest::JobRecord;
 use crate::message::{Handover, Message};
 use crate::round::{Owed, Round};
@@ -18,16 +18,12 @@ use alloc::sync::Arc;
 
 impl Collector {
     /// Whether this peer has taken the lease over already, or ended it: then it says so again.
-    pub(crate) fn repeats(&self, ctx: &mut Context, id: &LeaseId) -> bool {
-        if let Some(case) = self.cases.get(id) {
-            ctx.send(case.worker(), &Message::OpeningAck { lease: *id });
+    pub(crate) fn repeats(&self, ctx: &mut Context, worker: &PeerKey, id: &LeaseId) -> bool {
+        if self.cases.get(id).is_some_and(|c| c.worker() == *worker) {
+            ctx.send(*worker, &Message::OpeningAck { lease: *id });
             return true;
         }
-        let concluded = self.concluded.iter().find(|(lease, ..)| lease == id);
-        if let Some((_, seq, receipt)) = concluded {
-            Self::send_receipt(ctx, receipt, *seq);
-        }
-        concluded.is_some()
+        self.say_again(ctx, worker, id)
     }
 
     /// Another steward has ended the lease.

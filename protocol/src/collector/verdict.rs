@@ -21,9 +21,16 @@ use alloc::vec::Vec;
 
 impl Collector {
     /// From the worker, or carried by an auditor: the signature tells whose it is.
-    pub(crate) fn on_opening(&mut self, ctx: &mut Context, opening: Signed<Opening>) {
+    pub(crate) fn on_opening(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        opening: Signed<Opening>,
+    ) {
         let id = opening.body.lease;
         let Some(case) = self.cases.get_mut(&id) else {
+            // Its worker asks whether this peer is still there.
+            self.say_again(ctx, &from, &id);
             return;
         };
         let worker = case.worker();
@@ -314,10 +321,7 @@ impl Collector {
         secret: Hash,
         bytes: Vec<u8>,
     ) {
-        if let Some((_, seq, receipt)) = self.concluded.iter().find(|(lease, _, _)| *lease == id) {
-            if receipt.lease.body.worker == from {
-                Self::send_receipt(ctx, receipt, *seq);
-            }
+        if self.say_again(ctx, &from, &id) {
             return;
         }
         let Some(case) = self.cases.get_mut(&id).filter(|c| c.worker() == from) else {
@@ -445,8 +449,19 @@ impl Collector {
         self.outcomes.push((id, outcome));
     }
 
+    /// The receipt of a lease that was concluded lately, to its worker. Whether it was.
+    pub(super) fn say_again(&self, ctx: &mut Context, to: &PeerKey, id: &LeaseId) -> bool {
+        let concluded = self.concluded.iter().find(|(lease, ..)| lease == id);
+        if let Some((_, seq, receipt)) = concluded
+            && receipt.lease.body.worker == *to
+        {
+            Self::send_receipt(ctx, receipt, *seq);
+        }
+        concluded.is_some()
+    }
+
     /// Tells the worker that its output is kept, and hands it its proof.
-    pub(super) fn send_receipt(ctx: &mut Context, receipt: &Receipt, after: PersistSeq) {
+    fn send_receipt(ctx: &mut Context, receipt: &Receipt, after: PersistSeq) {
         let worker = receipt.lease.body.worker;
         let (lease, root) = (receipt.commitment.body.lease, receipt.commitment.body.root);
         if let Some(storer) = &receipt.stored {

@@ -148,7 +148,7 @@ impl Peer {
             }
             Message::Opening(opening) => {
                 self.auditor.on_opening(ctx, from, &opening);
-                self.collector.on_opening(ctx, *opening);
+                self.collector.on_opening(ctx, from, *opening);
             }
             Message::OpeningAck { lease } => self.worker.on_opening_ack(ctx, from, lease),
             Message::OpeningRequest { lease } => self.auditor.on_opening_request(ctx, from, lease),

@@ -41,9 +41,10 @@ pub(super) struct Arrival {
     receipt: Box<Receipt>,
     /// Its receipt says that fewer stood for it than might have.
     weak: bool,
-    /// Digests of its tiles, once they are here, and those that are computed again.
+    /// Digests of its tiles, once they are here, those that are computed again, and those that are after them.
     tiles: Vec<Hash>,
     drawn: Vec<u32>,
+    rest: Vec<u32>,
 }
 
 impl Arrival {
@@ -130,6 +131,7 @@ impl Steward {
             weak: verified.flags.weak,
             tiles: Vec::new(),
             drawn: Vec::new(),
+            rest: Vec::new(),
         };
         entry.arriving.insert(slice, arrival);
     }
@@ -175,6 +177,10 @@ impl Steward {
             let reference = result.map(|computed| computed.tiles);
             match reference.map(|tiles| arrival.difference(&tiles)) {
                 Ok(Some(tile)) => self.refute(ctx, (job, slice), &arrival, tile),
+                Ok(None) if !arrival.rest.is_empty() => {
+                    arrival.drawn = core::mem::take(&mut arrival.rest);
+                    self.compute_drawn(ctx, (job, slice), arrival);
+                }
                 Ok(None) => self.accept(ctx, book, collector, arrival),
                 Err(_) => self.take_on_trust(ctx, book, collector, arrival),
             }
@@ -204,7 +210,25 @@ impl Steward {
             false => config::RINGERS as u32,
         };
         let n = arrival.tiles.len() as u32;
-        arrival.drawn = draw::tiles(&ctx.nonce(), &ctx.me, count, n);
+        // Two first: whoever fakes much is found out by them, and costs no more.
+        let mut drawn = draw::tiles(&ctx.nonce(), &ctx.me, count, n);
+        while arrival.drawn.len() < config::RINGERS && !drawn.is_empty() {
+            let pick = ctx.below(drawn.len() as u32) as usize;
+            arrival.drawn.push(drawn.swap_remove(pick));
+        }
+        arrival.rest = drawn;
+        self.compute_drawn(ctx, (job, slice), arrival);
+    }
+
+    fn compute_drawn(
+        &mut self,
+        ctx: &mut Context,
+        (job, slice): (JobId, u32),
+        mut arrival: Arrival,
+    ) {
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
         let first = entry.record().manifest.body.tiles_of(slice).start;
         let tiles = arrival.drawn.iter().map(|tile| first + tile).collect();
         arrival.task = ctx.compute(Waiting::Steward(job, slice), job, tiles, Purpose::Judge);
@@ -273,6 +297,12 @@ impl Steward {
         arrival: &Arrival,
         tile: u32,
     ) {
+        if arrival.weak
+            && let Some(entry) = self.jobs.get_mut(&job)
+        {
+            // It might have asked others.
+            entry.table.broke_its_word(&arrival.from);
+        }
         let Some(entry) = self.jobs.get(&job) else {
             return;
         };

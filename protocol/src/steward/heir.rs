@@ -25,7 +25,7 @@ impl Steward {
         };
         let here = |peer: &PeerKey| adverts.is_here(peer);
         if from != lease.worker
-            || collector.repeats(ctx, &lease.id(&ctx.swarm))
+            || collector.repeats(ctx, &from, &lease.id(&ctx.swarm))
             || lease.steward == ctx.me
             || entry.table.is_at_work(&lease.steward, &here, ctx.now)
             || !entry.table.may_take_over(slice, &from)

@@ -169,10 +169,25 @@ impl Worker {
             return;
         };
         work.collector = from;
-        let tries = config::RETRY.len() + 1;
-        work.stage = Stage::Opening { tries };
+        work.stage = Stage::Opened;
         ctx.timers
             .set(Timer::Work(id), ctx.now.after(work.patience(&ctx.me)));
+    }
+
+    /// The collector has said nothing more since it acknowledged the opening: whether it is still there, the same opening
+    /// tells. What it has to compute itself may take long.
+    pub(super) fn look_after(&mut self, ctx: &mut Context, id: LeaseId) {
+        let Some(work) = self.works.get_mut(&id) else {
+            return;
+        };
+        let over = work.record.manifest.body.deadline_s <= ctx.unix_s();
+        let Some(opening) = work.opening.clone().filter(|_| !over) else {
+            self.lose(ctx, id, Reason::DeadlinePassed);
+            return;
+        };
+        work.stage = Stage::Opening { tries: 1 };
+        ctx.send(work.collector, &Message::Opening(Box::new(opening)));
+        ctx.timers.set(Timer::Work(id), ctx.retry_at(0));
     }
 
     /// The collector has said nothing more since the opening: another steward may go on in its place, if there is one.
@@ -202,7 +217,10 @@ impl Worker {
         let Some(work) = self.work_from(from, id) else {
             return;
         };
-        if matches!(work.stage, Stage::Opening { .. } | Stage::Delivering { .. }) {
+        if matches!(
+            work.stage,
+            Stage::Opening { .. } | Stage::Opened | Stage::Delivering { .. }
+        ) {
             work.collector = from;
             work.stage = Stage::Delivering { tries: 1 };
             self.deliver(ctx, id);

@@ -570,6 +570,13 @@ fn of_two_receipts_for_a_slice_one_is_credited_whatever_their_order() {
         (all, slices)
     };
     let (all, mut slices) = credited(&bundle);
+    // Whoever calls its friends alone displaces nobody.
+    let mut weak = all[0].clone();
+    weak.flags.weak = true;
+    let strong = all.iter().filter(|v| !v.flags.weak);
+    assert!(
+        strong.clone().count() > 0 && strong.clone().all(|v| v.precedence() < weak.precedence())
+    );
     assert!(all.len() > 4, "some slices were done under two leases");
     assert_eq!(slices.len(), 4, "each slice once");
     let duplicates = all.iter().filter(|v| v.flags.duplicate).count();
