@@ -7,7 +7,6 @@ use crate::deeds::{self, Deeds};
 use crate::judge;
 use crate::order::Order;
 use crate::truth;
-use core::time::Duration;
 use serde::Serialize;
 use starling_adversaries::Forfeits;
 use starling_protocol::crypto::Verifier;
@@ -48,13 +47,20 @@ pub struct Blame {
     pub of: PeerKey,
     /// Of what it is accused.
     pub reason: Reason,
+    /// Since when it was bound: its commitment had come.
+    pub since: Time,
     /// When.
     pub at: Time,
 }
 
-/// A peer that is killed or cut off between its draw and its opening looks like one that hides what was drawn. By the
-/// rules it is then excluded from that job, whatever the reason: this long is it waited for, and a little longer.
-const OPENING: Duration = Duration::from_secs(60);
+impl Blame {
+    /// Whether a crash explains it. Whoever is killed or cut off between its commitment and its opening has lost what it
+    /// computed, and looks like one that hides what was drawn: by the rules it is then excluded from that job.
+    #[must_use]
+    pub fn is_excused(&self, history: &History) -> bool {
+        self.reason == Reason::NoOpening && history.was_cut_off(&self.of, self.since, self.at)
+    }
+}
 
 /// What happened, as far as the checkers care.
 #[derive(Clone, Debug, Default)]
@@ -313,8 +319,7 @@ fn blame(history: &History) -> Vec<Violation> {
     // What a dishonest requester says of others is its own affair: nobody else believes it.
     let counts = |by: &PeerKey| !history.forfeits(by).own_jobs;
     let blamed = history.blamed.iter().filter(|b| counts(&b.by));
-    let excused = |b: &Blame| b.reason == Reason::NoOpening && history.was_cut_off(&b.of, b.at);
-    let innocent = blamed.filter(|b| !history.forfeits(&b.of).blamable() && !excused(b));
+    let innocent = blamed.filter(|b| !history.forfeits(&b.of).blamable() && !b.is_excused(history));
     let blamed = innocent.map(|b| Violation::HonestBlamed {
         worker: b.of,
         reason: b.reason,
@@ -425,12 +430,12 @@ impl History {
         self.dishonest.get(peer).copied().unwrap_or_default()
     }
 
-    /// Whether `peer` was down or cut off shortly before `at`.
+    /// Whether `peer` was down or cut off at any time between the two.
     #[must_use]
-    pub fn was_cut_off(&self, peer: &PeerKey, at: Time) -> bool {
+    pub fn was_cut_off(&self, peer: &PeerKey, since: Time, at: Time) -> bool {
         let down = self.down.get(peer).into_iter().flatten();
         down.chain(&self.partitions)
-            .any(|(from, until)| *from <= at && at.since(*until) < OPENING)
+            .any(|(from, until)| *from <= at && *until >= since)
     }
 
     /// Tiles that each worker is paid for: of slices with a stored receipt, whoever holds that, the one that is credited for

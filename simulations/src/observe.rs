@@ -125,6 +125,8 @@ pub struct Observer {
     /// Who knows whom; kept on request, for it is the square of a shard.
     pub sightings: Option<Vec<Sighting>>,
     now: Time,
+    /// When the last commitment to a slice came, at whom.
+    bound: BTreeMap<(PeerKey, JobId, u32), Time>,
     /// Messages by the first byte of their encoding, as they are met: their name, and whether the checkers look into them.
     kinds: [Option<(&'static str, bool)>; 64],
 }
@@ -159,6 +161,7 @@ impl Observer {
             trace: tracing.then(Trace::default),
             sightings: None,
             now: Time::default(),
+            bound: BTreeMap::new(),
             kinds: [None; 64],
         }
     }
@@ -380,12 +383,25 @@ impl Observer {
                     stats.reopened += 1;
                 }
             }
-            Event::CheatCaught { worker, reason, .. } => history.blamed.push(Blame {
-                by,
-                of: *worker,
-                reason: *reason,
-                at: now,
-            }),
+            Event::Committed { job, slice, .. } => {
+                self.bound.insert((by, *job, *slice), now);
+            }
+            Event::CheatCaught {
+                job,
+                slice,
+                worker,
+                reason,
+                ..
+            } => {
+                let bound = self.bound.get(&(by, *job, *slice));
+                history.blamed.push(Blame {
+                    by,
+                    of: *worker,
+                    reason: *reason,
+                    since: bound.copied().unwrap_or(now),
+                    at: now,
+                });
+            }
             Event::FalseAccusation { accuser, .. } => history.false_accusers.push((by, *accuser)),
             Event::JobDone { job } => {
                 history.complete.insert(*job);
@@ -396,7 +412,6 @@ impl Observer {
             Event::PeerGone { peer } => self.sighted(index, *peer, false),
             Event::ClaimStruck { peer, .. } => history.struck.push((by, *peer)),
             Event::Leased { .. }
-            | Event::Committed { .. }
             | Event::TakenOver { .. }
             | Event::Auditing { .. }
             | Event::Resumed { .. }

@@ -240,7 +240,9 @@ fn report(experiment: &Experiment, seed: u64, world: &World) -> Report {
     let caught: BTreeSet<_> = history.blamed.iter().map(|b| b.of).collect();
     let honest = |peer: &PeerKey| !history.dishonest.contains_key(peer);
     let innocent = history.blamed.iter().filter(|b| {
-        honest(&b.by) && !history.forfeits(&b.of).blamable() && !history.was_cut_off(&b.of, b.at)
+        honest(&b.by)
+            && !history.forfeits(&b.of).blamable()
+            && !history.was_cut_off(&b.of, b.since, b.at)
     });
     let accusers = history
         .false_accusers

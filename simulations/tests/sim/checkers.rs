@@ -156,7 +156,13 @@ fn blame_that_hits_the_honest() {
     let (by, of) = (PeerKey::from([1; 32]), PeerKey::from([2; 32]));
     let reason = Reason::NoOpening;
     let at = Time(200_000_000);
-    let blame = Blame { by, of, reason, at };
+    let blame = Blame {
+        by,
+        of,
+        reason,
+        since: Time(140_000_000),
+        at,
+    };
     let worker = of;
     let blamed = after(|h| h.blamed.push(blame.clone()));
     assert_eq!(blamed, [Violation::HonestBlamed { worker, reason }]);
