@@ -412,6 +412,11 @@ async fn json<T: DeserializeOwned>(answer: Response) -> Result<T, Reason> {
     // Read first: a peer that ends in mid-answer has not said something strange.
     let bytes = bytes(answer).await?;
     serde_json::from_slice(&bytes).map_err(|e| {
+        if e.is_eof() {
+            let mut reason = no_daemon();
+            reason.what = "the peer's answer ends early: it was stopped meanwhile".into();
+            return reason;
+        }
         Reason::of("error", format!("the peer's answer is not understood: {e}"))
             .or_fix("use the same version of starling for the peer and this command")
     })
