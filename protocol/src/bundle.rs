@@ -5,8 +5,8 @@ use crate::config;
 use crate::crypto::Verifier;
 use crate::genesis::{Genesis, GenesisError};
 use crate::manifest::{JobRecord, RecordError};
-use crate::receipt::{Precedence, Receipt, ReceiptError, Verified};
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::receipt::{Receipt, ReceiptError, Verified, mark_duplicates};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -82,15 +82,8 @@ impl Bundle {
             }
         };
         let mut all: Vec<_> = self.receipts.iter().map(verify).collect();
-        let stored = |v: &&mut Verified| !v.flags.not_stored;
-        let mut credited: BTreeMap<u32, Precedence> = BTreeMap::new();
-        for one in all.iter_mut().flatten().filter(stored) {
-            let lowest = credited.entry(one.slice).or_insert(one.precedence());
-            *lowest = one.precedence().min(*lowest);
-        }
-        for one in all.iter_mut().flatten().filter(stored) {
-            one.flags.duplicate = credited.get(&one.slice) != Some(&one.precedence());
-        }
+        let valid = all.iter_mut().flatten();
+        mark_duplicates(valid.map(|v| (v.slice, v.precedence(), &mut v.flags)));
         Ok(all)
     }
 }

@@ -14,7 +14,7 @@ use crate::manifest::JobRecord;
 use crate::rules::{self, ensure};
 use crate::signed::{Fact, Signed};
 use crate::{codec, config, draw};
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +152,20 @@ impl Verified {
 /// Where a receipt stands among others for its slice; see [`Verified::precedence`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Precedence(bool, Hash);
+
+/// Of the stored receipts for each slice, marks all as duplicates but the one that is credited. `K` tells slices apart.
+pub fn mark_duplicates<'a, K: Ord>(receipts: impl Iterator<Item = (K, Precedence, &'a mut Flags)>) {
+    let mut of_slice: BTreeMap<K, Vec<(Precedence, &mut Flags)>> = BTreeMap::new();
+    for (slice, precedence, flags) in receipts.filter(|(.., flags)| !flags.not_stored) {
+        of_slice.entry(slice).or_default().push((precedence, flags));
+    }
+    for all in of_slice.into_values() {
+        let credited = all.iter().map(|(precedence, _)| *precedence).min();
+        for (precedence, flags) in all {
+            flags.duplicate = Some(precedence) != credited;
+        }
+    }
+}
 
 /// Why a receipt proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

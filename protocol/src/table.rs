@@ -11,7 +11,8 @@
 //! | Committed | anything else without a receipt and bytes | Open; this worker does not get this slice again |
 //! | Own | computed | Done |
 //! | any but Done | another steward hands it over | Done |
-//! | Done | a fraud proof against its worker holds | Open; the worker is excluded from the job |
+//! | Open | a worker hands over a lease of another steward, which died | Committed |
+//! | Done | its worker is convicted here, of whatever slice | Open; the worker is excluded from the job |
 //!
 //! Invariant: a slice has at most one live lease of this steward, and none while another one that is here says that it
 //! has one, or has the slice.

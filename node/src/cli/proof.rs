@@ -2,7 +2,7 @@
 //!
 //! Invariant: a file's size is looked at before its bytes; one damaged file does not hide what the others say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 use starling_kernels::kernels;
 use starling_protocol::config::BUNDLE_MAX;
 use starling_protocol::crypto::{Ed25519Signer, Ed25519Verifier, Signer as _};
-use starling_protocol::receipt::{Flags, Precedence, Verified};
+use starling_protocol::receipt::{Flags, Precedence, Verified, mark_duplicates};
 use starling_protocol::{Bundle, JobId, LeaseId, PeerKey, SwarmId};
 
 use super::Context;
@@ -101,9 +101,8 @@ struct Proven {
     credited: bool,
     /// It was named before, in another file.
     repeated: bool,
-    /// Of several receipts for a slice the one with the lowest place counts.
     #[serde(skip)]
-    place: Precedence,
+    precedence: Precedence,
     flags: Flags,
     known: usize,
     committee: usize,
@@ -204,19 +203,11 @@ pub(super) fn verify_dir(dir: &Path) -> Result<Tally, Failure> {
 /// Every file by itself, then each receipt counted once, and one for each slice.
 fn reports(files: &[PathBuf], known: &BTreeSet<PeerKey>) -> Vec<FileReport> {
     let mut reports: Vec<_> = files.iter().map(|file| report(file, known)).collect();
-    let mut lowest: BTreeMap<(JobId, u32), Precedence> = BTreeMap::new();
-    for (slice, proven) in reports.iter_mut().flat_map(FileReport::proven) {
-        if !proven.flags.not_stored {
-            let place = lowest.entry(slice).or_insert(proven.place);
-            *place = proven.place.min(*place);
-        }
-    }
+    let all = reports.iter_mut().flat_map(FileReport::proven);
+    mark_duplicates(all.map(|(slice, p)| (slice, p.precedence, &mut p.flags)));
     let mut seen = BTreeSet::new();
-    for (slice, proven) in reports.iter_mut().flat_map(FileReport::proven) {
+    for (_, proven) in reports.iter_mut().flat_map(FileReport::proven) {
         proven.repeated = !seen.insert(proven.id);
-        if !proven.flags.not_stored {
-            proven.flags.duplicate = lowest.get(&slice) != Some(&proven.place);
-        }
         proven.credited = !proven.repeated && !proven.flags.not_stored && !proven.flags.duplicate;
     }
     reports
@@ -351,7 +342,7 @@ impl Proven {
             audited_units: verified.audited_units,
             credited: verified.is_credited(),
             repeated: false,
-            place: verified.precedence(),
+            precedence: verified.precedence(),
             flags: verified.flags,
             known: verified.committee.intersection(known).count(),
             committee: verified.committee.len(),

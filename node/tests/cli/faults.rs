@@ -149,6 +149,7 @@ fn jobs_and_promises_outlive_faults() {
     println!("{bundled} receipts in bundles, {receipts} in logs, {records} records");
     let orphans = ledger.orphans();
     assert_eq!(orphans, 0, "jobs at stewards that no requester remembers");
+    assert!(jobs.right() > 0, "no job was complete");
     let unexplained = jobs.unexplained().join("\n");
     assert!(unexplained.is_empty(), "no reason:\n{unexplained}");
 }

@@ -48,11 +48,14 @@ pub(super) struct Arrival {
 }
 
 impl Arrival {
-    /// The first tile that is not what the own CPU reference says.
-    fn difference(&self, reference: &[Hash]) -> Option<u32> {
+    /// The first tile that is not what the own CPU reference says, if that has computed all that were drawn.
+    fn difference(&self, reference: &[Hash]) -> Result<Option<u32>, Reason> {
+        if reference.len() != self.drawn.len() {
+            return Err(Reason::DeviceFailed);
+        }
         let mut pairs = self.drawn.iter().zip(reference);
         let differs = |tile: &u32, hash: &Hash| self.tiles.get(*tile as usize) != Some(hash);
-        pairs.find(|(t, h)| differs(t, h)).map(|(tile, _)| *tile)
+        Ok(pairs.find(|(t, h)| differs(t, h)).map(|(tile, _)| *tile))
     }
 
     /// What shows everybody that its worker has committed to a wrong `tile`.
@@ -160,12 +163,6 @@ impl Steward {
             if rebuilt != Some(commitment.root) {
                 entry.table.broke_its_word(&from);
             } else {
-                let worker = arrival.receipt.lease.body.worker;
-                if entry.leases.remove(&id).is_some() {
-                    // One of the two took the other for dead: what the other has ended this one need not.
-                    entry.table.ended(slice, &worker, id);
-                    collector.is_settled(ctx, id);
-                }
                 arrival.tiles = tiles;
                 if entry.own {
                     self.look_into(ctx, book, collector, (job, slice), arrival);
@@ -174,8 +171,7 @@ impl Steward {
                 }
             }
         } else {
-            let reference = result.map(|computed| computed.tiles);
-            match reference.map(|tiles| arrival.difference(&tiles)) {
+            match result.and_then(|computed| arrival.difference(&computed.tiles)) {
                 Ok(Some(tile)) => self.refute(ctx, (job, slice), &arrival, tile),
                 Ok(None) if !arrival.rest.is_empty() => {
                     arrival.drawn = core::mem::take(&mut arrival.rest);
@@ -265,12 +261,18 @@ impl Steward {
         } = arrival;
         let lease = &receipt.lease.body;
         let (job, slice, worker) = (lease.job, lease.slice, lease.worker);
-        let entry = self.jobs.get(&job).filter(|e| e.table.lacks(slice));
+        let entry = self.jobs.get_mut(&job).filter(|e| e.table.lacks(slice));
         let Some(entry) = entry.filter(|_| !ctx.reputation.is_convicted(&worker, ctx.unix_s()))
         else {
             // Done here, or its worker found out, meanwhile.
             return;
         };
+        let id = receipt.commitment.body.lease;
+        if entry.leases.remove(&id).is_some() {
+            // One of the two took the other for dead: what the other has ended this one need not.
+            entry.table.ended(slice, &worker, id);
+            collector.is_settled(ctx, id);
+        }
         if entry.own {
             ctx.persist(Record::Receipted {
                 job,

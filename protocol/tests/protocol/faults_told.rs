@@ -29,6 +29,25 @@ fn hear(world: &mut World, by: usize, data: &[u8]) -> Option<Verdict> {
     })
 }
 
+/// Those proofs reach `to`.
+fn spread(world: &mut World, to: usize, proofs: &[Vec<u8>]) {
+    for proof in proofs {
+        let (id, topic, data) = (GossipId(1), Topic::Faults, proof.clone());
+        world.give(to, Input::Gossip { id, topic, data });
+    }
+}
+
+/// An honest peer comes back without what it knew, and with the job's record on its way to it.
+fn forgetful(world: &mut World, liar: usize) -> (usize, Input) {
+    let stranger = if liar == 7 { 6 } else { 7 };
+    world.kill(stranger);
+    world.revive(stranger, false);
+    world.run_for(11_000);
+    let bytes = Message::Record(Box::new(world.bundle().record)).to_bytes();
+    let from = world.keys[0];
+    (stranger, Input::Message { from, bytes })
+}
+
 /// One of seven fakes, and is caught in the first job; what was said of it was held back.
 fn caught() -> (World, usize) {
     for liar in 0..7 {
@@ -69,19 +88,10 @@ fn a_proof_goes_round_once_and_not_if_it_is_bent() {
 fn whoever_has_to_deal_with_the_accused_finds_out_and_remembers() {
     let (mut world, liar) = caught();
     let proofs = world.faults_held.clone();
-    // The others have recomputed tiles of it; this one comes back without what it knew.
-    let stranger = if liar == 7 { 6 } else { 7 };
-    world.kill(stranger);
-    world.revive(stranger, false);
-    world.run_for(11_000);
-    let record = world.bundle().record;
-    let bytes = Message::Record(Box::new(record)).to_bytes();
-    let from = world.keys[0];
-    world.give(stranger, Input::Message { from, bytes });
-    for proof in &proofs {
-        let (id, topic, data) = (GossipId(1), Topic::Faults, proof.clone());
-        world.give(stranger, Input::Gossip { id, topic, data });
-    }
+    // The others have recomputed tiles of it.
+    let (stranger, record) = forgetful(&mut world, liar);
+    world.give(stranger, record);
+    spread(&mut world, stranger, &proofs);
     assert_eq!(proven(&world, stranger), 0, "nobody has asked it yet");
     world.submit_by(stranger);
     world.run_for(60_000);
@@ -99,14 +109,8 @@ fn whoever_has_to_deal_with_the_accused_finds_out_and_remembers() {
 fn a_proof_whose_inputs_cannot_be_had_is_dropped_and_not_asked_for_again() {
     let (mut world, liar) = caught();
     let proofs = world.faults_held.clone();
-    let stranger = if liar == 7 { 6 } else { 7 };
-    world.kill(stranger);
-    world.revive(stranger, false);
-    world.run_for(11_000);
-    let record = world.bundle().record;
+    let (stranger, record) = forgetful(&mut world, liar);
     let job = job(&world);
-    let bytes = Message::Record(Box::new(record)).to_bytes();
-    let from = world.keys[0];
     let asks = |outputs: Vec<Output>| {
         let wanted = |o: &Output| matches!(o, Output::Prepare { job: of, .. } if *of == job);
         outputs.iter().any(wanted)
@@ -115,12 +119,9 @@ fn a_proof_whose_inputs_cannot_be_had_is_dropped_and_not_asked_for_again() {
         job,
         shape: Err(Reason::FetchFailed),
     };
-    assert!(asks(world.probe(stranger, Input::Message { from, bytes })));
+    assert!(asks(world.probe(stranger, record)));
     world.probe(stranger, nothing());
-    for proof in &proofs {
-        let (id, topic, data) = (GossipId(1), Topic::Faults, proof.clone());
-        world.give(stranger, Input::Gossip { id, topic, data });
-    }
+    spread(&mut world, stranger, &proofs);
     let request = Message::LeaseRequest { job }.to_bytes();
     let own = world.submission(crate::world::SLICE, None);
     let input = Input::Submit(Box::new(own));
@@ -151,10 +152,7 @@ fn a_false_proof_costs_its_accuser_and_nobody_else() {
     world.run_job(60_000);
     let proofs = world.faults_held.clone();
     assert!(!proofs.is_empty(), "it accused somebody");
-    for proof in &proofs {
-        let (id, topic, data) = (GossipId(1), Topic::Faults, proof.clone());
-        world.give(7, Input::Gossip { id, topic, data });
-    }
+    spread(&mut world, 7, &proofs);
     world.submit_by(7);
     world.run_for(60_000);
     assert_eq!(proven(&world, 7), 0);
@@ -164,10 +162,13 @@ fn a_false_proof_costs_its_accuser_and_nobody_else() {
         let view = world.peers[7].reputation(&world.keys[honest]);
         assert!(view.is_none_or(|v| !v.convicted && !v.unfit));
     }
-    // Whatever it says now is not even kept.
-    let mut another = Message::RecordRequest { job: job(&world) }.to_bytes();
-    another.truncate(3);
-    assert_eq!(hear(&mut world, 7, &another), Some(Verdict::Reject));
+    // Whatever it says now is not even looked into; whoever has not found out rejects it.
+    let mut another = proofs[0].clone();
+    let end = another.len() - 70;
+    another[end] ^= 1;
+    assert_eq!(hear(&mut world, 7, &another), Some(Verdict::Ignore));
+    let (fresh, _) = forgetful(&mut world, 7);
+    assert_eq!(hear(&mut world, fresh, &another), Some(Verdict::Reject));
     assert_eq!(world.caught(), NOBODY);
 }
 
@@ -203,10 +204,7 @@ fn what_a_ring_vouched_for_is_undone_when_one_honest_auditor_is_heard() {
     assert!(!proofs.is_empty());
     world.holds_faults = false;
     for steward in &stewards {
-        for proof in &proofs {
-            let (id, topic, data) = (GossipId(1), Topic::Faults, proof.clone());
-            world.give(*steward, Input::Gossip { id, topic, data });
-        }
+        spread(&mut world, *steward, &proofs);
     }
     world.run_for(300_000);
     let undone = |r: &&Record| matches!(r, Record::Revoked { .. });

@@ -61,6 +61,8 @@ pub struct Jobs<'a> {
     next: Instant,
     all: Vec<Job>,
     truth: Vec<u8>,
+    /// Pictures that were compared with it.
+    right: u32,
     /// Jobs that ended, by what they came to.
     ended: BTreeMap<String, u32>,
     /// Commands that failed and were repeated, by their reasons.
@@ -95,6 +97,7 @@ impl<'a> Jobs<'a> {
             next: Instant::now(),
             all: Vec::new(),
             truth: read(&scene.place.path("alone.png")),
+            right: 0,
             ended: BTreeMap::new(),
             repeated: BTreeMap::new(),
             over: BTreeSet::new(),
@@ -280,10 +283,11 @@ impl<'a> Jobs<'a> {
         self.note(id, what);
     }
 
-    fn compare(&self, file: &str, id: &str) {
+    fn compare(&mut self, file: &str, id: &str) {
         let path = self.scene.place.path(file);
         assert!(read(&path) == self.truth, "{id} is another picture");
         std::fs::remove_file(path).expect("just read");
+        self.right += 1;
     }
 
     fn note(&mut self, id: String, what: String) {
@@ -370,6 +374,11 @@ impl<'a> Jobs<'a> {
             [Some(first), (!same).then(|| job.home.clone())]
         });
         homes.chain(visited.flatten()).collect()
+    }
+
+    /// How many are complete and right.
+    pub fn right(&self) -> u32 {
+        self.right
     }
 
     /// What commands said that failed without a reason of its own.

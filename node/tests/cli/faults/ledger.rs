@@ -19,8 +19,6 @@ pub struct Ledger {
     pub records: usize,
     /// Submitted.
     jobs: BTreeMap<JobId, JobRecord>,
-    /// As their stewards have them: also of jobs whose requester died before its own record was on disk.
-    held: BTreeMap<JobId, JobRecord>,
     submitted: BTreeSet<(Place, JobId)>,
     appointed: BTreeSet<(PeerKey, JobId)>,
     committed: BTreeMap<(PeerKey, LeaseId), Hash>,
@@ -43,7 +41,6 @@ impl Ledger {
             swarm,
             records: 0,
             jobs: BTreeMap::new(),
-            held: BTreeMap::new(),
             submitted: BTreeSet::new(),
             appointed: BTreeSet::new(),
             committed: BTreeMap::new(),
@@ -107,7 +104,6 @@ impl Ledger {
             Record::Appointed { record } => {
                 let job = record.id(&self.swarm);
                 self.appointed.insert((me, job));
-                self.held.insert(job, *record);
             }
             Record::Receipted { receipt, .. } | Record::Kept { receipt, .. } => {
                 let lease = receipt.id(&self.swarm);
@@ -169,8 +165,8 @@ impl Ledger {
 
     fn check_receipt(&self, lease: &LeaseId, receipt: &Receipt) {
         let body = &receipt.lease.body;
-        let record = self.jobs.get(&body.job).or(self.held.get(&body.job));
-        let record = record.unwrap_or_else(|| panic!("nobody has the record of {}", body.job));
+        let record = self.jobs.get(&body.job);
+        let record = record.unwrap_or_else(|| panic!("{} was never submitted", body.job));
         receipt
             .verify(record, &self.swarm, &Ed25519Verifier)
             .expect("a receipt");
@@ -189,8 +185,10 @@ impl Ledger {
 
     /// Jobs that stewards have and that no requester remembers: nobody hears of a job before its log has it.
     pub fn orphans(&self) -> usize {
-        let unknown = |job: &&JobId| !self.jobs.contains_key(job);
-        self.held.keys().filter(unknown).count()
+        let held: BTreeSet<&JobId> = self.appointed.iter().map(|(_, job)| job).collect();
+        held.iter()
+            .filter(|job| !self.jobs.contains_key(job))
+            .count()
     }
 
     /// What people are handed as proofs of their jobs: whoever computed a slice has its receipt there.
