@@ -339,7 +339,7 @@ impl Steward {
             }
             Outcome::Done { blob, receipt, .. } if entry.own => {
                 entry.leases.remove(&id);
-                entry.table.ended(slice, &worker, id);
+                entry.table.ended(slice, &worker, id, ctx.now);
                 // What stood against it while it was audited is looked into now.
                 ctx.reputation.avoids(&worker);
                 self.slice_done(ctx, (job, slice), worker, blob, Some(receipt));
@@ -351,7 +351,7 @@ impl Steward {
                 receipt,
             } => {
                 entry.leases.remove(&id);
-                entry.table.ended(slice, &worker, id);
+                entry.table.ended(slice, &worker, id, ctx.now);
                 ctx.reputation.avoids(&worker);
                 self.keep(ctx, &receipt, blob, secret);
                 self.hand_round(ctx, adverts, &receipt, blob, secret);
@@ -390,7 +390,7 @@ impl Steward {
             return;
         };
         entry.leases.remove(&id);
-        entry.table.ended(slice, &worker, id);
+        entry.table.ended(slice, &worker, id, ctx.now);
         if !entry.table.lacks(slice) {
             // Another steward has handed it over meanwhile.
             return;
@@ -402,7 +402,7 @@ impl Steward {
             reason,
         });
         // Whoever found nothing open before need not find out by asking; the fastest that were offered it first.
-        let waiting = entry.table.waiting_for(slice, &entry.involved);
+        let waiting = entry.table.waiting_for(slice, &entry.involved, ctx.now);
         if entry.own && !entry.involved.iter().any(|p| entry.table.accepts(p)) {
             // Nobody is left to wait for but those who were not asked yet.
             if entry.others.is_empty() {

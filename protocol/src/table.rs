@@ -5,7 +5,7 @@
 //! | Open | a worker asks | Leased |
 //! | Open | nobody else computes | Own (requester only) |
 //! | Leased | commitment | Committed |
-//! | Leased | lease lapsed or given back | Open, without blame; the third time in a row the worker gets no more |
+//! | Leased | lease lapsed or given back | Open, without blame, for a while to those only that have kept their word here; the third time in a row the worker gets no more |
 //! | Committed | receipt and bytes | Done |
 //! | Committed | refuted, no opening, wrong output, two roots | Open; the worker is excluded from the job |
 //! | Committed | anything else without a receipt and bytes | Open; this worker does not get this slice again |
@@ -52,11 +52,20 @@ struct Standing {
     unreceipted: BTreeSet<LeaseId>,
     /// Slices that it must not get again: their nonces are known to it.
     barred: BTreeSet<u32>,
+    /// It has committed to a lease of this steward.
+    committed: bool,
     /// Leases in a row that it let lapse or gave back.
     lapsed: u32,
     /// How often in a row it found nothing open.
     idle: u32,
     excluded: bool,
+}
+
+impl Standing {
+    /// Whether it computed what it leased, the last time too.
+    fn keeps_its_word(&self) -> bool {
+        self.committed && self.lapsed == 0 && !self.excluded
+    }
 }
 
 /// What another steward says of the job.
@@ -93,6 +102,8 @@ pub(crate) struct Table {
     /// Open slices in rendezvous order.
     open: BTreeSet<(Hash, u32)>,
     keys: Vec<Hash>,
+    /// Slices whose lease lapsed or was given back, and when.
+    lapsed: BTreeMap<u32, Time>,
     workers: BTreeMap<PeerKey, Standing>,
     reserve: Reserve,
     done: u32,
@@ -124,6 +135,7 @@ impl Table {
             open: keys.iter().copied().zip(0..count).collect(),
             keys,
             record,
+            lapsed: BTreeMap::new(),
             workers: BTreeMap::new(),
             reserve: Reserve::default(),
             done: 0,
@@ -156,10 +168,11 @@ impl Table {
         if standing.unreceipted.len() >= config::UNRECEIPTED_MAX {
             return Grant::Refused(Reason::TooManyUnreceipted, retry_ms);
         }
+        let standing = &self.workers[worker];
         let open = self
             .open
             .iter()
-            .find(|(_, slice)| !standing.barred.contains(slice) && !others.has(*slice));
+            .find(|(_, slice)| !others.has(*slice) && self.may_have(*slice, standing, now));
         match open.filter(|_| newcomer || !self.reserve.keeps(now)) {
             Some((_, slice)) => {
                 self.reserve.leased(worker, newcomer);
@@ -170,6 +183,7 @@ impl Table {
                     self.reserve.wait(*worker);
                 }
                 // It is told when something opens again; asking is only for what gets lost.
+                let standing = self.workers.entry(*worker).or_default();
                 let doubled = standing.idle.min(config::LEASE_RETRY_DOUBLINGS);
                 standing.idle = standing.idle.saturating_add(1);
                 Grant::Refused(Reason::NothingOpen, retry_ms << doubled)
@@ -177,27 +191,45 @@ impl Table {
         }
     }
 
+    /// Whether `slice` may go to a worker of this standing. One that a lease has lapsed on goes to those who keep their
+    /// word, if there are any: else as many peers that lease and do nothing could hold it up one after the other.
+    fn may_have(&self, slice: u32, standing: &Standing, now: Time) -> bool {
+        let kept_back = || {
+            let lapsed = self.lapsed.get(&slice);
+            let takes = |s: &Standing| s.keeps_its_word() && !s.barred.contains(&slice);
+            lapsed.is_some_and(|at| now < at.after(config::LAPSED_WAIT))
+                && self.workers.values().any(takes)
+        };
+        !standing.barred.contains(&slice) && (standing.keeps_its_word() || !kept_back())
+    }
+
     /// Some of those that found nothing open and may have `slice`, which now is, in this order; they count as told.
-    pub(crate) fn waiting_for(&mut self, slice: u32, order: &[PeerKey]) -> Vec<PeerKey> {
+    pub(crate) fn waiting_for(&mut self, slice: u32, order: &[PeerKey], now: Time) -> Vec<PeerKey> {
         let waits = |s: &Standing| {
             s.idle > 0
                 && !s.excluded
                 && s.lapsed < config::FAILURES_MAX
-                && !s.barred.contains(&slice)
+                && self.may_have(slice, s, now)
         };
+        let waiting: BTreeSet<PeerKey> = self
+            .workers
+            .iter()
+            .filter(|(_, s)| waits(s))
+            .map(|(peer, _)| *peer)
+            .collect();
         let mut told = Vec::new();
         // What is kept for newcomers is of no use to others.
         let due = self.reserve.is_due();
         let kept = |p: &&PeerKey| due && self.reserve.waits(p);
         let others = order.iter().filter(|p| !kept(p));
         for peer in order.iter().filter(kept).chain(others) {
-            let standing = self.workers.get_mut(peer).filter(|s| waits(s));
-            if let Some(standing) = standing {
-                standing.idle = 0;
-                told.push(*peer);
-            }
             if told.len() >= config::TOLD_OF_OPEN {
                 break;
+            }
+            let standing = self.workers.get_mut(peer);
+            if let Some(standing) = standing.filter(|_| waiting.contains(peer)) {
+                standing.idle = 0;
+                told.push(*peer);
             }
         }
         told
@@ -227,6 +259,7 @@ impl Table {
         }
         if let Some(standing) = self.workers.get_mut(worker) {
             standing.leased = None;
+            standing.committed = true;
             standing.lapsed = 0;
         }
     }
@@ -249,12 +282,13 @@ impl Table {
     }
 
     /// The lease is over, and the slice open again unless it is done.
-    pub(crate) fn ended(&mut self, slice: u32, worker: &PeerKey, lease: LeaseId) {
+    pub(crate) fn ended(&mut self, slice: u32, worker: &PeerKey, lease: LeaseId, now: Time) {
         if let Some(standing) = self.workers.get_mut(worker) {
             standing.unreceipted.remove(&lease);
             if standing.leased == Some(lease) {
                 standing.leased = None;
                 standing.lapsed += 1;
+                self.lapsed.insert(slice, now);
             } else {
                 // It was committed to, and its witnesses reveal once.
                 standing.barred.insert(slice);

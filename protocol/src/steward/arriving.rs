@@ -270,7 +270,7 @@ impl Steward {
         let id = receipt.commitment.body.lease;
         if entry.leases.remove(&id).is_some() {
             // One of the two took the other for dead: what the other has ended this one need not.
-            entry.table.ended(slice, &worker, id);
+            entry.table.ended(slice, &worker, id, ctx.now);
             collector.is_settled(ctx, id);
         }
         if entry.own {

@@ -93,6 +93,47 @@ fn whoever_found_nothing_open_is_told_of_a_slice_that_opens_again() {
 }
 
 #[test]
+fn a_slice_that_lapsed_goes_to_whoever_keeps_its_word() {
+    let mut lapses = 0;
+    for first in 0..4 {
+        let honest = |i: usize| (first..first + 3).contains(&(i % 12));
+        let nature = |i| if honest(i) { Honest } else { Withholds("Commit") };
+        let natures: Vec<_> = (0..12).map(nature).collect();
+        let mut world = World::new(&natures);
+        world.submit_in(32, None);
+        world.run_job(120_000);
+        assert!(world.is_done());
+        assert_eq!(world.caught(), NOBODY);
+        let mut of_slice: BTreeMap<u32, u32> = BTreeMap::new();
+        for (_, event) in &world.events {
+            if let Event::SliceReopened { slice, reason, .. } = event {
+                assert_eq!(*reason, Reason::LeaseExpired);
+                *of_slice.entry(*slice).or_default() += 1;
+            }
+        }
+        assert!(of_slice.values().all(|times| *times == 1), "{of_slice:?}");
+        lapses += of_slice.len();
+    }
+    assert!(lapses >= 8, "{lapses} slices lapsed in four worlds");
+}
+
+#[test]
+fn a_slice_that_lapsed_waits_for_nobody_who_has_left() {
+    // The only one that commits goes: whoever did nothing so far gets the slice all the same.
+    let mut world = World::new(&[Withholds("Commit"), Honest]);
+    world.submit();
+    let leased = |world: &World| {
+        let leased = |(_, e): &(usize, Event)| matches!(e, Event::Leased { worker, .. } if *worker == world.keys[1]);
+        world.events.iter().filter(|e| leased(e)).count()
+    };
+    world.run_for(10_000);
+    assert_eq!(leased(&world), 1);
+    world.kill(2);
+    world.run_for(60_000);
+    assert!(leased(&world) > 1);
+}
+
+#[test]
 fn a_small_job_is_offered_to_few_and_ends_for_all_who_learnt_of_it() {
     let mut world = World::new(&[Honest; 20]);
     world.submit();
