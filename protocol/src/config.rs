@@ -249,8 +249,8 @@ pub const LEASE_RETRY: Duration = Duration::from_millis(500);
 pub const LEASE_RETRY_DOUBLINGS: u32 = 4;
 /// Workers that found nothing open and are told of a slice that is open again.
 pub const TOLD_OF_OPEN: usize = 3;
-/// So long a slice whose lease lapsed is kept for workers that have kept their word in the job.
-pub const LAPSED_WAIT: Duration = Duration::from_secs(10);
+/// So long a slice whose lease has ended is kept for workers that have done another one of the job.
+pub const REOPENED_WAIT: Duration = Duration::from_secs(10);
 /// The least and the most time that a lease leaves for computing.
 pub const LEASE_TTL_MIN: Duration = Duration::from_secs(15);
 /// See [`LEASE_TTL_MIN`].

@@ -5,7 +5,7 @@
 //! | Open | a worker asks | Leased |
 //! | Open | nobody else computes | Own (requester only) |
 //! | Leased | commitment | Committed |
-//! | Leased | lease lapsed or given back | Open, without blame, for a while to those only that have kept their word here; the third time in a row the worker gets no more |
+//! | Leased | lease lapsed or given back | Open, without blame; the third time in a row the worker gets no more |
 //! | Committed | receipt and bytes | Done |
 //! | Committed | refuted, no opening, wrong output, two roots | Open; the worker is excluded from the job |
 //! | Committed | anything else without a receipt and bytes | Open; this worker does not get this slice again |
@@ -13,6 +13,8 @@
 //! | any but Done | another steward hands it over | Done |
 //! | Open | a worker hands over a lease of another steward, which died | Committed |
 //! | Done | its worker is convicted here, of whatever slice | Open; the worker is excluded from the job |
+//!
+//! A slice that is open again is for a while only for workers that have done another one, if there are any.
 //!
 //! Invariant: a slice has at most one live lease of this steward, and none while another one that is here says that it
 //! has one, or has the slice.
@@ -52,8 +54,8 @@ struct Standing {
     unreceipted: BTreeSet<LeaseId>,
     /// Slices that it must not get again: their nonces are known to it.
     barred: BTreeSet<u32>,
-    /// It has committed to a lease of this steward.
-    committed: bool,
+    /// A slice of its is done.
+    proven: bool,
     /// Leases in a row that it let lapse or gave back.
     lapsed: u32,
     /// How often in a row it found nothing open.
@@ -62,9 +64,9 @@ struct Standing {
 }
 
 impl Standing {
-    /// Whether it computed what it leased, the last time too.
+    /// Whether what it leases is done, as far as one can tell.
     fn keeps_its_word(&self) -> bool {
-        self.committed && self.lapsed == 0 && !self.excluded
+        self.proven && self.lapsed == 0 && !self.excluded
     }
 }
 
@@ -102,8 +104,8 @@ pub(crate) struct Table {
     /// Open slices in rendezvous order.
     open: BTreeSet<(Hash, u32)>,
     keys: Vec<Hash>,
-    /// Slices whose lease lapsed or was given back, and when.
-    lapsed: BTreeMap<u32, Time>,
+    /// Slices whose lease has ended, and when.
+    ended: BTreeMap<u32, Time>,
     workers: BTreeMap<PeerKey, Standing>,
     reserve: Reserve,
     done: u32,
@@ -135,7 +137,7 @@ impl Table {
             open: keys.iter().copied().zip(0..count).collect(),
             keys,
             record,
-            lapsed: BTreeMap::new(),
+            ended: BTreeMap::new(),
             workers: BTreeMap::new(),
             reserve: Reserve::default(),
             done: 0,
@@ -191,13 +193,13 @@ impl Table {
         }
     }
 
-    /// Whether `slice` may go to a worker of this standing. One that a lease has lapsed on goes to those who keep their
-    /// word, if there are any: else as many peers that lease and do nothing could hold it up one after the other.
+    /// Whether `slice` may go to a worker of this standing. One that is open again goes to those who keep their word, if
+    /// there are any: else peers that lease and do nothing, or never open, could hold it up one after the other.
     fn may_have(&self, slice: u32, standing: &Standing, now: Time) -> bool {
         let kept_back = || {
-            let lapsed = self.lapsed.get(&slice);
+            let ended = self.ended.get(&slice);
             let takes = |s: &Standing| s.keeps_its_word() && !s.barred.contains(&slice);
-            lapsed.is_some_and(|at| now < at.after(config::LAPSED_WAIT))
+            ended.is_some_and(|at| now < at.after(config::REOPENED_WAIT))
                 && self.workers.values().any(takes)
         };
         !standing.barred.contains(&slice) && (standing.keeps_its_word() || !kept_back())
@@ -259,7 +261,6 @@ impl Table {
         }
         if let Some(standing) = self.workers.get_mut(worker) {
             standing.leased = None;
-            standing.committed = true;
             standing.lapsed = 0;
         }
     }
@@ -288,7 +289,6 @@ impl Table {
             if standing.leased == Some(lease) {
                 standing.leased = None;
                 standing.lapsed += 1;
-                self.lapsed.insert(slice, now);
             } else {
                 // It was committed to, and its witnesses reveal once.
                 standing.barred.insert(slice);
@@ -296,6 +296,7 @@ impl Table {
         }
         if self.is_under(slice, lease) {
             self.set(slice, SliceState::Open);
+            self.ended.insert(slice, now);
         }
     }
 
@@ -355,6 +356,9 @@ impl Table {
             self.set(slice, SliceState::Done);
             self.done += 1;
             self.done_by.insert(slice, by);
+            if let Some(standing) = self.workers.get_mut(&by) {
+                standing.proven = true;
+            }
         }
     }
 
