@@ -51,12 +51,18 @@ impl Collector {
             manifest,
             &case.record.roster,
         );
+        let digest = list.digest(&ctx.swarm);
         let answers = due.is_some_and(|due| {
-            opening
-                .body
-                .answers(&commitment.body, &list.digest(&ctx.swarm), &due)
+            let (opening, commitment) = (&opening.body, &commitment.body);
+            opening.answers(commitment, &digest, &due)
         });
-        if !answers || !ctx.verify(&opening, &worker) {
+        // One that its worker means, and that leads nowhere, is as good as none: no other one is waited for.
+        let meant = opening.body.root == commitment.body.root && opening.body.seal_list == digest;
+        if !(answers || meant && from == worker) || !ctx.verify(&opening, &worker) {
+            return;
+        }
+        if !answers {
+            self.end(ctx, id, Reason::NoOpening, true, None);
             return;
         }
         ctx.send(worker, &Message::OpeningAck { lease: id });

@@ -1,7 +1,9 @@
 //! Who is told of work, and how the next lease comes: without a question more than needed, and not lost either.
 
 use crate::world::Nature::{Broken, Honest, Silent, Withholds};
-use crate::world::{Faults, NOBODY, SLICE, TILES, World};
+use crate::world::{Faults, NOBODY, SLICE, Sent, TILES, World, signer};
+use starling_protocol::evidence::Opening;
+use starling_protocol::signed::Signed;
 use starling_protocol::{BlobId, Event, Hash, Input, Message, Output, Reason};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -292,4 +294,67 @@ fn nobody_seems_silent_for_being_called_often() {
     assert!(calls.len() >= (TILES / 2) as usize);
     let in_place_of_others = calls.values().filter(|called| **called != 16).count();
     assert_eq!(in_place_of_others, 0);
+}
+
+#[test]
+fn an_opening_that_leads_nowhere_is_none_and_nothing_else_is_waited_for() {
+    let mut world = World::new(&[Withholds("Opening"), Honest, Honest, Honest, Honest]);
+    world.submit();
+    let shown = |s: &&Sent| s.from == 0 && s.to == 1;
+    let list = |bytes: &[u8]| match Message::from_bytes(bytes) {
+        Ok(Message::SealList(list)) => Some(list),
+        _ => None,
+    };
+    assert!(world.run_until(0, "SealList", 20_000));
+    while !world
+        .sent
+        .iter()
+        .filter(shown)
+        .any(|s| list(&s.bytes).is_some())
+    {
+        world.run_for(100);
+    }
+    world.run_for(100);
+    let swarm = world.genesis.swarm_id();
+    let sent = world.sent.iter().filter(shown);
+    let list = sent.filter_map(|s| list(&s.bytes)).next().expect("shown");
+    let commitments = world.sent.iter().filter(|s| s.from == 1);
+    let root = commitments
+        .filter_map(|s| match Message::from_bytes(&s.bytes) {
+            Ok(Message::Commit { commitment, .. }) => Some(commitment.body),
+            _ => None,
+        })
+        .find(|c| c.lease == list.body.lease)
+        .expect("it committed")
+        .root;
+    let opening = Opening {
+        lease: list.body.lease,
+        root,
+        seal_list: list.digest(&swarm),
+        tiles: Vec::new(),
+        proof: Vec::new(),
+    };
+    let give = |world: &mut World, from: usize, opening: &Opening, by: usize| {
+        let opening = Box::new(Signed::new(opening.clone(), &swarm, &signer(by)));
+        let bytes = Message::Opening(opening).to_bytes();
+        let from = world.keys[from];
+        world.probe(0, Input::Message { from, bytes })
+    };
+    // Carried by somebody else, signed by somebody else, or an answer to another list: the right one may still come.
+    let other = Opening {
+        seal_list: Hash([7; 32]),
+        ..opening.clone()
+    };
+    assert!(give(&mut world, 2, &opening, 1).is_empty());
+    assert!(give(&mut world, 1, &opening, 2).is_empty());
+    assert!(give(&mut world, 1, &other, 1).is_empty());
+    let ended = give(&mut world, 1, &opening, 1);
+    let blamed = |o: &Output| {
+        let reason = match o {
+            Output::Notify(Event::CheatCaught { reason, .. }) => Some(*reason),
+            _ => None,
+        };
+        reason == Some(Reason::NoOpening)
+    };
+    assert!(ended.iter().any(blamed), "{ended:?}");
 }
