@@ -69,6 +69,17 @@ impl fmt::Debug for JobSpec {
 impl JobSpec {
     /// The kernel, after a look at the sizes of what it will be given. Every way to a computation starts here.
     pub fn kernel(&self) -> Result<&'static dyn Kernel, KernelError> {
+        self.check_sizes()?;
+        crate::kernel(self.kernel)
+    }
+
+    /// The same, where the job's own code may run: in a confined process.
+    pub fn guest(&self) -> Result<&'static dyn Kernel, KernelError> {
+        self.check_sizes()?;
+        crate::guest_kernel(self.kernel)
+    }
+
+    fn check_sizes(&self) -> Result<(), KernelError> {
         if self.params.len() > MAX_PARAMS_BYTES {
             return Err(KernelError::Params(format!(
                 "more than {MAX_PARAMS_BYTES} bytes"
@@ -83,7 +94,7 @@ impl JobSpec {
             let (index, reason) = (MAX_INPUTS, format!("more than {MAX_INPUTS} inputs"));
             return Err(KernelError::Input { index, reason });
         }
-        crate::kernel(self.kernel)
+        Ok(())
     }
 
     /// Validates the job completely and cuts it into tiles.
@@ -228,6 +239,8 @@ pub struct Plan {
     pub groups_per_tile: u32,
     /// Contents of the storage buffers, each not empty and a multiple of 4 bytes.
     pub buffers: Vec<Cow<'static, [u8]>>,
+    /// The shader, where it comes with the job and not from [`Kernel::source`].
+    pub module: Option<Box<naga::Module>>,
 }
 
 impl Shape {

@@ -14,6 +14,7 @@ pub mod matmul;
 pub mod noop;
 pub mod render;
 pub mod runner;
+pub mod shader;
 
 pub use kernel::*;
 
@@ -36,6 +37,15 @@ pub fn kernel(id: KernelId) -> Result<&'static dyn Kernel, KernelError> {
     });
     let found = BY_ID.iter().find(|(known, _)| *known == id);
     found.map_or(Err(KernelError::UnknownKernel(id)), |(_, k)| Ok(*k))
+}
+
+/// The same, and the kernel whose code comes with the job: for confined processes only.
+pub fn guest_kernel(id: KernelId) -> Result<&'static dyn Kernel, KernelError> {
+    static WGSL: LazyLock<KernelId> = LazyLock::new(|| shader::Wgsl.id());
+    if id == *WGSL {
+        return Ok(&shader::Wgsl);
+    }
+    kernel(id)
 }
 
 /// The kernel of this name.

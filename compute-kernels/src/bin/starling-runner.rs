@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    starling_kernels::runner::child::serve(std::io::stdin(), std::io::stdout())
+    let confined = std::env::args_os().any(|a| a == "--confined");
+    starling_kernels::runner::child::serve(std::io::stdin(), std::io::stdout(), confined)
 }

@@ -115,6 +115,19 @@ impl Canon {
         })
     }
 
+    /// The canonical value with these bits; of others, nonsense.
+    #[inline(always)]
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Canon(f32::from_bits(bits))
+    }
+
+    /// A sum of any two canonical values, within their range again: shaders may add as often as they like.
+    #[inline(always)]
+    pub(crate) fn limited(self) -> Self {
+        let huge = f32::from_bits(HUGE);
+        Canon(self.0.clamp(-huge, huge))
+    }
+
     /// The bits of the value.
     #[inline(always)]
     pub fn to_bits(self) -> u32 {

@@ -8,16 +8,23 @@ use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
 
 use super::frame::{self, Request, Response};
 use super::gpu::{self, Gpu};
-use super::{RunnerError, check_run};
-use crate::kernel::JobSpec;
+use super::{CpuRunner, DeviceInfo, Engine, RunnerError, check_run, sandbox};
+use crate::kernel::{JobSpec, Kernel, Shape};
 
 /// Serves requests until `input` ends or the device is lost. Call it from a process that does nothing else:
 /// the end of `input` ends the process.
-pub fn serve(input: impl Read + Send + 'static, output: impl Write) -> ExitCode {
-    match answer_all(&requests(input), output) {
+///
+/// If it is to be `confined` and cannot be, it serves nothing: see [`sandbox`].
+pub fn serve(input: impl Read + Send + 'static, output: impl Write, confined: bool) -> ExitCode {
+    if confined && let Err(error) = sandbox::enter() {
+        eprintln!("device process: not confined: {error}");
+        return ExitCode::FAILURE;
+    }
+    match answer_all(&requests(input), output, confined) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("device process: {error}");
@@ -50,12 +57,16 @@ fn requests(mut input: impl Read + Send + 'static) -> Receiver<Frame> {
     receive
 }
 
-fn answer_all(requests: &Receiver<Frame>, mut output: impl Write) -> io::Result<()> {
+fn answer_all(
+    requests: &Receiver<Frame>,
+    mut output: impl Write,
+    confined: bool,
+) -> io::Result<()> {
     let mut device = None;
     while let Ok((request, parts)) = requests.recv() {
         let mut computed = Vec::new();
-        let response =
-            answer(&mut device, request, parts, &mut computed).unwrap_or_else(Response::Failed);
+        let response = answer(&mut device, request, parts, &mut computed, confined)
+            .unwrap_or_else(Response::Failed);
         let lost = matches!(response, Response::Failed(RunnerError::Lost(_)));
         let parts: &[&[u8]] = match response {
             Response::Computed => &[&computed],
@@ -70,38 +81,85 @@ fn answer_all(requests: &Receiver<Frame>, mut output: impl Write) -> io::Result<
 }
 
 fn answer(
-    device: &mut Option<Gpu>,
+    device: &mut Option<Held>,
     request: Request,
     parts: Vec<Vec<u8>>,
     computed: &mut Vec<u8>,
+    confined: bool,
 ) -> Result<Response, RunnerError> {
     match request {
         Request::Adapters => Ok(Response::Adapters(gpu::adapters())),
-        Request::Open(choice) => {
-            let gpu = device.insert(Gpu::open(choice)?);
-            Ok(Response::Opened(gpu.describe().clone()))
+        Request::Open(engine) => {
+            let held = device.insert(Held::open(engine)?);
+            Ok(Response::Opened(held.describe().clone()))
         }
         Request::Load(kernel) => {
-            let gpu = device.as_mut().ok_or(RunnerError::NotLoaded)?;
+            let held = device.as_mut().ok_or(RunnerError::NotLoaded)?;
             let mut parts = parts.into_iter();
             let job = JobSpec {
                 kernel,
                 params: parts.next().unwrap_or_default(),
                 inputs: parts.map(Arc::from).collect(),
             };
-            gpu.load(&job).map(Response::Loaded)
+            // Code of strangers runs where it can do no harm, or not at all.
+            let kernel = if confined { job.guest() } else { job.kernel() };
+            held.load(&job, kernel?).map(Response::Loaded)
         }
         Request::Run => {
-            let gpu = device.as_mut().ok_or(RunnerError::NotLoaded)?;
-            let shape = gpu.shape().ok_or(RunnerError::NotLoaded)?;
+            let held = device.as_mut().ok_or(RunnerError::NotLoaded)?;
+            let shape = held.shape().ok_or(RunnerError::NotLoaded)?;
             let tiles: Vec<u32> = parts
                 .iter()
                 .flat_map(|p| p.chunks_exact(4))
                 .map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]))
                 .collect();
             check_run(&shape, &tiles)?;
-            *computed = gpu.run(&tiles)?;
+            *computed = held.run(&tiles)?;
             Ok(Response::Computed)
+        }
+    }
+}
+
+/// What this process computes with.
+enum Held {
+    Gpu(Box<Gpu>),
+    Cpu(CpuRunner),
+}
+
+impl Held {
+    fn open(engine: Engine) -> Result<Self, RunnerError> {
+        Ok(match engine {
+            Engine::Adapter(choice) => Held::Gpu(Box::new(Gpu::open(choice)?)),
+            Engine::Cpu => Held::Cpu(CpuRunner::new()),
+        })
+    }
+
+    fn describe(&self) -> &DeviceInfo {
+        match self {
+            Held::Gpu(gpu) => gpu.describe(),
+            Held::Cpu(cpu) => cpu.describe(),
+        }
+    }
+
+    fn load(&mut self, job: &JobSpec, kernel: &dyn Kernel) -> Result<Shape, RunnerError> {
+        match self {
+            Held::Gpu(gpu) => gpu.load(job, kernel),
+            Held::Cpu(cpu) => cpu.load_with(job, kernel),
+        }
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        match self {
+            Held::Gpu(gpu) => gpu.shape(),
+            Held::Cpu(cpu) => cpu.shape(),
+        }
+    }
+
+    fn run(&mut self, tiles: &[u32]) -> Result<Vec<u8>, RunnerError> {
+        match self {
+            Held::Gpu(gpu) => gpu.run(tiles),
+            // Whoever waits kills this process at the deadline.
+            Held::Cpu(cpu) => cpu.run(tiles, Duration::MAX),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{DeviceInfo, DeviceKind, RunnerError, check_run};
-use crate::kernel::{JobSpec, MAX_INPUT_BYTES, Prepared, Shape};
+use crate::kernel::{JobSpec, Kernel, MAX_INPUT_BYTES, Prepared, Shape};
 
 /// A portion grows until it takes about this long.
 const PORTION: Duration = Duration::from_millis(50);
@@ -34,8 +34,17 @@ impl CpuRunner {
 
     /// See [`super::Runner::load`].
     pub fn load(&mut self, job: &JobSpec) -> Result<Shape, RunnerError> {
+        self.load_with(job, job.kernel()?)
+    }
+
+    /// The same for a job of this kernel, which may be one whose code comes with the job.
+    pub(super) fn load_with(
+        &mut self,
+        job: &JobSpec,
+        kernel: &dyn Kernel,
+    ) -> Result<Shape, RunnerError> {
         self.job = None;
-        let prepared = job.prepare()?;
+        let prepared = kernel.prepare(&job.params, &job.inputs)?;
         let shape = prepared.shape();
         self.job = Some(prepared);
         Ok(shape)
@@ -66,6 +75,11 @@ impl CpuRunner {
             }
         }
         Ok(out)
+    }
+
+    /// The current job's shape.
+    pub fn shape(&self) -> Option<Shape> {
+        self.job.as_ref().map(|job| job.shape())
     }
 
     /// The processor.

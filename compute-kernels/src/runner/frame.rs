@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{AdapterChoice, DeviceInfo, MAX_RUN_BYTES, RunnerError};
+use super::{DeviceInfo, Engine, MAX_RUN_BYTES, RunnerError};
 use crate::kernel::{KernelId, MAX_INPUT_BYTES, MAX_INPUTS, Shape};
 
 /// Largest header, in bytes.
@@ -29,7 +29,7 @@ pub enum Request {
     /// Which adapters are there?
     Adapters,
     /// Hold this one from now on.
-    Open(AdapterChoice),
+    Open(Engine),
     /// Make a job current. Parts: parameters, then the inputs.
     Load(KernelId),
     /// Compute tiles. Part: their indices, u32 little-endian.

@@ -3,12 +3,14 @@
 //! Runs inside the device process (see `child.rs`), never in the node's. Shaders keep wgpu's bounds checks.
 //! Invariant: an error that wgpu reports at any time fails the call in progress; it is never lost or a panic.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{AdapterChoice, DeviceInfo, DeviceKind, RunnerError};
-use crate::kernel::{JobSpec, KernelId, Plan, Shape};
+use crate::kernel::{JobSpec, Kernel, KernelId, Plan, Shape};
+use crate::shader;
 
 /// What a dispatch aims at: half of the 100 ms that a desktop and its watchdog bear.
 const DISPATCH_GOAL: Duration = Duration::from_millis(50);
@@ -116,19 +118,21 @@ impl Gpu {
         self.job.as_ref().map(|j| j.shape)
     }
 
-    /// Makes `job` the current one: compiles its kernel, uploads its buffers.
-    pub fn load(&mut self, job: &JobSpec) -> Result<Shape, RunnerError> {
+    /// Makes `job`, of this kernel, the current one: compiles the kernel, uploads its buffers.
+    pub fn load(&mut self, job: &JobSpec, kernel: &dyn Kernel) -> Result<Shape, RunnerError> {
         self.job = None;
-        let kernel = job.kernel()?;
         let shape = kernel.shape(&job.params, &job.inputs)?;
-        let plan = kernel.plan(&job.params, &job.inputs)?;
+        let mut plan = kernel.plan(&job.params, &job.inputs)?;
         self.check_limits(&plan)?;
-        if !self.pipelines.contains_key(&job.kernel) {
-            let pipeline = self.compile(kernel.name(), kernel.source());
-            self.check_faults()?;
-            self.pipelines.insert(job.kernel, pipeline);
-        }
-        let pipeline = self.pipelines[&job.kernel].clone();
+        let pipeline = match plan.module.take() {
+            Some(module) => {
+                let module = wgpu::ShaderSource::Naga(Cow::Owned(*module));
+                let pipeline = self.compile(kernel.name(), module, shader::frame::ENTRY);
+                self.check_faults()?;
+                pipeline
+            }
+            None => self.pipeline_of(job.kernel, kernel)?,
+        };
         self.job = Some(self.upload(pipeline, shape, &plan));
         if let Err(error) = self.check_faults() {
             self.job = None;
@@ -197,19 +201,40 @@ impl Gpu {
         Ok(bytes)
     }
 
-    fn compile(&self, name: &str, source: String) -> wgpu::ComputePipeline {
+    /// The pipeline of one of this build's kernels.
+    fn pipeline_of(
+        &mut self,
+        id: KernelId,
+        kernel: &dyn Kernel,
+    ) -> Result<wgpu::ComputePipeline, RunnerError> {
+        if let Some(pipeline) = self.pipelines.get(&id) {
+            return Ok(pipeline.clone());
+        }
+        let source = wgpu::ShaderSource::Wgsl(kernel.source().into());
+        let pipeline = self.compile(kernel.name(), source, "main");
+        self.check_faults()?;
+        self.pipelines.insert(id, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    fn compile(
+        &self,
+        name: &str,
+        source: wgpu::ShaderSource<'_>,
+        entry: &str,
+    ) -> wgpu::ComputePipeline {
         let module = self
             .device
             .create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(name),
-                source: wgpu::ShaderSource::Wgsl(source.into()),
+                source,
             });
         self.device
             .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(name),
                 layout: None,
                 module: &module,
-                entry_point: Some("main"),
+                entry_point: Some(entry),
                 compilation_options: Default::default(),
                 cache: None,
             })

@@ -8,13 +8,16 @@ pub mod child;
 mod cpu;
 pub mod frame;
 mod gpu;
+mod guest;
 mod process;
+pub mod sandbox;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use cpu::CpuRunner;
+pub use guest::GuestRunner;
 pub use process::{GpuProcess, RunnerCommand};
 
 use crate::kernel::{JobSpec, KernelError, Shape};
@@ -67,6 +70,16 @@ pub enum AdapterChoice {
     Software,
     /// This one of the enumeration.
     Nth(u32),
+}
+
+/// What a device process computes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// A GPU, or what passes for one.
+    Adapter(AdapterChoice),
+    /// The CPU references, and the interpreter of shaders.
+    Cpu,
 }
 
 /// Why a runner did not deliver.

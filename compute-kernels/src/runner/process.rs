@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::frame::{self, Request, Response};
-use super::{AdapterChoice, DeviceInfo, RunnerError, check_run};
+use super::{AdapterChoice, DeviceInfo, Engine, RunnerError, check_run};
 use crate::kernel::{JobSpec, Shape};
 
 /// Last bytes of a child's stderr that its obituary quotes.
@@ -30,7 +30,18 @@ pub struct RunnerCommand {
     pub args: Vec<OsString>,
 }
 
+/// What makes a device process give up all that a shader's driver does not need, before it does anything else.
+pub(super) const CONFINED: &str = "--confined";
+
 impl RunnerCommand {
+    /// The same, confined: see [`super::sandbox`].
+    #[must_use]
+    pub fn confined(&self) -> Self {
+        let mut confined = self.clone();
+        confined.args.push(CONFINED.into());
+        confined
+    }
+
     /// Lists the adapters of this machine, software ones too, in a child: drivers crash during enumeration as well.
     pub fn adapters(&self, deadline: Duration) -> Result<Vec<DeviceInfo>, RunnerError> {
         let mut connection = Connection::start(self)?;
@@ -44,7 +55,7 @@ impl RunnerCommand {
 /// A GPU, held by a child process that is started, killed and started again as needed.
 pub struct GpuProcess {
     command: RunnerCommand,
-    choice: AdapterChoice,
+    engine: Engine,
     info: DeviceInfo,
     connection: Option<Connection>,
     /// The current job, and whether the running child knows it.
@@ -60,10 +71,19 @@ impl GpuProcess {
         choice: AdapterChoice,
         deadline: Duration,
     ) -> Result<Self, RunnerError> {
-        let (connection, info) = open(&command, choice, Deadline::after(deadline))?;
+        Self::spawn_engine(command, Engine::Adapter(choice), deadline)
+    }
+
+    /// The same for anything that a device process can hold.
+    pub(super) fn spawn_engine(
+        command: RunnerCommand,
+        engine: Engine,
+        deadline: Duration,
+    ) -> Result<Self, RunnerError> {
+        let (connection, info) = open(&command, engine, Deadline::after(deadline))?;
         Ok(GpuProcess {
             command,
-            choice,
+            engine,
             info,
             connection: Some(connection),
             job: None,
@@ -145,7 +165,7 @@ impl GpuProcess {
 
     fn send_job(&mut self, job: &JobSpec, deadline: Deadline) -> Result<Shape, RunnerError> {
         // A cheap look here keeps malformed jobs from travelling through the pipe.
-        job.kernel()?;
+        job.guest()?;
         let params = Arc::from(job.params.as_slice());
         let parts = [params].into_iter().chain(job.inputs.iter().cloned());
         match self.call(Request::Load(job.kernel), parts.collect(), deadline)? {
@@ -166,7 +186,7 @@ impl GpuProcess {
     ) -> Result<Answer, RunnerError> {
         if self.connection.is_none() {
             self.loaded = false;
-            let (connection, info) = open(&self.command, self.choice, deadline)?;
+            let (connection, info) = open(&self.command, self.engine, deadline)?;
             if info != self.info {
                 return Err(RunnerError::Device(format!(
                     "{} is gone, {} answers in its place: restart to use it",
@@ -193,11 +213,11 @@ impl GpuProcess {
 
 fn open(
     command: &RunnerCommand,
-    choice: AdapterChoice,
+    engine: Engine,
     deadline: Deadline,
 ) -> Result<(Connection, DeviceInfo), RunnerError> {
     let mut connection = Connection::start(command)?;
-    match connection.call(Request::Open(choice), Vec::new(), deadline)? {
+    match connection.call(Request::Open(engine), Vec::new(), deadline)? {
         (Response::Opened(info), _) => Ok((connection, info)),
         (other, _) => Err(unexpected(&other)),
     }

@@ -119,7 +119,11 @@ enum Command {
     Version(version::Version),
     /// Holds a device for its parent process.
     #[command(name = "__runner", hide = true)]
-    Runner,
+    Runner {
+        /// Gives up all that a shader's driver does not need, before anything else
+        #[arg(long)]
+        confined: bool,
+    },
 }
 
 /// What every command is given.
@@ -157,8 +161,9 @@ pub fn main_of(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code as u8);
         }
     };
-    if matches!(cli.command, Command::Runner) {
-        return starling_kernels::runner::child::serve(std::io::stdin(), std::io::stdout());
+    if let Command::Runner { confined } = cli.command {
+        let (input, output) = (std::io::stdin(), std::io::stdout());
+        return starling_kernels::runner::child::serve(input, output, confined);
     }
     let console = Console::new(cli.global.json, cli.global.quiet, cli.global.color);
     let context = Context {
@@ -193,7 +198,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Run(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Peers(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Net(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
-        Command::Runner => Err(Failure::new(
+        Command::Runner { .. } => Err(Failure::new(
             Exit::Usage,
             "the device process is started by a peer, not by hand",
             Cli::command().render_usage().to_string(),

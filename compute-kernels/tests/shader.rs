@@ -1,0 +1,381 @@
+//! Shaders of requesters: the interpreter against plain Rust, and against a device.
+
+#[path = "support/random.rs"]
+mod random;
+mod random_shaders;
+mod support;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use random::Random;
+use starling_kernels::runner::{
+    AdapterChoice, CpuRunner, DeviceKind, Engine, GuestRunner, RunnerError,
+};
+use starling_kernels::shader::Wgsl;
+use starling_kernels::shader::program::{Program, draft};
+use starling_kernels::shader::spec::{OutputSpec, Per, Spec};
+use starling_kernels::shader::survey::survey;
+use starling_kernels::{JobSpec, Kernel as _, KernelError, Tier};
+use support::DEADLINE;
+
+/// A shader on inputs, and what it is run on.
+struct Run<'a> {
+    shader: &'a str,
+    groups: [u32; 3],
+    tile: [u32; 3],
+    extent: [u32; 3],
+    per: Per,
+    inputs: Vec<Vec<u32>>,
+    in_place: bool,
+}
+
+impl Run<'_> {
+    fn spec(&self) -> Spec {
+        let found = survey(self.shader, None, &[])
+            .unwrap_or_else(|all| panic!("{all:?}\n{}", numbered(self.shader)));
+        let mut spec = draft(&found, self.groups, self.tile, 100_000);
+        for bound in &found.bindings {
+            if !bound.written || self.in_place {
+                spec.inputs.push(bound.at);
+            }
+            if bound.written {
+                spec.outputs.push(OutputSpec {
+                    at: bound.at,
+                    per: self.per,
+                    extent: self.extent,
+                    elements: 1,
+                    stride: bound.stride / 4,
+                    from: self.in_place.then_some(spec.inputs.len() as u32),
+                });
+            }
+        }
+        spec.check().expect("a sound spec");
+        let bytes: Vec<usize> = self.inputs.iter().map(|i| i.len() * 4).collect();
+        let program = Program::build(spec, self.shader, &bytes).unwrap_or_else(|e| panic!("{e}"));
+        let program_digest = program.digest();
+        Spec {
+            program: program_digest,
+            ..program.spec
+        }
+    }
+
+    fn job(&self) -> JobSpec {
+        let shader = Arc::from(self.shader.as_bytes());
+        let bytes = |words: &Vec<u32>| -> Arc<[u8]> {
+            words.iter().flat_map(|w| w.to_le_bytes()).collect()
+        };
+        JobSpec {
+            kernel: Wgsl.id(),
+            params: self.spec().encode(),
+            inputs: std::iter::once(shader)
+                .chain(self.inputs.iter().map(bytes))
+                .collect(),
+        }
+    }
+}
+
+/// With the numbers of its lines.
+fn numbered(shader: &str) -> String {
+    let lines = (1..).zip(shader.lines());
+    lines.map(|(n, line)| format!("{n:4} {line}\n")).collect()
+}
+
+fn tiles(job: &JobSpec) -> Vec<u32> {
+    let kernel = job.guest().expect("it is known here");
+    let shape = kernel.shape(&job.params, &job.inputs);
+    (0..shape.expect("sound").tiles).collect()
+}
+
+fn words(bytes: &[u8]) -> Vec<u32> {
+    bytes
+        .chunks_exact(4)
+        .map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]))
+        .collect()
+}
+
+fn interpreted(run: &Run<'_>) -> Vec<u32> {
+    let job = run.job();
+    let prepared = Wgsl.prepare(&job.params, &job.inputs);
+    let prepared = prepared.unwrap_or_else(|e| panic!("{e}"));
+    words(&prepared.run(&tiles(&job)))
+}
+
+fn on_device(device: &mut GuestRunner, run: &Run<'_>) -> Vec<u32> {
+    let job = run.job();
+    device
+        .load(&job, DEADLINE)
+        .unwrap_or_else(|e| panic!("{e}"));
+    words(
+        &device
+            .run(&tiles(&job), DEADLINE)
+            .unwrap_or_else(|e| panic!("{e}")),
+    )
+}
+
+fn linear(shader: &str, inputs: Vec<Vec<u32>>) -> Run<'_> {
+    Run {
+        shader,
+        groups: [4, 1, 1],
+        tile: [1, 1, 1],
+        extent: [256, 1, 1],
+        per: Per::Invocation,
+        inputs,
+        in_place: false,
+    }
+}
+
+const SQUARES: &str = "
+@group(0) @binding(0) var<storage, read> numbers: array<u32>;
+@group(0) @binding(1) var<storage, read_write> squares: array<u32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    squares[id.x] = numbers[id.x] * numbers[id.x];
+}";
+
+const COLLATZ: &str = "
+@group(0) @binding(0) var<storage, read_write> v: array<u32>;
+fn steps(start: u32) -> u32 {
+    var n = start;
+    var i = 0u;
+    loop {
+        if n <= 1u { break; }
+        if n % 2u == 0u { n = n / 2u; } else { n = 3u * n + 1u; }
+        i++;
+    }
+    return i;
+}
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    v[id.x] = steps(v[id.x]);
+}";
+
+const SUM: &str = "
+@group(0) @binding(0) var<storage, read> numbers: array<u32>;
+@group(0) @binding(1) var<storage, read_write> sums: array<u32>;
+var<workgroup> part: array<u32, 64>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) i: u32,
+        @builtin(workgroup_id) group: vec3<u32>) {
+    part[i] = numbers[id.x];
+    workgroupBarrier();
+    for (var step = 32u; step > 0u; step >>= 1u) {
+        if i < step { part[i] += part[i + step]; }
+        workgroupBarrier();
+    }
+    if i == 0u { sums[group.x] = part[0]; }
+}";
+
+const FLOATS: &str = "
+struct Item { a: vec3<f32>, b: f32, m: mat3x3<f32>, n: i32 }
+@group(0) @binding(0) var<storage, read> numbers: array<f32>;
+@group(0) @binding(1) var<storage, read_write> items: array<Item>;
+fn turn(q: vec2<f32>, by: f32) -> vec2<f32> {
+    return mat2x2<f32>(cos(by), sin(by), -sin(by), cos(by)) * q;
+}
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let x = numbers[id.x];
+    let y = numbers[id.x + 1u];
+    var item: Item;
+    item.a = vec3(x + y, x * y, x / y);
+    item.b = sqrt(abs(x)) + exp(y * 0.01) - log(abs(y)) + pow(abs(x), 0.3);
+    item.a += normalize(vec3(x, y, 1.0)) * length(turn(vec2(x, y), y));
+    item.m = mat3x3<f32>(item.a, item.a.zxy, item.a.yzx) * x;
+    item.m[1] = vec3(tan(x), atan2(y, x), asin(clamp(x, -1.0, 1.0)));
+    item.m[2] = vec3(floor(x) + ceil(y), round(x) - fract(y), mix(x, y, 0.25) % 3.0);
+    item.n = i32(x) + i32(u32(y)) + i32(sign(x)) + select(1, 2, x < y);
+    item.m = transpose(item.m) * item.m;
+    items[id.x] = item;
+}";
+
+#[test]
+fn what_it_computes_is_what_the_shader_says() {
+    let numbers: Vec<u32> = (0..256).map(|i| i * 7 + 3).collect();
+    let squares: Vec<u32> = numbers.iter().map(|n| n * n).collect();
+    assert_eq!(
+        interpreted(&linear(SQUARES, vec![numbers.clone()])),
+        squares
+    );
+    let steps = |n: &u32| {
+        let (mut n, mut i) = (*n, 0);
+        while n > 1 {
+            n = if n % 2 == 0 { n / 2 } else { 3 * n + 1 };
+            i += 1;
+        }
+        i
+    };
+    let run = Run {
+        in_place: true,
+        ..linear(COLLATZ, vec![numbers.clone()])
+    };
+    let expected: Vec<u32> = numbers.iter().map(steps).collect();
+    assert_eq!(interpreted(&run), expected);
+    let run = Run {
+        per: Per::Group,
+        extent: [4, 1, 1],
+        ..linear(SUM, vec![numbers.clone()])
+    };
+    let sums: Vec<u32> = numbers.chunks(64).map(|c| c.iter().sum()).collect();
+    assert_eq!(interpreted(&run), sums);
+}
+
+#[test]
+fn a_device_computes_the_same() {
+    let Some(mut device) = guests() else {
+        return;
+    };
+    let numbers: Vec<u32> = (0..256).map(|i| i * 7 + 3).collect();
+    let floats: Vec<u32> = (0..257)
+        .map(|i| ((i as f32 - 100.0) * 0.37).to_bits())
+        .collect();
+    let runs = [
+        linear(SQUARES, vec![numbers.clone()]),
+        Run {
+            in_place: true,
+            ..linear(COLLATZ, vec![numbers.clone()])
+        },
+        Run {
+            per: Per::Group,
+            extent: [4, 1, 1],
+            ..linear(SUM, vec![numbers.clone()])
+        },
+        linear(FLOATS, vec![floats]),
+    ];
+    for run in &runs {
+        assert_eq!(
+            interpreted(run),
+            on_device(&mut device, run),
+            "{}",
+            run.shader
+        );
+    }
+    assert_eq!(runs[3].spec().tier, Tier::Canonical);
+}
+
+/// A confined process with a GPU, real or not, unless this machine is to do without.
+fn guests() -> Option<GuestRunner> {
+    let real = support::device()?.describe().kind != DeviceKind::Cpu;
+    let choice = if real {
+        AdapterChoice::Hardware
+    } else {
+        AdapterChoice::Software
+    };
+    Some(GuestRunner::new(
+        &support::command(),
+        Engine::Adapter(choice),
+    ))
+}
+
+#[test]
+fn code_of_strangers_runs_in_confined_processes_only() {
+    let job = linear(SQUARES, vec![(0..256).collect()]).job();
+    assert!(matches!(job.kernel(), Err(KernelError::UnknownKernel(_))));
+    assert!(CpuRunner::new().load(&job).is_err());
+    if let Some(mut device) = support::device() {
+        let refused = device.load(&job, DEADLINE);
+        let unknown =
+            |e: &RunnerError| matches!(e, RunnerError::Job(KernelError::UnknownKernel(_)));
+        assert!(refused.as_ref().is_err_and(unknown), "{refused:?}");
+    }
+}
+
+/// How many random shaders; `STARLING_SHADERS` asks for more.
+fn how_many() -> u32 {
+    match std::env::var("STARLING_SHADERS") {
+        Ok(n) => n.parse().expect("STARLING_SHADERS is a number"),
+        Err(_) => 60,
+    }
+}
+
+#[test]
+fn a_device_and_the_interpreter_agree_on_random_shaders() {
+    let Some(mut device) = guests() else {
+        return;
+    };
+    let mut random = Random::fresh();
+    let begun = Instant::now();
+    for n in 0..how_many() {
+        let floats = n % 2 == 1;
+        let shader = random_shaders::shader(&mut random, floats);
+        let inputs = vec![
+            (0..random_shaders::INPUT_WORDS)
+                .map(|_| random.u32())
+                .collect(),
+        ];
+        let run = linear(&shader, inputs);
+        let expected = if floats { Tier::Canonical } else { Tier::Exact };
+        assert_eq!(run.spec().tier, expected, "{shader}");
+        let (here, there) = (interpreted(&run), on_device(&mut device, &run));
+        let differs = here.iter().zip(&there).position(|(a, b)| a != b);
+        assert_eq!(differs, None, "shader {n}\n{}", numbered(&shader));
+        assert!(
+            here.iter().any(|w| *w != 0),
+            "nothing came out of\n{shader}"
+        );
+    }
+    eprintln!("{} shaders in {:?}", how_many(), begun.elapsed());
+}
+
+/// Repeats one shader from a file, and says where the two differ.
+#[test]
+fn a_shader_from_a_file_gives_the_same() {
+    let Ok(path) = std::env::var("STARLING_SHADER") else {
+        return;
+    };
+    let Some(mut device) = guests() else {
+        return;
+    };
+    let shader = std::fs::read_to_string(path).expect("it is there");
+    let mut random = Random::fresh();
+    let inputs = vec![
+        (0..random_shaders::INPUT_WORDS)
+            .map(|_| random.u32())
+            .collect(),
+    ];
+    let run = linear(&shader, inputs);
+    let (here, there) = (interpreted(&run), on_device(&mut device, &run));
+    for (i, (here, there)) in here
+        .iter()
+        .zip(&there)
+        .enumerate()
+        .filter(|(_, (a, b))| a != b)
+        .take(20)
+    {
+        eprintln!("word {i}: {here:#x} here, {there:#x} there");
+    }
+    assert_eq!(here, there);
+}
+
+#[test]
+fn each_job_has_a_confined_process_of_its_own() {
+    let mut engines = vec![Engine::Cpu];
+    if support::device().is_some() {
+        engines.push(Engine::Adapter(AdapterChoice::Software));
+    }
+    let numbers: Vec<u32> = (0..256).map(|i| i * 7 + 3).collect();
+    let first = linear(SQUARES, vec![numbers.clone()]);
+    let second = linear(SQUARES, vec![numbers.iter().map(|n| n + 1).collect()]);
+    for engine in engines {
+        let mut guests = GuestRunner::new(&support::command(), engine);
+        let mut pids = Vec::new();
+        for run in [&first, &second] {
+            let job = run.job();
+            guests
+                .load(&job, DEADLINE)
+                .unwrap_or_else(|e| panic!("{e}"));
+            pids.push(guests.pid());
+            let bytes = guests.run(&tiles(&job), DEADLINE);
+            assert_eq!(
+                words(&bytes.expect("computed")),
+                interpreted(run),
+                "{engine:?}"
+            );
+            let status = std::fs::read_to_string(format!("/proc/{}/status", pids[0].unwrap_or(0)));
+            if cfg!(target_os = "linux") && pids.len() == 1 {
+                assert!(status.expect("it lives").contains("Seccomp:\t2"));
+            }
+        }
+        assert_ne!(pids[0], pids[1]);
+    }
+}
