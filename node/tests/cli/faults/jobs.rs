@@ -202,7 +202,8 @@ impl<'a> Jobs<'a> {
         }
         let held_by = told["held_by"].as_array().expect("a list").iter();
         self.all[at].held_by = held_by.map(text).collect();
-        if how == How::Visiting {
+        // Quick workers may have done it before its stewards could say that they hold it: then it stays where it was.
+        if how == How::Visiting && text(&told["state"]) != "done" {
             let home = &self.all[at].home;
             let elsewhere = format!("{home}-elsewhere");
             self.scene.join(&elsewhere);
