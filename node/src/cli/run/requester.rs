@@ -443,7 +443,7 @@ impl Run {
         let id = job.file.job.to_string();
         if self.console.json {
             return self.console.json(&json!({
-                "job": id, "slices": job.file.slices.len(), "tiles": job.file.tiles,
+                "job": id, "state": job.file.state, "slices": job.file.slices.len(), "tiles": job.file.tiles,
                 "stewards": job.file.stewards, "held_by": job.file.held_by,
             }));
         }
