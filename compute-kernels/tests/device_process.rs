@@ -150,7 +150,10 @@ fn a_device_process_dies_with_its_parent_even_while_it_computes() {
     };
     let adapters = command().adapters(DEADLINE).expect("enumeration works");
     send(
-        &format!("{{\"Open\":{{\"adapter\":{{\"nth\":{}}}}}}}", adapters[0].index),
+        &format!(
+            "{{\"Open\":{{\"adapter\":{{\"nth\":{}}}}}}}",
+            adapters[0].index
+        ),
         &[],
     );
     assert!(answer().contains("Opened"));
