@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -47,6 +48,12 @@ fn attempts_in_a_confined_process() -> ExitCode {
         "list" => told(fs::read_dir(path).map(|_| ())),
         "connect" => told(TcpStream::connect("127.0.0.1:1").map(|_| ())),
         "listen" => told(TcpListener::bind("127.0.0.1:0").map(|_| ())),
+        "unix" => told(UnixDatagram::unbound().map(|_| ())),
+        "signal" => {
+            // To whoever started it; 0 asks only whether it could.
+            let parent = rustix::process::getppid().expect("it was started");
+            told(rustix::process::test_kill_process(parent).map_err(Into::into))
+        }
         "udp" => told(UdpSocket::bind("127.0.0.1:0").map(|_| ())),
         "run" => told(Command::new("/bin/true").status().map(|_| ())),
         "system" => told(fs::read("/etc/passwd").map(|_| ())),
@@ -78,13 +85,18 @@ fn it_reads_and_writes_no_file_of_its_owner() {
 
 #[test]
 fn it_has_no_network() {
-    for attempt in ["connect", "listen", "udp"] {
+    for attempt in ["connect", "listen", "udp", "unix"] {
         assert_eq!(
             confined(attempt, Path::new("")),
             "PermissionDenied",
             "{attempt}"
         );
     }
+}
+
+#[test]
+fn it_sends_no_signal_to_others() {
+    assert_eq!(confined("signal", Path::new("")), "PermissionDenied");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{DeviceInfo, Engine, GpuProcess, RunnerCommand, RunnerError};
+use super::{Engine, GpuProcess, RunnerCommand, RunnerError};
 use crate::kernel::{JobSpec, Shape};
 
 /// See the module.
@@ -46,18 +46,8 @@ impl GuestRunner {
         process.run(tiles, deadline)
     }
 
-    /// What it computes with, while there is a job.
-    pub fn describe(&self) -> Option<&DeviceInfo> {
-        self.process.as_ref().map(|(_, p)| p.describe())
-    }
-
     /// Its process id, while there is one.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().and_then(|(_, p)| p.pid())
-    }
-
-    /// The job is over.
-    pub fn stop(&mut self) {
-        self.process = None;
     }
 }

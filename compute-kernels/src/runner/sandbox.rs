@@ -174,10 +174,13 @@ mod linux {
             libc::SYS_userfaultfd,
             libc::SYS_io_uring_setup,
             libc::SYS_open_by_handle_at,
-            libc::SYS_bind,
-            libc::SYS_listen,
-            libc::SYS_accept,
-            libc::SYS_accept4,
+            // Not even to services of this machine: some of them start programs for whoever asks.
+            libc::SYS_socket,
+            libc::SYS_kill,
+            libc::SYS_tkill,
+            libc::SYS_rt_sigqueueinfo,
+            libc::SYS_rt_tgsigqueueinfo,
+            libc::SYS_pidfd_send_signal,
             #[cfg(target_arch = "x86_64")]
             libc::SYS_fork,
             #[cfg(target_arch = "x86_64")]
@@ -186,23 +189,13 @@ mod linux {
         let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
             never.iter().map(|call| (*call, Vec::new())).collect();
         let error = |e: seccompiler::BackendError| e.to_string();
-        // Sockets to services of this machine, as some drivers want, and threads; nothing else of the kind.
-        let other_family = SeccompCondition::new(
-            0,
-            SeccompCmpArgLen::Dword,
-            SeccompCmpOp::Ne,
-            libc::AF_UNIX as u64,
-        );
-        let no_thread = SeccompCondition::new(
-            0,
-            SeccompCmpArgLen::Dword,
-            SeccompCmpOp::MaskedEq(libc::CLONE_THREAD as u64),
-            0,
-        );
-        for (call, condition) in [
-            (libc::SYS_socket, other_family),
-            (libc::SYS_clone, no_thread),
-        ] {
+        // Threads, and signals among them, as `abort` sends; no processes, and no signals to others.
+        let dword = SeccompCmpArgLen::Dword;
+        let threads = SeccompCmpOp::MaskedEq(libc::CLONE_THREAD as u64);
+        let no_thread = SeccompCondition::new(0, dword.clone(), threads, 0);
+        let own = u64::from(std::process::id());
+        let to_others = SeccompCondition::new(0, dword, SeccompCmpOp::Ne, own);
+        for (call, condition) in [(libc::SYS_clone, no_thread), (libc::SYS_tgkill, to_others)] {
             let rule = SeccompRule::new(vec![condition.map_err(error)?]).map_err(error)?;
             rules.insert(call, vec![rule]);
         }

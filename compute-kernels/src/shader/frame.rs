@@ -1,6 +1,7 @@
 //! The text around a shader: canonical library, prelude, and an entry point of ours that finds out which workgroup of
 //! which tile it is, where its slots are, and calls the shader's.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::spec::{Per, Spec};
@@ -36,13 +37,13 @@ pub fn input_binding(i: usize) -> u32 {
     2 + i as u32
 }
 
-/// Binding, in group 1, under which input `i` is read as words, by slots that begin as an input.
+/// The variable through which slots that begin as input `i` read its words.
 fn words_name(i: u32) -> String {
     format!("starling_input_{i}")
 }
 
-/// Everything that stands behind the shader. `lengths` are the words of the inputs.
-pub fn text(spec: &Spec, lengths: &[u32]) -> String {
+/// Everything that stands behind the shader. `words` are those of each input.
+pub fn text(spec: &Spec, words: &[u32]) -> String {
     let mut text = String::from("\n");
     text += canon::WGSL;
     text += include_str!("prelude.wgsl");
@@ -50,7 +51,7 @@ pub fn text(spec: &Spec, lengths: &[u32]) -> String {
         vectors(&mut text, n);
     }
     keep(&mut text, spec);
-    main(&mut text, spec, lengths);
+    main(&mut text, spec, words);
     text
 }
 
@@ -136,22 +137,20 @@ var<private> {LEADER}: bool;
 fn {CALL}(group: vec3<u32>, groups: vec3<u32>, local: vec3<u32>, index: u32, global: vec3<u32>) {{}}
 "
     );
-    for (k, output) in spec.outputs.iter().enumerate() {
+    for k in 0..spec.outputs.len() {
         let (word, first) = (slot_word(k), slot_first(k));
         let _ = write!(
             text,
             "var<private> {word}: u32;\nvar<private> {first}: u32;\n"
         );
-        if let Some(blob) = output.from {
-            let name = words_name(blob - 1);
-            if !text.contains(&format!("{name}:")) {
-                let binding = input_binding(blob as usize - 1);
-                let _ = writeln!(
-                    text,
-                    "@group(0) @binding({binding}) var<storage, read> {name}: array<u32>;"
-                );
-            }
-        }
+    }
+    let inputs: BTreeSet<u32> = spec.outputs.iter().filter_map(|o| o.from).collect();
+    for input in inputs.into_iter().map(|blob| blob - 1) {
+        let (name, binding) = (words_name(input), input_binding(input as usize));
+        let _ = writeln!(
+            text,
+            "@group(0) @binding({binding}) var<storage, read> {name}: array<u32>;"
+        );
     }
     let _ = write!(
         text,

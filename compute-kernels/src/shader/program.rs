@@ -11,7 +11,7 @@ use super::interp::{Buffers, Code, Fault, Machine, compile};
 use super::refusal::Refusal;
 use super::rewrite::{Role, rewrite};
 use super::source::{self, Parsed};
-use super::spec::{OutputSpec, Spec};
+use super::spec::{Binding, OutputSpec, Spec};
 use super::survey::{self, Survey};
 use crate::kernel::Tier;
 
@@ -59,13 +59,8 @@ impl Program {
         self.code.digest().to_hex().to_string()
     }
 
-    /// What the interpreter runs.
-    pub fn code(&self) -> &Code {
-        &self.code
-    }
-
     /// Interprets one tile into `out`, which is `tile_bytes` zeros. `inputs` are the words of all inputs.
-    pub fn tile(&self, tile: u32, inputs: &[Vec<u32>], out: &mut [u32]) -> Result<u64, Fault> {
+    pub fn tile(&self, tile: u32, inputs: &[Vec<u32>], out: &mut [u32]) -> Result<(), Fault> {
         let dispatch = [0, out.len() as u32, tile];
         let bound = self.bound.iter().map(|i| inputs[*i].as_slice());
         let mut buffers = Buffers {
@@ -75,9 +70,9 @@ impl Program {
         let mut machine = Machine::new(&self.code);
         let groups: u32 = self.spec.tile.iter().product();
         for y in 0..groups {
-            machine.run([0, y, 0], &mut buffers, u64::MAX)?;
+            machine.run([0, y, 0], &mut buffers)?;
         }
-        Ok(machine.steps)
+        Ok(())
     }
 }
 
@@ -136,16 +131,15 @@ fn agree(spec: &Spec, survey: &Survey) -> Result<(), Refusal> {
         .chain(outputs)
         .find(|at| unknown(*at))
     {
-        return Err(Refusal::new(
-            "no_binding",
-            format!(
-                "the shader binds nothing at group {} binding {}",
-                at.group, at.binding
-            ),
-            "leave it out",
-        ));
+        return Err(no_binding(at));
     }
     Ok(())
+}
+
+fn no_binding(at: Binding) -> Refusal {
+    let (group, binding) = (at.group, at.binding);
+    let reason = format!("the shader binds nothing at group {group} binding {binding}");
+    Refusal::new("no_binding", reason, "leave it out")
 }
 
 fn agree_on_output(bound: &Bound, output: &OutputSpec) -> Result<(), Refusal> {
@@ -176,7 +170,7 @@ fn lengths(spec: &Spec, survey: &Survey, bytes: &[usize]) -> Result<Vec<Option<u
     let mut all = Vec::new();
     for (at, &bytes) in spec.inputs.iter().zip(bytes) {
         let bound = survey.bindings.iter().find(|b| b.at == *at);
-        let Some(bound) = bound else { continue };
+        let bound = bound.ok_or_else(|| no_binding(*at))?;
         let name = &bound.name;
         if bytes % 4 != 0 {
             return Err(Refusal::new(
@@ -200,8 +194,7 @@ fn lengths(spec: &Spec, survey: &Survey, bytes: &[usize]) -> Result<Vec<Option<u
             ));
         }
         let runtime = bound.stride > 0 && bound.len.is_none();
-        let elements = (bytes - bound.fixed_bytes.min(bytes as u32) as usize)
-            .checked_div(bound.stride as usize);
+        let elements = (bytes - bound.fixed_bytes as usize).checked_div(bound.stride as usize);
         all.push(elements.filter(|_| runtime).map(|n| n as u32));
     }
     Ok(all)
@@ -220,9 +213,8 @@ fn roles(
             continue;
         }
         let at = global.binding.as_ref();
-        let here = |b: &super::spec::Binding| {
-            at.is_some_and(|at| at.group == b.group && at.binding == b.binding)
-        };
+        let here =
+            |b: &Binding| at.is_some_and(|at| at.group == b.group && at.binding == b.binding);
         let written = matches!(
             global.space,
             AddressSpace::Storage { access } if access.contains(StorageAccess::STORE)

@@ -68,7 +68,10 @@ pub fn scan(shader: &str) -> Result<(), Refusal> {
             "put large tables into an input",
         ));
     }
-    let at = |from: usize| naga::Span::new(from as u32, from as u32 + 1);
+    let nested = |from: usize, what: String, fix: &str| {
+        let here = naga::Span::new(from as u32, from as u32 + 1);
+        Err(Refusal::new("nesting", what, fix).at(here, shader))
+    };
     let (mut depth, mut operators, mut elses) = (0_usize, 0, 0);
     let bytes = shader.as_bytes();
     let mut i = 0;
@@ -97,28 +100,16 @@ pub fn scan(shader: &str) -> Result<(), Refusal> {
             elses += 1;
         }
         if depth > MAX_DEPTH {
-            return Err(Refusal::new(
-                "nesting",
-                format!("brackets are nested more than {MAX_DEPTH} deep"),
-                "split the expression or the block into functions",
-            )
-            .at(at(i), shader));
+            let what = format!("brackets are nested more than {MAX_DEPTH} deep");
+            return nested(i, what, "split the expression or the block into functions");
         }
         if operators > MAX_OPERATORS {
-            return Err(Refusal::new(
-                "nesting",
-                format!("an expression of more than {MAX_OPERATORS} operators"),
-                "name parts of it with `let`",
-            )
-            .at(at(i), shader));
+            let what = format!("an expression of more than {MAX_OPERATORS} operators");
+            return nested(i, what, "name parts of it with `let`");
         }
         if elses > MAX_ELSE {
-            return Err(Refusal::new(
-                "nesting",
-                format!("more than {MAX_ELSE} `else`"),
-                "use `switch`, or a table",
-            )
-            .at(at(i), shader));
+            let what = format!("more than {MAX_ELSE} `else`");
+            return nested(i, what, "use `switch`, or a table");
         }
         i += 1;
     }
@@ -218,29 +209,30 @@ pub fn entry(module: &Module, name: Option<&str>) -> Result<usize, Refusal> {
     }
 }
 
+/// The pipeline constants that a shader declares, by id or else by name: as they are set.
+pub fn overrides(module: &Module) -> Vec<String> {
+    let all = module.overrides.iter().map(|(_, o)| match (o.id, &o.name) {
+        (Some(id), _) => id.to_string(),
+        (None, name) => name.clone().unwrap_or_default(),
+    });
+    all.collect()
+}
+
 /// Keeps what some entry points need, and gives pipeline constants their values.
 pub fn specialise(
     parsed: Parsed,
     keep: &[&str],
-    overrides: &[(String, f64)],
+    values: &[(String, f64)],
     shader: &str,
 ) -> Result<Parsed, Refusal> {
-    let Parsed {
-        mut module,
-        info: _,
-    } = parsed;
+    let Parsed { mut module, .. } = parsed;
     module
         .entry_points
         .retain(|e| keep.contains(&e.name.as_str()));
-    let declared = |name: &str| {
-        module.overrides.iter().any(|(_, o)| match o.id {
-            Some(id) => name == id.to_string(),
-            None => o.name.as_deref() == Some(name),
-        })
-    };
+    let declared = overrides(&module);
     let mut constants = naga::back::PipelineConstants::default();
-    for (name, value) in overrides {
-        if !declared(name) {
+    for (name, value) in values {
+        if !declared.contains(name) {
             return Err(Refusal::new(
                 "no_override",
                 format!("the shader has no override `{name}`"),

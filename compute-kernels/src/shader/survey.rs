@@ -52,28 +52,29 @@ pub struct Survey {
     pub overrides: Vec<String>,
 }
 
-/// Parses a shader and keeps of it what one entry point needs. Pipeline constants become numbers.
-pub fn open(
+/// Parses a shader and keeps of it what one entry point needs. Pipeline constants become numbers; with their names.
+fn open(
     text: &str,
     entry: Option<&str>,
-    overrides: &[(String, f64)],
-) -> Result<(Parsed, String), Refusal> {
+    values: &[(String, f64)],
+) -> Result<(Parsed, Vec<String>), Refusal> {
     source::scan(text)?;
-    let mut parsed = source::parse(text, text)?;
+    let parsed = source::parse(text, text)?;
     source::check_names(&parsed)?;
     let index = source::entry(&parsed.module, entry)?;
     let name = parsed.module.entry_points[index].name.clone();
-    parsed = source::specialise(parsed, &[&name], overrides, text)?;
-    Ok((parsed, name))
+    let overrides = source::overrides(&parsed.module);
+    let parsed = source::specialise(parsed, &[&name], values, text)?;
+    Ok((parsed, overrides))
 }
 
 /// Surveys a shader. All reasons against it are listed, as far as they can be told apart.
 pub fn survey(
     text: &str,
     entry: Option<&str>,
-    overrides: &[(String, f64)],
+    values: &[(String, f64)],
 ) -> Result<Survey, Vec<Refusal>> {
-    let (parsed, name) = open(text, entry, overrides).map_err(|r| vec![r])?;
+    let (parsed, overrides) = open(text, entry, values).map_err(|r| vec![r])?;
     let walk = Walk::over(&parsed, text);
     if !walk.refusals.is_empty() {
         return Err(walk.refusals);
@@ -86,7 +87,7 @@ pub fn survey(
         (true, false) => Tier::Tolerance,
     };
     Ok(Survey {
-        entry: name,
+        entry: point.name.clone(),
         workgroup: point.workgroup_size,
         tier,
         not_canonical: walk.native,
@@ -95,20 +96,8 @@ pub fn survey(
         loops: walk.loops,
         shared_bytes: walk.shared,
         barriers: walk.cost.barrier,
-        overrides: override_names(text),
+        overrides,
     })
-}
-
-/// The pipeline constants that a shader declares, by name or id.
-fn override_names(text: &str) -> Vec<String> {
-    let Ok(module) = naga::front::wgsl::parse_str(text) else {
-        return Vec::new();
-    };
-    let all = module.overrides.iter().map(|(_, o)| match (o.id, &o.name) {
-        (Some(id), _) => id.to_string(),
-        (None, name) => name.clone().unwrap_or_default(),
-    });
-    all.collect()
 }
 
 struct Walk<'a> {

@@ -3,11 +3,13 @@
 //! A column is one register or one word of a variable, for all invocations. Booleans are 0 and all ones, so that a
 //! column of them is a mask.
 
+use serde::Serialize;
+
 /// A column.
 pub type Col = u32;
 
 /// Operations of one operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[repr(u8)]
 pub enum Unary {
     NegI,
@@ -73,7 +75,7 @@ pub enum Unary {
 }
 
 /// Operations of two operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[repr(u8)]
 pub enum Binary {
     Add,
@@ -127,7 +129,7 @@ pub enum Binary {
 }
 
 /// What an atomic operation does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[repr(u8)]
 pub enum Rmw {
     Add,
@@ -142,7 +144,7 @@ pub enum Rmw {
 }
 
 /// Where words are, besides columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Memory {
     /// What the invocations of a workgroup share.
     Shared,
@@ -153,14 +155,14 @@ pub enum Memory {
 }
 
 /// A word's place: a constant, and what each invocation adds to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Address {
     pub base: u32,
     pub offset: Option<Col>,
 }
 
 /// One step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Op {
     Const {
         dst: Col,
@@ -335,9 +337,9 @@ impl Code {
     /// Digest of all that decides about results.
     pub fn digest(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 shader program v1");
-        for op in &self.ops {
-            hasher.update(format!("{op:?}\n").as_bytes());
-        }
+        // In words, so that a digest changes with the meaning of a program and not with the order of a declaration.
+        let ops = serde_json::to_writer(&mut hasher, &self.ops);
+        debug_assert!(ops.is_ok(), "a hasher takes all bytes");
         let sizes = [&self.shared, &self.columns];
         for word in self.workgroup.iter().chain(sizes).chain(&self.constants) {
             hasher.update(&word.to_le_bytes());

@@ -26,9 +26,6 @@ pub enum Fault {
         /// Which barrier, for [`Code::sites`].
         site: u32,
     },
-    /// It took more steps than it may.
-    #[error("it takes more than {0} operations")]
-    TooLong(u64),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,8 +58,6 @@ pub struct Machine<'c> {
     /// Masks before each `if`.
     ifs: Vec<(Vec<u32>, Col)>,
     spare: Vec<Vec<u32>>,
-    /// Steps times invocations so far.
-    pub steps: u64,
 }
 
 impl<'c> Machine<'c> {
@@ -88,17 +83,11 @@ impl<'c> Machine<'c> {
             frames: Vec::new(),
             ifs: Vec::new(),
             spare: Vec::new(),
-            steps: 0,
         }
     }
 
     /// Runs one workgroup.
-    pub fn run(
-        &mut self,
-        group: [u32; 3],
-        buffers: &mut Buffers<'_>,
-        most_steps: u64,
-    ) -> Result<(), Fault> {
+    pub fn run(&mut self, group: [u32; 3], buffers: &mut Buffers<'_>) -> Result<(), Fault> {
         self.mask.fill(u32::MAX);
         self.frames.clear();
         self.ifs.clear();
@@ -107,7 +96,6 @@ impl<'c> Machine<'c> {
         let mut pc = 0;
         while let Some(op) = code.ops.get(pc) {
             pc += 1;
-            self.steps += self.lanes as u64;
             match *op {
                 Op::Const { dst, value } => self.cols[dst as usize].fill(value),
                 Op::Copy { dst, src } => self.map(dst, src, |a| a),
@@ -187,7 +175,7 @@ impl<'c> Machine<'c> {
                 }
                 Op::Uniform { src, site } => {
                     let col = self.col(src);
-                    if col.iter().any(|v| *v != col[0]) {
+                    if self.any() && col.iter().any(|v| *v != col[0]) {
                         return Err(Fault::Divergent { site });
                     }
                 }
@@ -244,9 +232,6 @@ impl<'c> Machine<'c> {
                     }
                     if self.any() {
                         pc = head as usize;
-                        if self.steps > most_steps {
-                            return Err(Fault::TooLong(most_steps));
-                        }
                     } else {
                         self.leave();
                     }

@@ -327,13 +327,7 @@ impl<'s, 'a> Rewriter<'s, 'a> {
                 result,
             } => {
                 let (pointer, value) = (self.plain(*pointer)?, self.plain(*value)?);
-                self.flush();
-                let result = result.map(|old| {
-                    let expression = self.old.expressions[old].clone();
-                    let new = self.new.expressions.append(expression, self.span);
-                    self.values.insert(old, Value::Plain(new));
-                    new
-                });
+                let result = result.map(|old| self.result(old));
                 self.push(Statement::Atomic {
                     pointer,
                     fun: *fun,
@@ -343,14 +337,8 @@ impl<'s, 'a> Rewriter<'s, 'a> {
             }
             Statement::WorkGroupUniformLoad { pointer, result } => {
                 let pointer = self.plain(*pointer)?;
-                self.flush();
-                let expression = self.old.expressions[*result].clone();
-                let new = self.new.expressions.append(expression, self.span);
-                self.values.insert(*result, Value::Plain(new));
-                self.push(Statement::WorkGroupUniformLoad {
-                    pointer,
-                    result: new,
-                });
+                let result = self.result(*result);
+                self.push(Statement::WorkGroupUniformLoad { pointer, result });
             }
             Statement::Call {
                 function,
@@ -379,6 +367,15 @@ impl<'s, 'a> Rewriter<'s, 'a> {
             other => return Err(internal(&format!("a statement {other:?}"))),
         }
         Ok(())
+    }
+
+    /// What the next statement gives.
+    fn result(&mut self, old: Handle<Expression>) -> Handle<Expression> {
+        self.flush();
+        let expression = self.old.expressions[old].clone();
+        let new = self.new.expressions.append(expression, self.span);
+        self.values.insert(old, Value::Plain(new));
+        new
     }
 
     // ---- expressions ----

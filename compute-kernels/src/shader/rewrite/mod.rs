@@ -82,6 +82,14 @@ impl Shader<'_> {
         &self.spec.outputs[k]
     }
 
+    /// The type of the variable of output `k`.
+    pub(super) fn output_type(&self, k: usize) -> Result<Handle<Type>, Refusal> {
+        let mut roles = self.roles.iter();
+        let found = roles.find(|(_, role)| matches!(role, Role::Output(of) if *of == k));
+        let (variable, _) = found.ok_or_else(|| internal("an output that is not there"))?;
+        Ok(self.old.module.global_variables[*variable].ty)
+    }
+
     pub(super) fn is_grouped(&self, k: usize) -> bool {
         self.output(k).per == Per::Group
     }
@@ -100,7 +108,7 @@ pub(super) fn is_ours(name: &str) -> bool {
     is_primitive(name) || name.starts_with("starling_")
 }
 
-/// Rewrites `parsed`, the whole text with its frame. `lengths` are the elements of inputs that end in an array.
+/// Rewrites `parsed`, the whole text with its frame. `roles` has every global variable of the author's.
 pub fn rewrite(
     parsed: &Parsed,
     source: &str,

@@ -42,24 +42,9 @@ impl Place {
 }
 
 impl Rewriter<'_, '_> {
-    /// The type of an output's global variable, or of the array at its end.
+    /// The array of slots of an output: its variable, or the only member of that.
     fn array_of(&self, output: usize) -> Result<Handle<Type>, Refusal> {
-        let module = &self.shader.old.module;
-        let at = self.shader.output(output).at;
-        let bound = |g: &naga::GlobalVariable| {
-            let here = g.binding.as_ref();
-            here.is_some_and(|b| b.group == at.group && b.binding == at.binding)
-        };
-        let is_output = |(handle, g): &(Handle<naga::GlobalVariable>, &naga::GlobalVariable)| {
-            bound(g)
-                && matches!(
-                    self.shader.roles.get(handle),
-                    Some(super::Role::Output(k)) if *k == output
-                )
-        };
-        let found = module.global_variables.iter().find(is_output);
-        let ty = found.map(|(_, g)| g.ty);
-        let ty = ty.ok_or_else(|| internal("an output that is not there"))?;
+        let ty = self.shader.output_type(output)?;
         match self.inner(ty) {
             TypeInner::Struct { members, .. } if members.len() == 1 => Ok(members[0].ty),
             _ => Ok(ty),
@@ -90,7 +75,8 @@ impl Rewriter<'_, '_> {
     /// `place[index]` or a member of a struct.
     pub(super) fn access_place_at(&mut self, place: Place, index: u32) -> Result<Place, Refusal> {
         if let Target::Whole = place.target
-            && let TypeInner::Struct { .. } = self.whole_type(place.output)?
+            && let ty = self.shader.output_type(place.output)?
+            && let TypeInner::Struct { .. } = self.inner(ty)
         {
             return Ok(Place {
                 target: Target::Type(self.array_of(place.output)?),
@@ -109,24 +95,6 @@ impl Rewriter<'_, '_> {
         }
         let index = self.word(index);
         self.access_place(place, index)
-    }
-
-    fn whole_type(&self, output: usize) -> Result<&TypeInner, Refusal> {
-        let at = self.shader.output(output).at;
-        let module = &self.shader.old.module;
-        let bound = |g: &&naga::GlobalVariable| {
-            let here = g.binding.as_ref();
-            here.is_some_and(|b| b.group == at.group && b.binding == at.binding)
-        };
-        let mut all = module
-            .global_variables
-            .iter()
-            .filter(|(h, _)| matches!(self.shader.roles.get(h), Some(super::Role::Output(_))))
-            .map(|(_, g)| g);
-        let found = all.find(bound);
-        found
-            .map(|g| self.inner(g.ty))
-            .ok_or_else(|| internal("an output that is not there"))
     }
 
     /// Elements of what a place points to: what each is, how many, and words from one to the next. Of the array of slots,
@@ -245,6 +213,14 @@ impl Rewriter<'_, '_> {
         self.add(Expression::Access { base, index })
     }
 
+    /// One scalar of a value.
+    fn part(&mut self, value: Handle<Expression>, leaf: &layout::Leaf) -> Handle<Expression> {
+        leaf.path.iter().fold(value, |base, index| {
+            let index = *index;
+            self.add(Expression::AccessIndex { base, index })
+        })
+    }
+
     fn store_words(
         &mut self,
         at: Handle<Expression>,
@@ -252,13 +228,7 @@ impl Rewriter<'_, '_> {
         ty: Handle<Type>,
     ) -> Result<(), Refusal> {
         for leaf in layout::leaves(&self.shader.types, ty)? {
-            let mut part = value;
-            for index in &leaf.path {
-                part = self.add(Expression::AccessIndex {
-                    base: part,
-                    index: *index,
-                });
-            }
+            let part = self.part(value, &leaf);
             let bits = match leaf.kind {
                 ScalarKind::Uint => part,
                 ScalarKind::Float if self.shader.is_canonical() => {
@@ -347,13 +317,7 @@ impl Rewriter<'_, '_> {
         }
         let mut parts = Vec::new();
         for leaf in leaves {
-            let mut part = value;
-            for index in &leaf.path {
-                part = self.add(Expression::AccessIndex {
-                    base: part,
-                    index: *index,
-                });
-            }
+            let mut part = self.part(value, &leaf);
             if leaf.kind == ScalarKind::Float {
                 let bits = self.cast(part, ScalarKind::Uint, false);
                 part = self.call("c_load", vec![bits])?;
