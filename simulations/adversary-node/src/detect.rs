@@ -182,7 +182,7 @@ impl Detect {
         let mut said = SAY;
         while counted.trials() < self.slices && start.elapsed() < limit {
             let seed = (self.stage.seed as u32).wrapping_mul(65_537);
-            let work = Work::noop(TILES, seed.wrapping_add(counted.jobs));
+            let work = Work::noop(TILES, seed.wrapping_add(counted.jobs)).held_alone();
             let ended = requester.run(&work, fakers.len()).await?;
             counted.jobs_s += ended.took.as_secs_f64();
             counted.note(&ended, requester.me(), self.slices);
@@ -236,6 +236,7 @@ impl Counted {
     /// asked for would make the number depend on the outcome.
     fn note(&mut self, ended: &Ended, me: Option<PeerKey>, most: u32) {
         self.jobs += 1;
+        // No lender is a steward, so that all but the worker may audit.
         let rules = Intensity::newcomer(ended.roster.saturating_sub(1));
         (self.k, self.s) = (rules.k, rules.s);
         let detected = |own| {

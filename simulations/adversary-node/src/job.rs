@@ -18,6 +18,8 @@ pub struct Work {
     spec: JobSpec,
     /// Tiles of a slice.
     pub slice_tiles: u32,
+    /// Other peers that hold the job at most; the daemon's own number if none is said.
+    stewards: Option<u16>,
 }
 
 impl Work {
@@ -35,6 +37,16 @@ impl Work {
                 inputs: Vec::new(),
             },
             slice_tiles: tiles,
+            stewards: None,
+        }
+    }
+
+    /// The same, held by its requester alone: nobody of the roster is a steward, and anybody may audit.
+    #[must_use]
+    pub fn held_alone(self) -> Self {
+        Self {
+            stewards: Some(0),
+            ..self
         }
     }
 
@@ -57,6 +69,7 @@ impl Work {
                 inputs: Vec::new(),
             },
             slice_tiles: 32,
+            stewards: None,
         }
     }
 
@@ -78,7 +91,7 @@ impl Work {
             slice_tiles: Some(self.slice_tiles),
             deadline_s: Some(DEADLINE_S),
             max_price: None,
-            stewards: None,
+            stewards: self.stewards,
             // The strength that the formula is about, whatever the workers have proven.
             full_audits: true,
             peers: Some(peers),
