@@ -375,7 +375,7 @@ impl Auditor {
             Some(Box::new(ctx.sign(claim)))
         });
         if let Some(proof) = &proof {
-            faults::tell(ctx, proof);
+            faults::tell(ctx, &audit.record, proof);
         }
         let given = Given {
             record: audit.record.clone(),

@@ -6,7 +6,7 @@ use crate::config;
 use crate::crypto::{BoxedSigner, Signer as _, Verifier};
 use crate::genesis::Genesis;
 use crate::hash::{BlobId, Derive, Hash, JobId, KernelId, LeaseId, PeerKey, SwarmId};
-use crate::io::{Event, Output, PersistSeq, Purpose, Record, TaskId};
+use crate::io::{Event, Output, PersistSeq, Purpose, Record, Setup, TaskId};
 use crate::memo::Remembering;
 use crate::message::Message;
 use crate::reputation::Reputation;
@@ -47,6 +47,7 @@ pub(crate) struct Context {
     pub(crate) now: Time,
     pub(crate) swarm: SwarmId,
     pub(crate) genesis: Genesis,
+    guests: Vec<KernelId>,
     signer: Remembering,
     /// What adverts are signed under.
     adverts: Derive,
@@ -66,8 +67,14 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(genesis: Genesis, signer: BoxedSigner, rng_seed: [u8; 32]) -> Self {
+    pub(crate) fn new(setup: Setup, signer: BoxedSigner) -> Self {
+        let Setup {
+            genesis,
+            rng_seed,
+            guests,
+        } = setup;
         Self {
+            guests,
             now: Time::default(),
             swarm: genesis.swarm_id(),
             shard: board::home(&signer.key(), genesis.shards),
@@ -119,6 +126,12 @@ impl Context {
 
     pub(crate) fn set_unix(&mut self, unix_s: u64) {
         self.unix = (self.now, unix_s);
+    }
+
+    /// Whether jobs of this kernel bring their own code. A driver that errs on somebody's code would convict an honest
+    /// peer before the whole swarm, so a fault in it stays with whoever saw it.
+    pub(crate) fn brings_code(&self, kernel: &KernelId) -> bool {
+        self.guests.contains(kernel)
     }
 
     pub(crate) fn advert_interval(&self) -> Duration {

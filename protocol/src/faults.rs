@@ -20,6 +20,7 @@ use crate::context::{Context, Waiting};
 use crate::fraud::FraudProof;
 use crate::hash::{Hash, JobId, LeaseId, PeerKey};
 use crate::io::{Computed, Event, Output, Purpose, Topic, Verdict};
+use crate::manifest::JobRecord;
 use crate::reason::Reason;
 use crate::reputation::Deed;
 use crate::rules;
@@ -43,8 +44,12 @@ pub(crate) struct Faults {
     not_before: Time,
 }
 
-/// Says to everybody that a worker lied: this peer has seen it on its own CPU reference.
-pub(crate) fn tell(ctx: &mut Context, proof: &FraudProof) {
+/// Says to everybody that a worker lied: this peer has seen it on its own CPU reference. Not of code that came with the
+/// job.
+pub(crate) fn tell(ctx: &mut Context, record: &JobRecord, proof: &FraudProof) {
+    if ctx.brings_code(&record.manifest.body.kernel) {
+        return;
+    }
     ctx.out.push(Output::Publish {
         topic: Topic::Faults,
         data: codec::encode(proof),
@@ -82,6 +87,9 @@ impl Faults {
         }
         self.note(name);
         let known = book.get(&job);
+        if known.is_some_and(|r| ctx.brings_code(&r.manifest.body.kernel)) {
+            return Verdict::Ignore;
+        }
         let of_job = known.is_some_and(|record| {
             let n = record.manifest.body.tiles_in(lease.slice);
             rules::check_lease(record, lease, &ctx.swarm).is_ok()

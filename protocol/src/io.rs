@@ -338,6 +338,8 @@ pub struct Setup {
     pub genesis: Genesis,
     /// Seeds the core's own randomness; from the operating system in a daemon, from the scenario in a simulation.
     pub rng_seed: [u8; 32],
+    /// Kernels whose code comes with the job: what such code does on this peer's device proves nothing to others.
+    pub guests: Vec<KernelId>,
 }
 
 /// Outputs of one call, in order. They borrow the core: nobody can go on before draining them.

@@ -78,7 +78,7 @@ impl Peer {
     #[must_use]
     pub fn new(setup: Setup, signer: BoxedSigner) -> Self {
         Self {
-            ctx: Context::new(setup.genesis, signer, setup.rng_seed),
+            ctx: Context::new(setup, signer),
             adverts: Adverts::default(),
             book: Book::default(),
             parked: Parked::default(),

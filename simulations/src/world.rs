@@ -214,6 +214,7 @@ impl World {
         let setup = Setup {
             genesis: self.genesis.clone(),
             rng_seed: self.streams.bytes(Purpose::Core, peer, u32::from(life)),
+            guests: Vec::new(),
         };
         let honest = Peer::new(setup, self.roles.signer(peer)());
         let (core, backend) = self.roles.wrap(peer, honest, Truth, &self.shared.names);

@@ -313,7 +313,7 @@ impl Steward {
         ctx.saw(worker, entry.record(), Deed::Caught(reason));
         if let Some(claim) = arrival.claim(ctx.me, tile) {
             let proof = ctx.sign(claim);
-            faults::tell(ctx, &proof);
+            faults::tell(ctx, entry.record(), &proof);
         }
         ctx.notify(Event::CheatCaught {
             job,

@@ -37,6 +37,7 @@ impl Ear {
         let setup = Setup {
             genesis: genesis.clone(),
             rng_seed: [1; 32],
+            guests: Vec::new(),
         };
         let mut ear = Self {
             peer: Peer::new(setup, Box::new(speaker(0))),

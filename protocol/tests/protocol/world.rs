@@ -148,6 +148,7 @@ impl World {
                 let setup = Setup {
                     genesis: genesis.clone(),
                     rng_seed,
+                    guests: Vec::new(),
                 };
                 Peer::new(setup, Box::new(signer(i)))
             })
@@ -438,6 +439,7 @@ impl World {
         let setup = Setup {
             genesis: self.genesis.clone(),
             rng_seed: [0xA0 + i as u8; 32],
+            guests: Vec::new(),
         };
         self.peers[i] = Peer::new(setup, Box::new(signer(i)));
         let dies = |input: &Input| {

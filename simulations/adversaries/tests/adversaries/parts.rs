@@ -62,6 +62,7 @@ pub fn peer(i: usize, genesis: &Genesis) -> Peer {
     let setup = Setup {
         genesis: genesis.clone(),
         rng_seed: [i as u8; 32],
+        guests: Vec::new(),
     };
     Peer::new(setup, signer(i))
 }

@@ -174,6 +174,7 @@ fn advert_bytes(experiment: &Experiment, streams: &Streams) -> u32 {
     let setup = Setup {
         genesis: experiment.genesis(Hash::default()),
         rng_seed: streams.bytes(Purpose::Core, peer, 0),
+        guests: Vec::new(),
     };
     let mut core = Peer::new(setup, population.signatures.signer(&secret));
     let (unix_s, restored) = (crate::host::EPOCH_S, Vec::new());
