@@ -225,6 +225,7 @@ impl Kernel for Canary {
         Ok(Plan {
             groups_per_tile: 4,
             buffers: vec![Cow::Owned(table.0.to_vec())],
+            turns: 0,
             module: None,
         })
     }

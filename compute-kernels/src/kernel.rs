@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::canon;
+use crate::shader;
 
 /// Largest tile, in bytes.
 pub const MAX_TILE_BYTES: u32 = 64 * 1024;
@@ -67,16 +68,26 @@ impl fmt::Debug for JobSpec {
 }
 
 impl JobSpec {
-    /// The kernel, after a look at the sizes of what it will be given. Every way to a computation starts here.
+    /// The kernel, after a look at the sizes of what it will be given.
     pub fn kernel(&self) -> Result<&'static dyn Kernel, KernelError> {
         self.check_sizes()?;
         crate::kernel(self.kernel)
     }
 
-    /// The same, where the job's own code may run: in a confined process.
-    pub fn guest(&self) -> Result<&'static dyn Kernel, KernelError> {
-        self.check_sizes()?;
-        crate::guest_kernel(self.kernel)
+    /// The kernel of a job that may be computed in any process. Every way to a computation outside of a confined one
+    /// starts here.
+    pub fn trusted(&self) -> Result<&'static dyn Kernel, KernelError> {
+        let kernel = self.kernel()?;
+        if self.is_guest() {
+            return Err(KernelError::Guest);
+        }
+        Ok(kernel)
+    }
+
+    /// Whether it brings code of a stranger, which is looked at and run in confined processes only.
+    pub fn is_guest(&self) -> bool {
+        crate::brings_code(self.kernel)
+            && self.inputs.first().map(|shader| &**shader) != Some(shader::ours::SHADER.as_bytes())
     }
 
     fn check_sizes(&self) -> Result<(), KernelError> {
@@ -97,14 +108,14 @@ impl JobSpec {
         Ok(())
     }
 
-    /// Validates the job completely and cuts it into tiles.
+    /// Validates the job, completely unless it brings code, and cuts it into tiles.
     pub fn shape(&self) -> Result<Shape, KernelError> {
         self.kernel()?.shape(&self.params, &self.inputs)
     }
 
-    /// The CPU reference for this job.
+    /// The CPU reference for this job, unless it brings code of a stranger.
     pub fn prepare(&self) -> Result<Box<dyn Prepared>, KernelError> {
-        self.kernel()?.prepare(&self.params, &self.inputs)
+        self.trusted()?.prepare(&self.params, &self.inputs)
     }
 }
 
@@ -149,6 +160,17 @@ pub enum KernelError {
         index: usize,
         /// What is wrong with it.
         reason: String,
+    },
+    /// It brings code of a stranger.
+    #[error("the job brings its own code, which runs in confined processes only")]
+    Guest,
+    /// Its own code has no result: see `shader::interp::Fault`.
+    #[error("the shader is at fault in tile {tile}: {why}")]
+    Fault {
+        /// Where it was found out.
+        tile: u32,
+        /// What it did.
+        why: String,
     },
     /// A requested tile does not exist.
     #[error("tile {tile} requested, but the job has {tiles}")]
@@ -216,6 +238,16 @@ pub trait Prepared: Send + Sync {
     /// Computes one tile, `tile < shape().tiles`, into `out`, which is `shape().tile_bytes` zeros.
     fn tile(&self, tile: u32, out: &mut [u8]);
 
+    /// Why a tile has stayed empty: the job's own code has no result for it. The kernels of this crate always have one.
+    fn fault(&self) -> Option<KernelError> {
+        None
+    }
+
+    /// The most that the loops of one invocation have cost so far, where the job's own code has fuel for them.
+    fn burnt(&self) -> Option<u32> {
+        None
+    }
+
     /// Computes tiles on all cores into `out`, which is `tile_bytes` zeros for each; their bytes stand one after the
     /// other in the order asked.
     fn run_into(&self, tiles: &[u32], out: &mut [u8]) {
@@ -239,6 +271,8 @@ pub struct Plan {
     pub groups_per_tile: u32,
     /// Contents of the storage buffers, each not empty and a multiple of 4 bytes.
     pub buffers: Vec<Cow<'static, [u8]>>,
+    /// Turns that all loops of one invocation can make together, where that is not the kernel's own affair; else 0.
+    pub turns: u32,
     /// The shader, where it comes with the job and not from [`Kernel::source`].
     pub module: Option<Box<naga::Module>>,
 }

@@ -25,6 +25,7 @@ pub fn kernels() -> &'static [&'static dyn Kernel] {
         &fractal::Fractal,
         &matmul::Matmul,
         &noop::Noop,
+        &shader::Wgsl,
     ]
 }
 
@@ -39,13 +40,10 @@ pub fn kernel(id: KernelId) -> Result<&'static dyn Kernel, KernelError> {
     found.map_or(Err(KernelError::UnknownKernel(id)), |(_, k)| Ok(*k))
 }
 
-/// The same, and the kernel whose code comes with the job: for confined processes only.
-pub fn guest_kernel(id: KernelId) -> Result<&'static dyn Kernel, KernelError> {
+/// Whether jobs of this kernel bring their own code.
+pub fn brings_code(id: KernelId) -> bool {
     static WGSL: LazyLock<KernelId> = LazyLock::new(|| shader::Wgsl.id());
-    if id == *WGSL {
-        return Ok(&shader::Wgsl);
-    }
-    kernel(id)
+    id == *WGSL
 }
 
 /// The kernel of this name.

@@ -41,11 +41,13 @@ impl Run<'_> {
             }
             if bound.written {
                 spec.outputs.push(OutputSpec {
+                    name: bound.name.clone(),
                     at: bound.at,
                     per: self.per,
                     extent: self.extent,
                     elements: 1,
                     stride: bound.stride / 4,
+                    words: bound.words,
                     from: self.in_place.then_some(spec.inputs.len() as u32),
                 });
             }
@@ -82,7 +84,7 @@ fn numbered(shader: &str) -> String {
 }
 
 fn tiles(job: &JobSpec) -> Vec<u32> {
-    let kernel = job.guest().expect("it is known here");
+    let kernel = job.kernel().expect("it is known here");
     let shape = kernel.shape(&job.params, &job.inputs);
     (0..shape.expect("sound").tiles).collect()
 }

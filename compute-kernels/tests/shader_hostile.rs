@@ -33,11 +33,13 @@ fn fate_of(shader: &str) -> Fate {
     for bound in &found.bindings {
         if bound.written {
             spec.outputs.push(OutputSpec {
+                name: bound.name.clone(),
                 at: bound.at,
                 per: Per::Invocation,
                 extent: [found.workgroup.iter().product(), 1, 1],
                 elements: 1,
                 stride: bound.stride / 4,
+                words: bound.words,
                 from: None,
             });
         } else {

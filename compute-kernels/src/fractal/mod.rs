@@ -247,6 +247,7 @@ impl Kernel for Fractal {
         Ok(Plan {
             groups_per_tile: 1,
             buffers: vec![Cow::Owned(params.to_vec())],
+            turns: 0,
             module: None,
         })
     }

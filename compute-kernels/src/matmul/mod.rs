@@ -148,6 +148,7 @@ impl Kernel for Matmul {
                 Cow::Owned(factors.packed_rows((vectors * VECTOR) as usize)),
                 Cow::Owned(factors.packed_columns((vectors * VECTOR) as usize)),
             ],
+            turns: 0,
             module: None,
         })
     }

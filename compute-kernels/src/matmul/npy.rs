@@ -1,4 +1,4 @@
-//! Matrices in NumPy's `.npy` files: i8 in, i32 out.
+//! Matrices in NumPy's `.npy` files, i8 in, i32 out; and arrays of 32-bit numbers, both ways.
 //!
 //! The format is NEP 1 (versions 1.0, 2.0 and 3.0): a magic, a header that is a Python dictionary, then the elements.
 //! Only what can be a factor is read, and whatever else a file holds is named together with the line of Python that
@@ -43,6 +43,14 @@ pub enum NpyError {
     /// Elements of another type.
     #[error("the elements are {0:?}, not 8-bit integers; convert them with a.astype(np.int8)")]
     Type(String),
+    /// Elements of another size.
+    #[error(
+        "the elements are {0:?}, not 32-bit numbers; convert them with a.astype(np.float32), np.uint32 or np.int32"
+    )]
+    Wide(String),
+    /// More than is taken.
+    #[error("the array has more than {0} bytes; split it")]
+    Huge(u64),
     /// Columns first.
     #[error("the elements lie in Fortran order; save np.ascontiguousarray(a)")]
     Fortran,
@@ -116,13 +124,44 @@ pub fn read(mut from: impl Read, most: u64) -> Result<Matrix, NpyError> {
     })
 }
 
+/// Reads an array of 32-bit little-endian numbers of any shape, at most `most` bytes, as those bytes.
+///
+/// # Errors
+/// [`NpyError`]; the text names the fix.
+pub fn read_words(mut from: impl Read, most: u64) -> Result<Vec<u8>, NpyError> {
+    let header = read_header(&mut from)?;
+    let wanted = Header::parse(&header)?.words()?;
+    let wanted = wanted.filter(|n| *n <= most).ok_or(NpyError::Huge(most))?;
+    let mut bytes = Vec::new();
+    let got = from.by_ref().take(wanted).read_to_end(&mut bytes)? as u64;
+    if got < wanted {
+        return Err(NpyError::Short { got, wanted });
+    }
+    if from.read(&mut [0])? > 0 {
+        return Err(NpyError::Long);
+    }
+    Ok(bytes)
+}
+
 /// Writes the header of an i32 matrix; `rows * columns` little-endian elements belong behind it, row by row.
 ///
 /// # Errors
 /// Those of `to`.
-pub fn write_header(mut to: impl Write, rows: u32, columns: u32) -> io::Result<()> {
+pub fn write_header(to: impl Write, rows: u32, columns: u32) -> io::Result<()> {
+    write_header_of(to, "<i4", &[rows, columns])
+}
+
+/// Writes the header of an array of elements as NumPy names them (`<f4`), the slowest axis first.
+///
+/// # Errors
+/// Those of `to`.
+pub fn write_header_of(mut to: impl Write, descr: &str, shape: &[u32]) -> io::Result<()> {
+    // Python writes a tuple of one with a comma.
+    let comma = if shape.len() == 1 { "," } else { "" };
+    let sizes: Vec<String> = shape.iter().map(u32::to_string).collect();
+    let shape = sizes.join(", ");
     let mut dict =
-        format!("{{'descr': '<i4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
+        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}{comma}), }}");
     let before = MAGIC.len() + 4;
     let total = (before + dict.len() + 1).next_multiple_of(ALIGN);
     dict.extend(std::iter::repeat_n(' ', total - before - dict.len() - 1));
@@ -241,6 +280,22 @@ impl<'a> Header<'a> {
         let sizes = items.map(|i| i.trim_end_matches('L').parse().ok());
         let shape = sizes.collect::<Option<Vec<u64>>>()?;
         self.shape.replace(shape).is_none().then_some(rest)
+    }
+
+    /// Bytes of an array of 32-bit numbers in C order, if they can be counted.
+    fn words(self) -> Result<Option<u64>, NpyError> {
+        let missing = || NpyError::Header("an entry is missing");
+        let descr = self.descr.ok_or_else(missing)?;
+        let fortran = self.fortran.ok_or_else(missing)?;
+        let shape = self.shape.ok_or_else(missing)?;
+        if !matches!(descr, "<f4" | "<i4" | "<u4") {
+            return Err(NpyError::Wide(descr.chars().take(64).collect()));
+        }
+        if fortran && shape.iter().filter(|n| **n > 1).count() > 1 {
+            return Err(NpyError::Fortran);
+        }
+        let elements = shape.iter().try_fold(1_u64, |all, n| all.checked_mul(*n));
+        Ok(elements.and_then(|n| n.checked_mul(4)))
     }
 
     /// Rows and columns of an i8 matrix in C order.

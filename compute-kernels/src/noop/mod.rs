@@ -93,6 +93,7 @@ impl Kernel for Noop {
         Ok(Plan {
             groups_per_tile: 1,
             buffers: vec![Cow::Owned(params.to_vec())],
+            turns: 0,
             module: None,
         })
     }

@@ -112,6 +112,7 @@ impl Kernel for Render {
                 words(&tracer.bvh.facets),
                 words(&tracer.emitters),
             ],
+            turns: 0,
             module: None,
         })
     }

@@ -12,17 +12,23 @@ use std::time::Duration;
 
 use super::frame::{self, Request, Response};
 use super::gpu::{self, Gpu};
-use super::{CpuRunner, DeviceInfo, Engine, RunnerError, check_run, sandbox};
-use crate::kernel::{JobSpec, Kernel, Shape};
+use super::sandbox::SandboxError;
+use super::{CpuRunner, DeviceInfo, Engine, RunnerError, admission, check_run, sandbox};
+use crate::kernel::{JobSpec, Kernel, KernelError, Shape};
+use crate::shader::survey::survey;
+use crate::shader::{Program, Spec};
 
 /// Serves requests until `input` ends or the device is lost. Call it from a process that does nothing else:
 /// the end of `input` ends the process.
 ///
-/// If it is to be `confined` and cannot be, it serves nothing: see [`sandbox`].
+/// If it is to be `confined` and cannot be, it serves nothing, except on systems that have no sandbox: see [`sandbox`].
 pub fn serve(input: impl Read + Send + 'static, output: impl Write, confined: bool) -> ExitCode {
-    if confined && let Err(error) = sandbox::enter() {
-        eprintln!("device process: not confined: {error}");
-        return ExitCode::FAILURE;
+    match confined.then(sandbox::enter) {
+        None | Some(Ok(()) | Err(SandboxError::Unsupported)) => {}
+        Some(Err(error)) => {
+            eprintln!("device process: not confined: {error}");
+            return ExitCode::FAILURE;
+        }
     }
     match answer_all(&requests(input), output, confined) {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,7 +75,7 @@ fn answer_all(
             .unwrap_or_else(Response::Failed);
         let lost = matches!(response, Response::Failed(RunnerError::Lost(_)));
         let parts: &[&[u8]] = match response {
-            Response::Computed => &[&computed],
+            Response::Computed { .. } | Response::Surveyed | Response::Admitted => &[&computed],
             _ => &[],
         };
         frame::write(&mut output, &response, parts)?;
@@ -102,7 +108,11 @@ fn answer(
                 inputs: parts.map(Arc::from).collect(),
             };
             // Code of strangers runs where it can do no harm, or not at all.
-            let kernel = if confined { job.guest() } else { job.kernel() };
+            let kernel = if confined {
+                job.kernel()
+            } else {
+                job.trusted()
+            };
             held.load(&job, kernel?).map(Response::Loaded)
         }
         Request::Run => {
@@ -115,7 +125,21 @@ fn answer(
                 .collect();
             check_run(&shape, &tiles)?;
             *computed = held.run(&tiles)?;
-            Ok(Response::Computed)
+            let burnt = held.burnt();
+            Ok(Response::Computed { burnt })
+        }
+        Request::Survey | Request::Admit if !confined => Err(KernelError::Guest.into()),
+        Request::Survey => {
+            let (text, entry, overrides): (_, Option<String>, Vec<_>) = admission::asked(&parts)?;
+            let result = survey(text, entry.as_deref(), &overrides);
+            *computed = admission::json(&result)?;
+            Ok(Response::Surveyed)
+        }
+        Request::Admit => {
+            let (text, spec, bytes): (_, Spec, Vec<usize>) = admission::asked(&parts)?;
+            let program = spec.check().map(|()| Program::build(spec, text, &bytes))?;
+            *computed = admission::json(&program.map(|p| p.digest()))?;
+            Ok(Response::Admitted)
         }
     }
 }
@@ -152,6 +176,13 @@ impl Held {
         match self {
             Held::Gpu(gpu) => gpu.shape(),
             Held::Cpu(cpu) => cpu.shape(),
+        }
+    }
+
+    fn burnt(&self) -> Option<u32> {
+        match self {
+            Held::Gpu(_) => None,
+            Held::Cpu(cpu) => cpu.burnt(),
         }
     }
 

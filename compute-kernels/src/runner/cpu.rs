@@ -34,7 +34,7 @@ impl CpuRunner {
 
     /// See [`super::Runner::load`].
     pub fn load(&mut self, job: &JobSpec) -> Result<Shape, RunnerError> {
-        self.load_with(job, job.kernel()?)
+        self.load_with(job, job.trusted()?)
     }
 
     /// The same for a job of this kernel, which may be one whose code comes with the job.
@@ -69,12 +69,20 @@ impl CpuRunner {
             let (now, later) = tiles.split_at(portion.min(tiles.len()));
             let (into, behind) = rest.split_at_mut(now.len() * bytes);
             job.run_into(now, into);
+            if let Some(fault) = job.fault() {
+                return Err(fault.into());
+            }
             (tiles, rest) = (later, behind);
             if start.elapsed() - began < PORTION / 2 {
                 portion *= 2;
             }
         }
         Ok(out)
+    }
+
+    /// See [`Prepared::burnt`].
+    pub fn burnt(&self) -> Option<u32> {
+        self.job.as_ref().and_then(|job| job.burnt())
     }
 
     /// The current job's shape.

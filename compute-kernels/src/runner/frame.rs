@@ -34,6 +34,10 @@ pub enum Request {
     Load(KernelId),
     /// Compute tiles. Part: their indices, u32 little-endian.
     Run,
+    /// Look at a shader. Parts: its text, then as JSON its entry point if one is named, and values of its overrides.
+    Survey,
+    /// Make a shader the program of a job. Parts: its text, then as JSON the job's parameters and its inputs' sizes.
+    Admit,
 }
 
 /// What the device process answers.
@@ -46,7 +50,14 @@ pub enum Response {
     /// To [`Request::Load`].
     Loaded(Shape),
     /// To [`Request::Run`]. Part: the tiles' bytes.
-    Computed,
+    Computed {
+        /// The most that the loops of one invocation have burnt, where that is known.
+        burnt: Option<u32>,
+    },
+    /// To [`Request::Survey`]. Part: as JSON, the survey, or the reasons not to run the shader.
+    Surveyed,
+    /// To [`Request::Admit`]. Part: as JSON, the digest of the program, or the reason that there is none.
+    Admitted,
     /// To any of them.
     Failed(RunnerError),
 }

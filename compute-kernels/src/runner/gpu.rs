@@ -14,6 +14,8 @@ use crate::shader;
 
 /// What a dispatch aims at: half of the 100 ms that a desktop and its watchdog bear.
 const DISPATCH_GOAL: Duration = Duration::from_millis(50);
+/// Mesa's llvmpipe silently leaves all loops of an invocation after so many turns together.
+const LLVMPIPE_TURNS: u32 = 65_535;
 /// Growth of the next dispatch over the last one, at most.
 const GROWTH: usize = 8;
 /// Output buffer of one dispatch, at most.
@@ -40,6 +42,8 @@ pub struct Gpu {
     faults: Arc<Mutex<Faults>>,
     /// One per kernel of this build, so bounded.
     pipelines: HashMap<KernelId, wgpu::ComputePipeline>,
+    /// The last one that came with a job, whose parameters name its program.
+    brought: Option<(Vec<u8>, wgpu::ComputePipeline)>,
     job: Option<Job>,
 }
 
@@ -104,6 +108,7 @@ impl Gpu {
             limits,
             faults,
             pipelines: HashMap::new(),
+            brought: None,
             job: None,
         })
     }
@@ -125,12 +130,7 @@ impl Gpu {
         let mut plan = kernel.plan(&job.params, &job.inputs)?;
         self.check_limits(&plan)?;
         let pipeline = match plan.module.take() {
-            Some(module) => {
-                let module = wgpu::ShaderSource::Naga(Cow::Owned(*module));
-                let pipeline = self.compile(kernel.name(), module, shader::frame::ENTRY);
-                self.check_faults()?;
-                pipeline
-            }
+            Some(module) => self.pipeline_with(&job.params, kernel, *module)?,
             None => self.pipeline_of(job.kernel, kernel)?,
         };
         self.job = Some(self.upload(pipeline, shape, &plan));
@@ -214,6 +214,25 @@ impl Gpu {
         let pipeline = self.compile(kernel.name(), source, "main");
         self.check_faults()?;
         self.pipelines.insert(id, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    /// The pipeline of a job's own program.
+    fn pipeline_with(
+        &mut self,
+        params: &[u8],
+        kernel: &dyn Kernel,
+        module: naga::Module,
+    ) -> Result<wgpu::ComputePipeline, RunnerError> {
+        if let Some((of, pipeline)) = &self.brought
+            && of == params
+        {
+            return Ok(pipeline.clone());
+        }
+        let source = wgpu::ShaderSource::Naga(Cow::Owned(module));
+        let pipeline = self.compile(kernel.name(), source, shader::frame::ENTRY);
+        self.check_faults()?;
+        self.brought = Some((params.to_vec(), pipeline.clone()));
         Ok(pipeline)
     }
 
@@ -306,6 +325,13 @@ impl Gpu {
     }
 
     fn check_limits(&self, plan: &Plan) -> Result<(), RunnerError> {
+        // Else it would leave them early, and look like a liar.
+        if self.info.kind == DeviceKind::Cpu && plan.turns > LLVMPIPE_TURNS {
+            return Err(RunnerError::LoopTurns {
+                needs: plan.turns,
+                allows: LLVMPIPE_TURNS,
+            });
+        }
         let needs = plan.buffers.iter().map(|b| b.len() as u64).max();
         let (needs, allows) = (needs.unwrap_or(0), self.max_binding());
         if needs > allows {

@@ -4,6 +4,7 @@
 //! Invariant: whatever a driver does (hang, crash, lose its device) comes back as a [`RunnerError`], never as a
 //! panic or an endless wait in the caller's process.
 
+pub mod admission;
 pub mod child;
 mod cpu;
 pub mod frame;
@@ -118,6 +119,16 @@ pub enum RunnerError {
         needs: u64,
         /// Bytes.
         allows: u64,
+    },
+    /// The job's loops may be longer than this device lets them be.
+    #[error(
+        "the shader's fuel lets its loops take {needs} turns, this device ends them after {allows}: use a GPU or the CPU"
+    )]
+    LoopTurns {
+        /// Turns that the fuel is enough for.
+        needs: u32,
+        /// Turns.
+        allows: u32,
     },
     /// The device or its driver refused something; it still answers.
     #[error("device error: {0}")]

@@ -50,6 +50,18 @@ impl RunnerCommand {
             (other, _) => Err(unexpected(&other)),
         }
     }
+
+    /// One question to a fresh process.
+    pub(super) fn ask(
+        &self,
+        request: Request,
+        parts: Vec<Arc<[u8]>>,
+        deadline: Duration,
+    ) -> Result<(Response, Vec<u8>), RunnerError> {
+        let mut connection = Connection::start(self)?;
+        let (response, mut parts) = connection.call(request, parts, Deadline::after(deadline))?;
+        Ok((response, parts.pop().unwrap_or_default()))
+    }
 }
 
 /// A GPU, held by a child process that is started, killed and started again as needed.
@@ -62,6 +74,8 @@ pub struct GpuProcess {
     job: Option<(JobSpec, Shape)>,
     loaded: bool,
     last_used: Instant,
+    /// See [`Response::Computed`].
+    burnt: Option<u32>,
 }
 
 impl GpuProcess {
@@ -89,6 +103,7 @@ impl GpuProcess {
             job: None,
             loaded: false,
             last_used: Instant::now(),
+            burnt: None,
         })
     }
 
@@ -121,6 +136,11 @@ impl GpuProcess {
         }
         self.stop();
         Err(RunnerError::Lost("it returned too few bytes".into()))
+    }
+
+    /// The most that the loops of one invocation have burnt, by the last run, where that is known.
+    pub fn burnt(&self) -> Option<u32> {
+        self.burnt
     }
 
     /// The open adapter.
@@ -158,14 +178,17 @@ impl GpuProcess {
         // After an error of its device a child holds no job.
         self.loaded &= result.is_ok();
         match result? {
-            (Response::Computed, mut parts) => Ok(parts.pop().unwrap_or_default()),
+            (Response::Computed { burnt }, mut parts) => {
+                self.burnt = burnt;
+                Ok(parts.pop().unwrap_or_default())
+            }
             (other, _) => Err(self.unexpected(&other)),
         }
     }
 
     fn send_job(&mut self, job: &JobSpec, deadline: Deadline) -> Result<Shape, RunnerError> {
         // A cheap look here keeps malformed jobs from travelling through the pipe.
-        job.guest()?;
+        job.kernel()?;
         let params = Arc::from(job.params.as_slice());
         let parts = [params].into_iter().chain(job.inputs.iter().cloned());
         match self.call(Request::Load(job.kernel), parts.collect(), deadline)? {
@@ -223,7 +246,7 @@ fn open(
     }
 }
 
-fn unexpected(response: &Response) -> RunnerError {
+pub(super) fn unexpected(response: &Response) -> RunnerError {
     RunnerError::Lost(format!("its process answered out of turn: {response:?}"))
 }
 

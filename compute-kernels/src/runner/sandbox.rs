@@ -3,8 +3,9 @@
 //! A shader is compiled by a driver of millions of lines, in a process that runs as its owner. Landlock takes away the
 //! owner's files (keys above all) and the network, seccomp the calls that start programs, look into other processes or
 //! open sockets. Both are given up at the start, before any thread exists, and cannot be had back.
-//! Invariant: it is all or nothing. Where the kernel has neither, there is no sandbox and [`enter`] says so: whoever
-//! asked for one does not go on.
+//! Invariant: it is all or nothing. A Linux that refuses either has no sandbox, and whoever asked for one does not go on.
+//! Other systems have nothing of the kind that is known here: a process of its own is all that there is, and `doctor`
+//! says so.
 
 /// Why a process is not confined.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum SandboxError {
         why: String,
     },
 }
+
+/// Whether this system has something of the kind.
+pub const KNOWN: bool = cfg!(target_os = "linux");
 
 /// Confines this process from now on. Call it before any thread is started.
 #[cfg(not(target_os = "linux"))]

@@ -1,12 +1,12 @@
 //! The buffers that a shader binds, as its author sees them.
 
 use naga::{ArraySize, GlobalVariable, Handle, Module, Scalar, ScalarKind, Type, TypeInner};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::spec::Binding;
+use super::spec::{Binding, Words};
 
 /// A buffer that a shader binds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {
     /// The variable's name.
     pub name: String,
@@ -22,6 +22,8 @@ pub struct Bound {
     pub len: Option<u32>,
     /// The elements' type, or its own, as WGSL writes it.
     pub element: String,
+    /// What its words are, if they are all the same.
+    pub words: Words,
 }
 
 impl Bound {
@@ -75,6 +77,7 @@ impl Bound {
                     _ => None,
                 },
                 element: name(base),
+                words: words(module, base),
             },
             None => Bound {
                 name: name_of,
@@ -84,6 +87,7 @@ impl Bound {
                 stride: 0,
                 len: None,
                 element: name(global.ty),
+                words: words(module, global.ty),
             },
         })
     }
@@ -96,6 +100,21 @@ pub fn has_atomics(module: &Module, ty: Handle<Type>) -> bool {
         TypeInner::Array { base, .. } => has_atomics(module, *base),
         TypeInner::Struct { members, .. } => members.iter().any(|m| has_atomics(module, m.ty)),
         _ => false,
+    }
+}
+
+/// What all words of a type are; bits, where they differ.
+fn words(module: &Module, ty: Handle<Type>) -> Words {
+    let scalar = match &module.types[ty].inner {
+        TypeInner::Scalar(s) | TypeInner::Atomic(s) => *s,
+        TypeInner::Vector { scalar, .. } | TypeInner::Matrix { scalar, .. } => *scalar,
+        TypeInner::Array { base, .. } => return words(module, *base),
+        _ => return Words::U32,
+    };
+    match scalar.kind {
+        ScalarKind::Float => Words::F32,
+        ScalarKind::Sint => Words::I32,
+        _ => Words::U32,
     }
 }
 

@@ -1,7 +1,8 @@
 //! The kernel whose shader comes with the job: input blob 0 is its text.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::program::Program;
 use super::spec::Spec;
@@ -41,6 +42,8 @@ impl Kernel for Wgsl {
         Ok(Box::new(Interpreted {
             program,
             inputs: words,
+            fault: Mutex::default(),
+            burnt: AtomicU32::new(0),
         }))
     }
 
@@ -58,6 +61,7 @@ impl Kernel for Wgsl {
         Ok(Plan {
             groups_per_tile: program.spec.tile.iter().product(),
             buffers: buffers.collect(),
+            turns: program.turns,
             module: Some(Box::new(program.module)),
         })
     }
@@ -90,6 +94,9 @@ fn words(bytes: &[u8]) -> Vec<u32> {
 struct Interpreted {
     program: Program,
     inputs: Vec<Vec<u32>>,
+    fault: Mutex<Option<KernelError>>,
+    /// The most that the loops of an invocation have burnt.
+    burnt: AtomicU32,
 }
 
 impl Prepared for Interpreted {
@@ -99,11 +106,27 @@ impl Prepared for Interpreted {
 
     fn tile(&self, tile: u32, out: &mut [u8]) {
         let mut words = vec![0; out.len() / 4];
-        // A shader at fault has no result: its tile stays empty, and whoever judges asks for the fault.
-        if self.program.tile(tile, &self.inputs, &mut words).is_ok() {
-            for (bytes, word) in out.chunks_exact_mut(4).zip(words) {
-                bytes.copy_from_slice(&word.to_le_bytes());
+        match self.program.tile(tile, &self.inputs, &mut words) {
+            Ok(burnt) => {
+                self.burnt.fetch_max(burnt, Ordering::Relaxed);
+                for (bytes, word) in out.chunks_exact_mut(4).zip(words) {
+                    bytes.copy_from_slice(&word.to_le_bytes());
+                }
+            }
+            Err(fault) => {
+                let why = self.program.explain(&fault).to_string();
+                let mut known = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+                known.get_or_insert(KernelError::Fault { tile, why });
             }
         }
+    }
+
+    fn burnt(&self) -> Option<u32> {
+        Some(self.burnt.load(Ordering::Relaxed))
+    }
+
+    fn fault(&self) -> Option<KernelError> {
+        let known = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        known.clone()
     }
 }

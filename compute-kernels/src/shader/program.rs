@@ -9,7 +9,7 @@ use super::cost::Costs;
 use super::frame;
 use super::interp::{Buffers, Code, Fault, Machine, compile};
 use super::refusal::Refusal;
-use super::rewrite::{Role, rewrite};
+use super::rewrite::{Rewritten, Role, rewrite};
 use super::source::{self, Parsed};
 use super::spec::{Binding, OutputSpec, Spec};
 use super::survey::{self, Survey};
@@ -23,7 +23,11 @@ pub struct Program {
     pub module: Module,
     /// Which inputs are bound, at binding 2 and up.
     pub bound: Vec<usize>,
+    /// Turns that all loops of one invocation can make together, at most.
+    pub turns: u32,
     code: Code,
+    /// As its author wrote it.
+    shader: String,
 }
 
 impl Program {
@@ -42,7 +46,7 @@ impl Program {
         let whole = source::specialise(whole, &keep, overrides, shader)?;
         let roles = roles(&whole, &spec, &lengths);
         let costs = Costs::new(&whole);
-        let mut module = rewrite(&whole, shader, &spec, &costs, roles)?;
+        let Rewritten { mut module, turns } = rewrite(&whole, shader, &spec, &costs, roles)?;
         let bound = bind(&mut module);
         let info = source::validate(&module, shader)?;
         let code = compile(&module, &info)?;
@@ -50,7 +54,9 @@ impl Program {
             spec,
             module,
             bound,
+            turns,
             code,
+            shader: shader.to_owned(),
         })
     }
 
@@ -59,8 +65,31 @@ impl Program {
         self.code.digest().to_hex().to_string()
     }
 
-    /// Interprets one tile into `out`, which is `tile_bytes` zeros. `inputs` are the words of all inputs.
-    pub fn tile(&self, tile: u32, inputs: &[Vec<u32>], out: &mut [u32]) -> Result<(), Fault> {
+    /// What a fault is, with the place in the shader.
+    pub fn explain(&self, fault: &Fault) -> Refusal {
+        let (code, fix) = match fault {
+            Fault::Race(..) => (
+                "race",
+                "put a workgroupBarrier() between the two, or let one invocation do it",
+            ),
+            Fault::Divergent { .. } => (
+                "divergent",
+                "put the barrier where all invocations of a workgroup come by",
+            ),
+        };
+        let refusal = Refusal::new(code, fault.to_string(), fix);
+        match fault {
+            Fault::Divergent { site } => {
+                let span = self.code.sites.get(*site as usize).copied();
+                refusal.at(span.unwrap_or_default(), &self.shader)
+            }
+            Fault::Race(..) => refusal,
+        }
+    }
+
+    /// Interprets one tile into `out`, which is `tile_bytes` zeros. `inputs` are the words of all inputs. Tells the most
+    /// that the loops of an invocation have burnt.
+    pub fn tile(&self, tile: u32, inputs: &[Vec<u32>], out: &mut [u32]) -> Result<u32, Fault> {
         let dispatch = [0, out.len() as u32, tile];
         let bound = self.bound.iter().map(|i| inputs[*i].as_slice());
         let mut buffers = Buffers {
@@ -69,10 +98,12 @@ impl Program {
         };
         let mut machine = Machine::new(&self.code);
         let groups: u32 = self.spec.tile.iter().product();
+        let mut left = self.spec.fuel;
         for y in 0..groups {
             machine.run([0, y, 0], &mut buffers)?;
+            left = left.min(machine.fuel_left());
         }
-        Ok(())
+        Ok(self.spec.fuel - left)
     }
 }
 
@@ -144,10 +175,13 @@ fn no_binding(at: Binding) -> Refusal {
 
 fn agree_on_output(bound: &Bound, output: &OutputSpec) -> Result<(), Refusal> {
     let name = &bound.name;
-    if output.stride.checked_mul(4) != Some(bound.stride) {
+    if output.stride.checked_mul(4) != Some(bound.stride) || output.words != bound.words {
         return Err(Refusal::new(
             "differs",
-            format!("elements of `{name}` have {} bytes", bound.stride),
+            format!(
+                "elements of `{name}` are {}, {} bytes each",
+                bound.element, bound.stride
+            ),
             "submit it again",
         ));
     }

@@ -53,7 +53,58 @@ fn invalid<E: std::error::Error>(error: &WithSpan<E>, shader: &str) -> Refusal {
     }
     // The last span is the innermost: what is wrong, not where it stands.
     let span = error.spans().last().map(|(span, _)| *span);
-    Refusal::new("validation", reason, "").at(span.unwrap_or_default(), shader)
+    let refusal = match optional(&reason) {
+        Some((code, what, fix)) => {
+            Refusal::new(code, format!("{what}, which not every device has"), fix)
+        }
+        None => Refusal::new("validation", reason, ""),
+    };
+    refusal.at(span.unwrap_or_default(), shader)
+}
+
+/// What the validator misses by the name of a capability: things that only some devices do, or each in its own way.
+fn optional(reason: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    let known = [
+        (
+            "SUBGROUP",
+            "subgroup",
+            "the shader uses subgroups",
+            "use workgroup memory and barriers",
+        ),
+        (
+            "SHADER_FLOAT16_IN_FLOAT32",
+            "float16",
+            "the shader converts from or to f16",
+            "keep f32 in its inputs and outputs, or convert with integer operations",
+        ),
+        ("FLOAT16", "float16", "the shader uses f16", "use f32"),
+        (
+            "FLOAT64",
+            "float64",
+            "the shader uses f64",
+            "use f32, or two u32",
+        ),
+        (
+            "RAY_QUERY",
+            "ray_query",
+            "the shader traces rays by hardware",
+            "`run render` traces rays; or walk a tree of boxes in the shader",
+        ),
+        (
+            "IMMEDIATES",
+            "immediate",
+            "the shader has immediate data",
+            "pass it as a storage buffer",
+        ),
+        (
+            "SHADER_INT64",
+            "int64",
+            "the shader uses 64-bit integers",
+            "use two u32",
+        ),
+    ];
+    let found = known.iter().find(|(name, ..)| reason.contains(name));
+    found.map(|(_, code, what, fix)| (*code, *what, *fix))
 }
 
 /// A look at the text alone. Nothing of it is recursive.

@@ -67,9 +67,11 @@ pub struct Binding {
 }
 
 /// An output array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputSpec {
+    /// What it is called, for people.
+    pub name: String,
     /// Where it is bound.
     pub at: Binding,
     /// Who writes a slot.
@@ -78,11 +80,27 @@ pub struct OutputSpec {
     pub extent: [u32; 3],
     /// Array elements of a slot.
     pub elements: u32,
-    /// Words (u32) from one array element to the next.
+    /// Words from one array element to the next.
     pub stride: u32,
+    /// What the words are.
+    #[serde(default)]
+    pub words: Words,
     /// The input blob whose words the slots begin with; without, they begin as zeros.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<u32>,
+}
+
+/// What the words of an array are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Words {
+    /// Bits, or unsigned integers.
+    #[default]
+    U32,
+    /// Signed integers.
+    I32,
+    /// Floats.
+    F32,
 }
 
 /// Who writes a slot of an output.
@@ -126,7 +144,10 @@ impl Spec {
     /// Everything but what only the shader tells.
     pub fn check(&self) -> Result<(), KernelError> {
         let named = |n: &str| !n.is_empty() && n.len() <= MAX_NAME_BYTES;
-        if !named(&self.entry) || !self.overrides.iter().all(|(n, _)| named(n)) {
+        if !named(&self.entry)
+            || !self.overrides.iter().all(|(n, _)| named(n))
+            || !self.outputs.iter().all(|o| named(&o.name))
+        {
             return Err(bad(format!("names have 1 to {MAX_NAME_BYTES} bytes")));
         }
         if !self.overrides.iter().all(|(_, v)| v.is_finite()) {
@@ -264,7 +285,7 @@ impl Spec {
     }
 
     /// Words of one tile of an output.
-    fn piece_words(&self, output: &OutputSpec) -> u64 {
+    pub fn piece_words(&self, output: &OutputSpec) -> u64 {
         product(self.tile_slots(output.per))
             .saturating_mul(u64::from(output.elements) * u64::from(output.stride))
     }

@@ -8,7 +8,7 @@ use naga::{
     AddressSpace, AtomicFunction, Block, BuiltIn, Expression, Function, GlobalVariable, Handle,
     Module, ScalarKind, Span, Statement, StorageAccess, TypeInner,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::bindings::{self, Bound};
 use super::cost::{Cost, Costs, each_block};
@@ -19,7 +19,7 @@ use super::spec::{Binding, MAX_WORKGROUP};
 use crate::kernel::Tier;
 
 /// Most bytes of workgroup memory: what WebGPU promises everywhere.
-const MAX_SHARED_BYTES: u32 = 16 * 1024;
+pub const MAX_SHARED_BYTES: u32 = 16 * 1024;
 /// Most bytes of variables of one invocation, those of all functions that wait for each other together.
 const MAX_VARIABLE_BYTES: u32 = 16 * 1024;
 /// Most statements and expressions with every call written out: drivers do that, and compile for long.
@@ -28,7 +28,7 @@ const MAX_SIZE: u32 = 50_000;
 const MAX_REFUSALS: usize = 32;
 
 /// What a shader is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
     /// Its entry point.
     pub entry: String,

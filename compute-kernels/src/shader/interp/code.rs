@@ -331,6 +331,8 @@ pub struct Code {
     pub workgroup: [u32; 3],
     /// Where barriers stand in the source.
     pub sites: Vec<naga::Span>,
+    /// Columns of what is left of fuel.
+    pub fuel: Vec<Col>,
 }
 
 impl Code {

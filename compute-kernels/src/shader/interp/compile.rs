@@ -71,6 +71,7 @@ pub(super) struct Compiler<'a> {
     shared: u32,
     pool: HashMap<u32, Col>,
     pub(super) sites: Vec<Span>,
+    fuel: Vec<Col>,
     pub(super) span: Span,
     /// By construct and branch: the ends of branches in it, which do not know yet where it ends.
     pub(super) leaving: Vec<Vec<usize>>,
@@ -88,6 +89,7 @@ pub fn compile(module: &Module, info: &ModuleInfo) -> Result<Code, Refusal> {
         shared: 0,
         pool: HashMap::new(),
         sites: Vec::new(),
+        fuel: Vec::new(),
         span: Span::default(),
         leaving: Vec::new(),
     };
@@ -124,6 +126,7 @@ pub fn compile(module: &Module, info: &ModuleInfo) -> Result<Code, Refusal> {
         shared: compiler.shared,
         workgroup: module.entry_points[entry].workgroup_size,
         sites: compiler.sites,
+        fuel: compiler.fuel,
     })
 }
 
@@ -207,6 +210,9 @@ impl<'a> Compiler<'a> {
                     let words = words()?;
                     let base = self.contiguous(words)?;
                     self.initialise(global.init.map(|i| (i, None)), base, words)?;
+                    if let Some(frame::FUEL | frame::FUEL_SHARED) = global.name.as_deref() {
+                        self.fuel.push(base);
+                    }
                     (Space::Columns { words }, base)
                 }
                 AddressSpace::WorkGroup => {

@@ -86,6 +86,12 @@ impl<'c> Machine<'c> {
         }
     }
 
+    /// The least that the loops of an invocation of the last workgroup have left of their fuel.
+    pub fn fuel_left(&self) -> u32 {
+        let left = self.code.fuel.iter().flat_map(|col| self.col(*col));
+        left.copied().min().unwrap_or(u32::MAX)
+    }
+
     /// Runs one workgroup.
     pub fn run(&mut self, group: [u32; 3], buffers: &mut Buffers<'_>) -> Result<(), Fault> {
         self.mask.fill(u32::MAX);

@@ -19,6 +19,8 @@ impl Rewriter<'_, '_> {
         let types = &self.shader.old.module.types;
         let cost = costs.of_turn(types, self.old, self.info, body, continuing);
         let shared = costs.has_barrier(body) || costs.has_barrier(continuing);
+        let cheapest = &mut self.shader.cheapest[usize::from(shared)];
+        *cheapest = Some(cheapest.map_or(cost, |known| known.min(cost)));
         let globals = &self.shader.globals;
         let fuel = if shared {
             globals.fuel_shared

@@ -61,6 +61,8 @@ pub(super) struct Shader<'a> {
     pub(super) library: HashMap<String, Handle<Function>>,
     /// The types of the new module: the old ones, and more.
     pub(super) types: UniqueArena<Type>,
+    /// What the cheapest turn of a loop costs, by kind of fuel: its invocation's own, and its workgroup's.
+    pub(super) cheapest: [Option<u32>; 2],
 }
 
 /// Our global variables.
@@ -115,7 +117,7 @@ pub fn rewrite(
     spec: &Spec,
     costs: &Costs,
     roles: HashMap<Handle<GlobalVariable>, Role>,
-) -> Result<Module, Refusal> {
+) -> Result<Rewritten, Refusal> {
     let old = &parsed.module;
     let globals = globals(old, spec)?;
     let mut shader = Shader {
@@ -128,6 +130,7 @@ pub fn rewrite(
         functions: HashMap::new(),
         library: HashMap::new(),
         types: old.types.clone(),
+        cheapest: [None; 2],
     };
     let mut functions = Arena::new();
     // The library first, so that it comes before whatever calls it from now on.
@@ -183,7 +186,19 @@ pub fn rewrite(
         }
     }
     naga::compact::compact(&mut module, naga::compact::KeepUnused::No);
-    Ok(module)
+    let turns = shader.cheapest.iter().flatten();
+    let turns = turns
+        .map(|cost| spec.fuel / cost)
+        .fold(0, u32::saturating_add);
+    Ok(Rewritten { module, turns })
+}
+
+/// A shader that can do no harm.
+pub struct Rewritten {
+    /// With the entry point [`frame::ENTRY`].
+    pub module: Module,
+    /// Turns that all loops of one invocation can make together, at most.
+    pub turns: u32,
 }
 
 /// The prelude is plain WGSL where floats are; elsewhere nobody calls it.
