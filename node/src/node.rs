@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use starling_kernels::runner::RunnerCommand;
+use starling_kernels::Kernel as _;
+use starling_kernels::shader::Wgsl;
 use starling_protocol::advert::Advert;
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::io::{Capacity, Proof, Record, Setup, Submission};
@@ -20,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::blobs::{BlobError, BlobStore};
 use crate::compute::{
-    Backend, Capability, Cheat, Compute, DeviceChoice, DeviceError, Teller, Usage,
+    Backend, Capability, Cheat, Compute, DeviceChoice, DeviceError, Teller, Usage, device_process,
     open as open_device,
 };
 use crate::driver::{Command, Driven, Driver, Parts, Topics, index, unix_s};
@@ -154,6 +155,7 @@ impl Node {
         let setup = Setup {
             genesis: options.genesis.clone(),
             rng_seed,
+            guests: vec![Wgsl.id().0.into()],
         };
         let core = wrap(Peer::new(setup, Box::new(signer)));
 
@@ -199,11 +201,7 @@ impl Node {
     }
 
     async fn device(options: &NodeOptions) -> Result<(Backend, Capability), NodeError> {
-        let exe = std::env::current_exe().map_err(NodeError::Exe)?;
-        let runner = RunnerCommand {
-            exe,
-            args: vec!["__runner".into()],
-        };
+        let runner = device_process().map_err(NodeError::Exe)?;
         if options.limits.threads > 0 {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(options.limits.threads as usize);
             // A process has one pool: a second peer in it shares the first one's.

@@ -27,7 +27,7 @@ use crate::node::NodeError;
 use crate::store::StoreError;
 
 /// Every code of this crate, with what it means. The protocol has more.
-pub const CODES: [(&str, &str); 45] = [
+pub const CODES: [(&str, &str); 47] = [
     ("address_unusable", "the peer cannot listen on an address"),
     ("ambiguous_job", "several jobs' ids begin like that"),
     ("bad_genesis", "the swarm's file cannot be used"),
@@ -87,6 +87,11 @@ pub const CODES: [(&str, &str); 45] = [
         "output_collected",
         "the job's outputs were collected and removed",
     ),
+    (
+        "shader_fault",
+        "the shader does what has no result: a race, or a barrier that not all reach",
+    ),
+    ("shader_refused", "no peer would run the shader"),
     ("slice_not_done", "the slice is not done"),
     (
         "store_version",
@@ -189,6 +194,11 @@ impl From<KernelError> for Reason {
             KernelError::Input { index, .. } => Self::of("bad_input", &error)
                 .with("index", *index)
                 .or_fix("give the inputs that the kernel's documentation names"),
+            KernelError::Guest => Self::of("unknown_kernel", &error)
+                .or_fix("run `starling doctor`: it says why this machine has none"),
+            KernelError::Fault { tile, .. } => Self::of("shader_fault", &error)
+                .with("tile", *tile)
+                .or_fix("change the shader: `starling run wgsl --local` shows whether it helped"),
             KernelError::Params(_) | KernelError::NoSuchTile { .. } => {
                 Self::of("bad_params", &error).or_fix("change the arguments that the text names")
             }
@@ -236,6 +246,16 @@ impl From<BlobError> for Reason {
             BlobError::Corrupt(_) | BlobError::Changed(_) | BlobError::Io { .. } => {
                 Self::of("disk_failed", error).or_fix("check the disk, and that it has space")
             }
+        }
+    }
+}
+
+impl From<RunnerError> for Reason {
+    fn from(error: RunnerError) -> Self {
+        match error {
+            RunnerError::Job(error) => error.into(),
+            error => Self::of("device_failed", &error)
+                .or_fix("run `starling doctor`, or choose --device cpu"),
         }
     }
 }

@@ -145,7 +145,7 @@ fn one(
 ) -> Result<KernelSpeed, starling_kernels::runner::RunnerError> {
     let job = match kernel.name() {
         "matmul" => product(),
-        _ => benchmark(kernel),
+        _ => benchmark(kernel)?,
     };
     let shape = device.load(&job, DEADLINE)?;
     let tiles: Vec<u32> = (0..shape.tiles).collect();

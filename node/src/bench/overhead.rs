@@ -140,6 +140,7 @@ fn since(before: Usage, after: Usage) -> Usage {
         audit_tiles: after.audit_tiles - before.audit_tiles,
         probe_us: after.probe_us - before.probe_us,
         probe_tiles: after.probe_tiles - before.probe_tiles,
+        lost: after.lost - before.lost,
     }
 }
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use starling_kernels::runner::RunnerCommand;
 use starling_protocol::Bundle;
 use starling_protocol::config::BUNDLE_MAX;
 
@@ -19,6 +18,7 @@ use crate::bench::kernels::{self, KernelReport};
 use crate::bench::local::LocalSwarm;
 use crate::bench::proof::{self, ProofReport};
 use crate::bench::swarm::{self, SwarmReport};
+use crate::compute::device_process;
 use crate::home::DiskError;
 use crate::reason::Reason;
 
@@ -115,12 +115,8 @@ async fn measure_kernels(
     seconds: f64,
     say: impl Fn(&str) + Send + 'static,
 ) -> Result<(), Failure> {
-    let exe = std::env::current_exe()
+    let command = device_process()
         .map_err(|e| Failure::of(format!("cannot tell where this program lies: {e}")))?;
-    let command = RunnerCommand {
-        exe,
-        args: vec!["__runner".into()],
-    };
     let measured = tokio::task::spawn_blocking(move || kernels::measure(&command, seconds, &say));
     let report = measured
         .await

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use starling_kernels::canary::canary;
 use starling_kernels::runner::{
-    AdapterChoice, CpuRunner, DeviceInfo, GpuProcess, Runner, RunnerCommand,
+    AdapterChoice, CpuRunner, DeviceInfo, GpuProcess, Runner, RunnerCommand, sandbox,
 };
 use starling_protocol::Scope;
 
@@ -19,6 +19,7 @@ use super::checks::{Check, Checks};
 use super::exit::{Exit, Failure, Outcome};
 use super::place::{Place, listen};
 use super::text;
+use crate::compute::{confinement, device_process};
 use crate::genesis::{self, GenesisFileError};
 use crate::home::Config;
 use crate::key::{KeyError, Seed};
@@ -66,6 +67,7 @@ impl Doctor {
         for check in adapters() {
             checks.tell(check);
         }
+        checks.tell(confined());
         Ok(checks.end(None))
     }
 }
@@ -356,18 +358,37 @@ fn processor() -> Check {
     }
 }
 
+/// Whether shaders that others bring can be kept from doing harm.
+fn confined() -> Check {
+    let enters = device_process()
+        .map_err(|e| e.to_string())
+        .and_then(|command| confinement(&command).map_err(|e| e.to_string()));
+    match enters {
+        Ok(()) if sandbox::KNOWN => Check::ok(
+            "sandbox",
+            "shaders that others bring run confined (Landlock, seccomp)",
+        ),
+        Ok(()) => Check::note(
+            "sandbox",
+            "shaders that others bring run in processes of their own, but this system has no sandbox for them",
+            "lend on Linux to have them confined, or trust the swarm",
+        ),
+        Err(why) => Check::note(
+            "sandbox",
+            format!("shaders that others bring are not run here: {why}"),
+            "a kernel with Landlock (5.13 and newer, switched on) and seccomp confines them",
+        ),
+    }
+}
+
 fn adapters() -> Vec<Check> {
     let broken = |what: String| {
         let fix = "install the graphics driver again; until then choose --device cpu";
         vec![Check::finding("gpu", Failure::new(Exit::Error, what, fix))]
     };
-    let exe = match std::env::current_exe() {
-        Ok(exe) => exe,
+    let command = match device_process() {
+        Ok(command) => command,
         Err(e) => return broken(format!("cannot tell where this program lies: {e}")),
-    };
-    let command = RunnerCommand {
-        exe,
-        args: vec!["__runner".into()],
     };
     match command.adapters(DEVICE_WAIT) {
         Err(error) => broken(format!("the list of adapters: {error}")),

@@ -56,9 +56,8 @@ impl Exit {
     /// How a reason ends a command.
     fn of(code: &str) -> Self {
         match code {
-            "bad_request" | "bad_input" | "bad_params" | "bad_job" | "usage" | "ambiguous_job" => {
-                Self::Usage
-            }
+            "bad_request" | "bad_input" | "bad_params" | "bad_job" | "usage" | "ambiguous_job"
+            | "shader_refused" | "shader_fault" => Self::Usage,
             "no_daemon" => Self::NoDaemon,
             "home_exposed" | "token_missing" | "token_wrong" | "token_in_url"
             | "host_not_allowed" | "origin_not_allowed" => Self::Auth,

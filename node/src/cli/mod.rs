@@ -21,6 +21,7 @@ mod place;
 mod proof;
 mod run;
 mod session;
+mod shader;
 mod swarm;
 mod text;
 mod up;
@@ -54,6 +55,7 @@ use place::Place;
   starling up                                     lend this machine to its own private swarm
   starling run render bundled -o teapots.png      render the bundled scene with whoever is there
   starling run fractal -o set.png --local         compute here alone
+  starling shader new squares                     start a compute shader of your own
   starling proof verify receipts/*.popw           check receipts, offline
   starling doctor                                 what is wrong here, and how to fix it
 
@@ -107,6 +109,7 @@ enum Command {
     Up(up::Up),
     Run(run::Run),
     Job(job::Job),
+    Shader(shader::Shader),
     Peers(peers::Peers),
     Net(net::Net),
     Proof(proof::Proof),
@@ -186,6 +189,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
     match command {
         Command::Job(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Proof(args) => args.run(context),
+        Command::Shader(args) => args.run(context),
         Command::Swarm(args) => args.run(context),
         Command::Doctor(args) => args.run(context),
         Command::Config(args) => args.run(context),

@@ -6,8 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use starling_kernels::JobSpec;
-use starling_kernels::runner::{CpuRunner, DeviceInfo, Runner, RunnerError};
+use starling_kernels::runner::{
+    AdapterChoice, CpuRunner, DeviceInfo, Engine, GuestRunner, Runner, RunnerCommand, RunnerError,
+};
+use starling_kernels::{JobSpec, KernelError};
 use starling_protocol::JobId;
 use starling_protocol::io::Purpose;
 
@@ -15,6 +17,8 @@ use starling_protocol::io::Purpose;
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Jobs that the CPU route keeps loaded: their acceleration structures are built once each.
 const LOADED_MAX: usize = 4;
+/// Processes of jobs that bring their own code: one each, and starting one takes longer than many an audit.
+const GUESTS_MAX: usize = 3;
 
 /// Answers for a device: what it tells of a tile is taken for computed.
 pub trait Teller: Send + Sync {
@@ -34,6 +38,10 @@ impl Teller for Cheat {
 /// A device, with what is loaded on it.
 pub struct Backend {
     device: Device,
+    /// How to start a process for a job that brings its own code; without, there are none.
+    command: Option<RunnerCommand>,
+    /// One a job, the most recently used last.
+    guests: Vec<(JobId, GuestRunner)>,
     teller: Option<Arc<dyn Teller>>,
 }
 
@@ -47,22 +55,34 @@ impl Backend {
     /// An idle GPU process is stopped after this.
     pub(super) const IDLE: Duration = Duration::from_secs(60);
 
-    /// The CPU route.
+    /// The CPU route, without jobs that bring their own code.
     pub fn cpu() -> Self {
+        Self::of(Device::Cpu(Vec::new()), None)
+    }
+
+    /// A runner that has passed the canary.
+    pub fn new(runner: Runner, command: &RunnerCommand) -> Self {
+        let device = match runner {
+            Runner::Cpu(_) => Device::Cpu(Vec::new()),
+            Runner::Gpu(_) => Device::Gpu(Box::new(runner)),
+        };
+        Self::of(device, Some(command.clone()))
+    }
+
+    fn of(device: Device, command: Option<RunnerCommand>) -> Self {
         Self {
-            device: Device::Cpu(Vec::new()),
+            device,
+            command,
+            guests: Vec::new(),
             teller: None,
         }
     }
 
-    /// A runner that has passed the canary.
-    pub fn new(runner: Runner) -> Self {
-        match runner {
-            Runner::Cpu(_) => Self::cpu(),
-            Runner::Gpu(_) => Self {
-                device: Device::Gpu(Box::new(runner)),
-                teller: None,
-            },
+    /// The CPU reference beside it. Who answers for the device answers for its look at itself too.
+    pub(super) fn reference(&self) -> Self {
+        Self {
+            teller: self.teller.clone(),
+            ..Self::of(Device::Cpu(Vec::new()), self.command.clone())
         }
     }
 
@@ -70,11 +90,6 @@ impl Backend {
     #[must_use]
     pub fn told_by(self, teller: Option<Arc<dyn Teller>>) -> Self {
         Self { teller, ..self }
-    }
-
-    /// Who answers for it.
-    pub(super) fn teller(&self) -> Option<Arc<dyn Teller>> {
-        self.teller.clone()
     }
 
     pub(super) fn is_cpu(&self) -> bool {
@@ -129,6 +144,11 @@ impl Backend {
         spec: &Arc<JobSpec>,
         tiles: &[u32],
     ) -> Result<Vec<u8>, RunnerError> {
+        if spec.is_guest() {
+            let guest = self.guest(job)?;
+            guest.load(spec, DEADLINE)?;
+            return guest.run(tiles, DEADLINE);
+        }
         match &mut self.device {
             Device::Gpu(runner) => {
                 runner.load(spec, DEADLINE)?;
@@ -136,6 +156,27 @@ impl Backend {
             }
             Device::Cpu(loaded) => Self::cpu_runner(loaded, job, spec)?.run(tiles, DEADLINE),
         }
+    }
+
+    fn guest(&mut self, job: JobId) -> Result<&mut GuestRunner, RunnerError> {
+        let place = self.guests.iter().position(|(id, _)| *id == job);
+        let entry = match place {
+            Some(place) => self.guests.remove(place),
+            None => {
+                let command = self.command.as_ref().ok_or(KernelError::Guest)?;
+                let engine = match &self.device {
+                    Device::Cpu(_) => Engine::Cpu,
+                    Device::Gpu(gpu) => Engine::Adapter(AdapterChoice::Nth(gpu.describe().index)),
+                };
+                (job, GuestRunner::new(command, engine))
+            }
+        };
+        if self.guests.len() >= GUESTS_MAX {
+            self.guests.remove(0);
+        }
+        self.guests.push(entry);
+        let last = self.guests.len() - 1;
+        Ok(&mut self.guests[last].1)
     }
 
     fn cpu_runner<'a>(
@@ -162,12 +203,14 @@ impl Backend {
 
     /// Drops what is loaded for jobs that are over.
     pub(super) fn keep(&mut self, mut wanted: impl FnMut(&JobId) -> bool) {
+        self.guests.retain(|(job, _)| wanted(job));
         if let Device::Cpu(loaded) = &mut self.device {
             loaded.retain(|(job, _)| wanted(job));
         }
     }
 
     pub(super) fn stop(&mut self) {
+        self.guests.clear();
         if let Device::Gpu(runner) = &mut self.device
             && let Runner::Gpu(process) = runner.as_mut()
         {

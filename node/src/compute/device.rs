@@ -9,7 +9,8 @@ use starling_kernels::runner::{
     AdapterChoice, CpuRunner, DeviceInfo, DeviceKind as RunnerKind, GpuProcess, Runner,
     RunnerCommand, RunnerError,
 };
-use starling_kernels::{JobSpec, Kernel, KernelError, fractal, kernels, matmul, noop};
+use starling_kernels::shader::ours;
+use starling_kernels::{JobSpec, Kernel, KernelError, brings_code, fractal, kernels, matmul, noop};
 use starling_protocol::Tier;
 use starling_protocol::advert::{DeviceKind, DeviceProfile, KernelOffer};
 use starling_protocol::text::cut;
@@ -73,33 +74,65 @@ pub fn open(
     require_gpu: bool,
     runner: &RunnerCommand,
 ) -> Result<(Backend, Capability), DeviceError> {
-    let mut note = None;
-    let mut device = match choice {
-        DeviceChoice::Cpu => Runner::Cpu(CpuRunner::new()),
-        DeviceChoice::Software => admitted(runner, AdapterChoice::Software)?,
-        DeviceChoice::Adapter(name) => admitted(runner, named(runner, name)?)?,
-        DeviceChoice::Auto => match admitted(runner, AdapterChoice::Hardware) {
-            Ok(gpu) => gpu,
-            Err(error) if require_gpu => return Err(error),
-            Err(error) => {
-                note = Some(error.to_string());
-                Runner::Cpu(CpuRunner::new())
-            }
-        },
-    };
+    let (mut device, note) = chosen(choice, require_gpu, runner)?;
     let profile = profile(device.describe());
-    let offers = match &mut device {
+    let mut offers = match &mut device {
         Runner::Cpu(_) => cpu_offers()?,
         gpu => offers(gpu)?,
     };
+    // Code of strangers only where it can do no harm.
+    if let Err(error) = confinement(runner) {
+        tracing::info!(%error, "jobs that bring their own code are not offered");
+        offers.retain(|o| !brings_code(starling_kernels::KernelId(*o.kernel.as_bytes())));
+    }
     Ok((
-        Backend::new(device),
+        Backend::new(device, runner),
         Capability {
             profile,
             kernels: offers,
             note,
         },
     ))
+}
+
+/// The device, admitted; and why it is no GPU although there was hope for one.
+pub(super) fn chosen(
+    choice: &DeviceChoice,
+    require_gpu: bool,
+    runner: &RunnerCommand,
+) -> Result<(Runner, Option<String>), DeviceError> {
+    let cpu = || Runner::Cpu(CpuRunner::new());
+    Ok(match choice {
+        DeviceChoice::Cpu => (cpu(), None),
+        DeviceChoice::Software => (admitted(runner, AdapterChoice::Software)?, None),
+        DeviceChoice::Adapter(name) => (admitted(runner, named(runner, name)?)?, None),
+        DeviceChoice::Auto => match admitted(runner, AdapterChoice::Hardware) {
+            Ok(gpu) => (gpu, None),
+            Err(error) if require_gpu => return Err(error),
+            Err(error) => (cpu(), Some(error.to_string())),
+        },
+    })
+}
+
+/// How to start a device process: this program again.
+///
+/// # Errors
+/// The system does not tell where this program lies.
+pub fn device_process() -> std::io::Result<RunnerCommand> {
+    Ok(RunnerCommand {
+        exe: std::env::current_exe()?,
+        args: vec!["__runner".into()],
+    })
+}
+
+/// Whether a process of this program can be confined.
+///
+/// # Errors
+/// Why not.
+pub fn confinement(command: &RunnerCommand) -> Result<(), RunnerError> {
+    let surveyed = command.survey(ours::SHADER, None, &[], DEADLINE)?;
+    debug_assert!(surveyed.is_ok(), "this build's own shader: {surveyed:?}");
+    Ok(())
 }
 
 fn admitted(command: &RunnerCommand, choice: AdapterChoice) -> Result<Runner, DeviceError> {
@@ -167,7 +200,7 @@ fn cpu_offers() -> Result<Vec<KernelOffer>, DeviceError> {
 
 /// Work units per second on a small job of the kernel's kind.
 fn measure(device: &mut Runner, kernel: &dyn Kernel) -> Result<KernelOffer, DeviceError> {
-    let job = benchmark(kernel);
+    let job = benchmark(kernel)?;
     let shape = device.load(&job, DEADLINE)?;
     let tiles: Vec<u32> = (0..shape.tiles).collect();
     // Warm up: shaders are compiled at their first dispatch.
@@ -198,7 +231,10 @@ pub fn tier(tier: starling_kernels::Tier) -> Tier {
 }
 
 /// A small job of the kernel's kind.
-pub fn benchmark(kernel: &dyn Kernel) -> JobSpec {
+///
+/// # Errors
+/// None, or a bug of this build.
+pub fn benchmark(kernel: &dyn Kernel) -> Result<JobSpec, KernelError> {
     let (params, inputs) = match kernel.name() {
         "render" => {
             let params = RenderParams {
@@ -227,14 +263,15 @@ pub fn benchmark(kernel: &dyn Kernel) -> JobSpec {
             };
             (params.encode(), Vec::new())
         }
+        "wgsl" => return ours::job(64, 1 << 20, 0),
         _ => {
             let params = fractal::Params::mandelbrot(128, 128, 1_000);
             (params.encode(), Vec::new())
         }
     };
-    JobSpec {
+    Ok(JobSpec {
         kernel: kernel.id(),
         params,
         inputs,
-    }
+    })
 }

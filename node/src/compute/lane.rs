@@ -6,14 +6,14 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use starling_kernels::JobSpec;
-use starling_protocol::JobId;
+use starling_kernels::runner::RunnerError;
 use starling_protocol::config::PROBE_TILES;
 use starling_protocol::io::{Purpose, TaskId};
+use starling_protocol::{JobId, Reason};
 use tokio::sync::mpsc::Sender;
 
 use super::probe::Probe;
-use super::{Backend, Finished, Jobs, lock};
+use super::{Backend, Failed, Finished, Jobs, lock};
 
 /// A portion of a task should take about this long: then more urgent work gets its turn.
 const PORTION: Duration = Duration::from_millis(50);
@@ -37,6 +37,8 @@ pub struct Usage {
     pub probe_us: u64,
     /// Tiles of those.
     pub probe_tiles: u64,
+    /// Device processes that died or had to be killed.
+    pub lost: u64,
 }
 
 impl Add for Usage {
@@ -50,6 +52,7 @@ impl Add for Usage {
             audit_tiles: self.audit_tiles + other.audit_tiles,
             probe_us: self.probe_us + other.probe_us,
             probe_tiles: self.probe_tiles + other.probe_tiles,
+            lost: self.lost + other.lost,
         }
     }
 }
@@ -120,7 +123,7 @@ impl Task {
         !matches!(self.purpose, Purpose::Work | Purpose::Own)
     }
 
-    fn finish(self, result: Result<(), String>) -> Finished {
+    fn finish(self, result: Result<(), Failed>) -> Finished {
         let result = result.map(|()| self.bytes);
         Finished {
             task: self.id,
@@ -212,7 +215,11 @@ fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &Sender<Fini
             None => lock(jobs).get(&task.job).cloned(),
         };
         let Some(spec) = spec else {
-            let _ = results.blocking_send(task.finish(Err("the job is not here".into())));
+            let failed = Failed {
+                reason: Reason::FetchFailed,
+                why: "the job is not here".into(),
+            };
+            let _ = results.blocking_send(task.finish(Err(failed)));
             continue;
         };
         if task.probe.is_some() {
@@ -223,10 +230,12 @@ fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &Sender<Fini
         let take = match pace.get(&task.job) {
             _ if task.probe.is_some() => task.tiles.len(),
             Some(seconds) => (PORTION.as_secs_f64() / seconds.max(1e-9)) as usize,
+            // A stranger's declared cost says nothing of what a tile takes here.
+            None if spec.is_guest() => 1,
             None => FIRST_TILES,
         };
         let portion = task.done..(task.done + take.max(1)).min(task.tiles.len());
-        let computed = portion_of(&mut backend, &spec, &task, portion.clone());
+        let computed = backend.run(task.job, &spec, &task.tiles[portion.clone()], task.purpose);
         let spent = start.elapsed();
         if task.probe.is_some() {
             // Nothing more of it will be asked for.
@@ -237,6 +246,9 @@ fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &Sender<Fini
 
         let mut state = lock(&shared.state);
         state.usage.count(&task, portion.len() as u64, spent);
+        if let Err(RunnerError::Lost(_) | RunnerError::Deadline { .. }) = computed {
+            state.usage.lost += 1;
+        }
         if state.running.take().is_none() {
             continue;
         }
@@ -247,7 +259,7 @@ fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &Sender<Fini
                 task.done = portion.end;
                 (task.done == task.tiles.len()).then_some(Ok(()))
             }
-            Err(error) => Some(Err(error)),
+            Err(error) => Some(Err(error.into())),
         };
         match end {
             // A driver that is gone needs no result.
@@ -260,17 +272,6 @@ fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &Sender<Fini
             None => state.bulk.push_front(task),
         }
     }
-}
-
-fn portion_of(
-    backend: &mut Backend,
-    spec: &Arc<JobSpec>,
-    task: &Task,
-    portion: std::ops::Range<usize>,
-) -> Result<(Vec<u8>, usize), String> {
-    backend
-        .run(task.job, spec, &task.tiles[portion], task.purpose)
-        .map_err(|e| e.to_string())
 }
 
 /// Waits for a task, the urgent ones first. A device that idles for long is stopped meanwhile.

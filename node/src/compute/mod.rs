@@ -6,6 +6,7 @@
 
 mod backend;
 mod device;
+mod here;
 mod lane;
 pub mod probe;
 
@@ -13,13 +14,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use starling_kernels::JobSpec;
-use starling_protocol::JobId;
+use starling_kernels::runner::RunnerError;
 use starling_protocol::io::{Purpose, TaskId};
+use starling_protocol::{JobId, Reason};
 use tokio::sync::mpsc;
 
 pub(crate) use backend::Cheat;
 pub use backend::{Backend, Teller};
-pub use device::{Capability, DeviceChoice, DeviceError, benchmark, open, tier};
+pub use device::{
+    Capability, DeviceChoice, DeviceError, benchmark, confinement, device_process, open, tier,
+};
+pub use here::Here;
 pub use lane::Usage;
 
 use lane::{Lane, Task};
@@ -35,8 +40,30 @@ pub struct Finished {
     pub tile_bytes: usize,
     /// Work units of the whole job, if it was made up for a probe; else 0.
     pub units: u64,
-    /// All tiles, or the device's error.
-    pub result: Result<Vec<u8>, String>,
+    /// All tiles, or why there are none.
+    pub result: Result<Vec<u8>, Failed>,
+}
+
+/// Why a computation gave nothing.
+#[derive(Debug)]
+pub struct Failed {
+    /// Whether the job is to blame, or the device.
+    pub reason: Reason,
+    /// What it says.
+    pub why: String,
+}
+
+impl From<RunnerError> for Failed {
+    fn from(error: RunnerError) -> Self {
+        let reason = match error {
+            RunnerError::Job(_) => Reason::BadJob,
+            _ => Reason::DeviceFailed,
+        };
+        Self {
+            reason,
+            why: error.to_string(),
+        }
+    }
 }
 
 /// Results that may wait for the driver.
@@ -57,11 +84,8 @@ impl Compute {
     pub fn start(backend: Backend) -> (Self, mpsc::Receiver<Finished>) {
         let (results, finished) = mpsc::channel(RESULTS);
         let jobs = Jobs::default();
-        let reference = (!backend.is_cpu()).then(|| {
-            // Who answers for the device answers for its look at itself too.
-            let reference = Backend::cpu().told_by(backend.teller());
-            Lane::start("reference", reference, &jobs, &results)
-        });
+        let reference = (!backend.is_cpu())
+            .then(|| Lane::start("reference", backend.reference(), &jobs, &results));
         let device = Lane::start("device", backend, &jobs, &results);
         (
             Self {

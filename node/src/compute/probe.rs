@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use starling_kernels::render::{RenderParams, scene};
+use starling_kernels::shader::ours;
 use starling_kernels::{JobSpec, Kernel, fractal, kernels, matmul, noop};
 use starling_protocol::config::PROBE_TILES;
 use starling_protocol::{Hash, KernelId};
@@ -41,6 +42,7 @@ pub fn job(kernel: KernelId, seed: Hash, units: u64) -> Option<JobSpec> {
         "matmul" => product(&seed, per_tile),
         "noop" => nothing(&seed, per_tile, kernel),
         "fractal" => picture(&seed, per_tile, kernel),
+        "wgsl" => return ours::job(PROBE_TILES, per_tile, word(&seed, 0)).ok(),
         _ => return None,
     };
     Some(JobSpec {

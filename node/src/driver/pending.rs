@@ -284,8 +284,8 @@ impl Pending {
         let stored = purpose == Purpose::Own || purpose == Purpose::Work && !handed;
         let finish = move || {
             let result = result
-                .inspect_err(|error| tracing::warn!(%error, "a computation failed"))
-                .map_err(|_| Reason::DeviceFailed)
+                .inspect_err(|failed| tracing::warn!(why = failed.why, "a computation failed"))
+                .map_err(|failed| failed.reason)
                 .and_then(|bytes| {
                     let tiles = bytes.chunks_exact(tile_bytes).map(Hash::of).collect();
                     let blob = match (handed, stored) {

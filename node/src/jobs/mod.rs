@@ -24,7 +24,7 @@ use starling_protocol::{
 };
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
-use crate::compute::tier;
+use crate::compute::{Here, tier};
 use crate::driver::Happening;
 use crate::node::Node;
 use crate::reason::Reason;
@@ -292,6 +292,10 @@ impl Desk {
                 inputs,
             };
             let (shape, kernel) = (spec.shape()?, spec.kernel()?);
+            if spec.is_guest() {
+                // By a process of its own: peers would refuse the job one after the other.
+                Here::load(&spec)?;
+            }
             let shape = Shape {
                 tiles: shape.tiles,
                 tile_bytes: shape.tile_bytes,

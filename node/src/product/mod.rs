@@ -5,17 +5,25 @@
 //! inputs. Not a kernel: those compute (`starling_kernels`). Invariant: the same tiles give the same file, whoever
 //! computed them and in whatever order they came.
 
+mod arrays;
 mod matrix;
 pub mod picture;
+pub mod shader;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use starling_kernels::film::{Film, FilmError};
 use starling_kernels::render::{self, RenderParams};
+use starling_kernels::runner::RunnerError;
+use starling_kernels::shader::Refusal;
 use starling_kernels::{JobSpec, KernelError, Shape, fractal, matmul};
 
 use crate::jobs::JobFile;
 use crate::jobs::account::unhex;
+
+use arrays::Arrays;
+pub use arrays::format_of;
 
 /// Most bytes that a product may have: this process holds it whole.
 const MAX_HELD: u64 = 4 << 30;
@@ -64,6 +72,27 @@ pub enum ProductError {
         /// Columns of the second.
         columns: u32,
     },
+    /// A job of a shader that makes no sense.
+    #[error("{what}; {fix}")]
+    Plan {
+        /// What is wrong.
+        what: String,
+        /// What its author may do.
+        fix: String,
+    },
+    /// A shader that nobody would run.
+    #[error("{}: {}", file.display(), all.first().map(ToString::to_string).unwrap_or_default())]
+    Refused {
+        /// Its file.
+        file: PathBuf,
+        /// Its text.
+        text: String,
+        /// Every reason.
+        all: Vec<Refusal>,
+    },
+    /// The process that was to look at it, or to run it, did not.
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
     /// The file could not be written.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -78,6 +107,8 @@ pub enum Format {
     Exr,
     /// A NumPy array.
     Npy,
+    /// Numbers, a line for each slot.
+    Text,
     /// The tiles, one after the other.
     Raw,
 }
@@ -88,7 +119,39 @@ impl Format {
             Self::Png => "PNG",
             Self::Exr => "EXR",
             Self::Npy => "NPY",
-            Self::Raw => "raw tiles",
+            Self::Text => "text",
+            Self::Raw => "raw bytes",
+        }
+    }
+}
+
+/// A file to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Which output; most jobs have one.
+    pub output: usize,
+    /// As what.
+    pub format: Format,
+    /// Where.
+    pub path: PathBuf,
+}
+
+impl Target {
+    /// The only output.
+    pub fn new(format: Format, path: PathBuf) -> Self {
+        Self {
+            output: 0,
+            format,
+            path,
+        }
+    }
+
+    /// Output `k` of a shader, as the file's name asks.
+    pub fn of_output(k: usize, path: PathBuf) -> Self {
+        Self {
+            output: k,
+            format: format_of(&path),
+            path,
         }
     }
 }
@@ -146,6 +209,7 @@ enum Canvas {
         params: matmul::Params,
         tiles: Tiles,
     },
+    Arrays(Box<Arrays>),
     Raw(Tiles),
 }
 
@@ -181,6 +245,11 @@ impl Product {
                 let operations = shape.units_per_tile;
                 (Canvas::Matrix { params, tiles }, (operations, "operations"))
             }
+            "wgsl" => {
+                let arrays = Box::new(Arrays::new(params)?);
+                let invocations = arrays.invocations();
+                (Canvas::Arrays(arrays), (invocations, "invocations"))
+            }
             _ => (Canvas::Raw(Tiles::new(shape)?), (1, "tiles")),
         };
         let (count, unit) = grain;
@@ -215,7 +284,16 @@ impl Product {
             Canvas::Film { .. } => &[Format::Png, Format::Exr],
             Canvas::Fractal { .. } => &[Format::Png],
             Canvas::Matrix { .. } => &[Format::Npy],
+            Canvas::Arrays(_) => &[Format::Npy, Format::Png, Format::Text, Format::Raw],
             Canvas::Raw(_) => &[Format::Raw],
+        }
+    }
+
+    /// The files that it becomes if its result is to be at `path`.
+    pub fn targets(&self, path: PathBuf) -> Vec<Target> {
+        match &self.canvas {
+            Canvas::Arrays(arrays) => arrays.targets(path),
+            _ => vec![Target::new(self.formats()[0], path)],
         }
     }
 
@@ -226,6 +304,7 @@ impl Product {
     pub fn add_tile(&mut self, index: u32, tile: &[u8]) -> Result<(), ProductError> {
         match &mut self.canvas {
             Canvas::Film { film, .. } => Ok(film.add_tile(index, tile)?),
+            Canvas::Arrays(arrays) => arrays.add(index, tile),
             Canvas::Fractal { tiles, .. } | Canvas::Matrix { tiles, .. } | Canvas::Raw(tiles) => {
                 tiles.add(index, tile)
             }
@@ -247,6 +326,7 @@ impl Product {
     pub fn clear(&mut self) {
         match &mut self.canvas {
             Canvas::Film { params, film } => **film = Film::new(params),
+            Canvas::Arrays(arrays) => arrays.clear(),
             Canvas::Fractal { tiles, .. } | Canvas::Matrix { tiles, .. } | Canvas::Raw(tiles) => {
                 tiles.clear();
             }
@@ -257,18 +337,33 @@ impl Product {
     pub fn is_complete(&self) -> bool {
         match &self.canvas {
             Canvas::Film { film, .. } => film.is_complete(),
+            Canvas::Arrays(arrays) => arrays.is_complete(),
             Canvas::Fractal { tiles, .. } | Canvas::Matrix { tiles, .. } | Canvas::Raw(tiles) => {
                 tiles.left == 0
             }
         }
     }
 
-    /// Writes it; what is missing is black or zero.
+    /// Writes its result; what is missing is black or zero.
     ///
     /// # Errors
     /// [`ProductError::Format`] if it is no such thing, [`ProductError::Io`], [`ProductError::Film`].
     pub fn write(&self, format: Format, to: &mut dyn Write) -> Result<(), ProductError> {
+        self.write_output(0, format, to)
+    }
+
+    /// The same of any output.
+    ///
+    /// # Errors
+    /// Those of [`Product::write`].
+    pub fn write_output(
+        &self,
+        output: usize,
+        format: Format,
+        to: &mut dyn Write,
+    ) -> Result<(), ProductError> {
         match (&self.canvas, format) {
+            (Canvas::Arrays(arrays), format) => arrays.write(output, format, to)?,
             (Canvas::Film { film, .. }, Format::Png) => to.write_all(&film.png()?)?,
             (Canvas::Film { film, .. }, Format::Exr) => to.write_all(&film.exr()?)?,
             (Canvas::Fractal { params, tiles }, Format::Png) => {

@@ -9,6 +9,7 @@ mod daemon;
 mod disk;
 mod faults;
 mod files;
+mod foreign;
 mod jobs;
 #[cfg(target_os = "linux")]
 mod lab;
@@ -18,6 +19,7 @@ mod room;
 #[cfg(target_os = "linux")]
 mod routers;
 mod settings;
+mod shaders;
 mod stewards;
 mod support;
 mod usage;

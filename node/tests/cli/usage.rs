@@ -5,13 +5,16 @@ use crate::support::{Place, read};
 #[test]
 fn every_command_explains_itself() {
     let place = Place::new();
-    let commands: [&[&str]; 28] = [
+    let commands: [&[&str]; 31] = [
         &[],
         &["demo"],
         &["up"],
         &["run", "render"],
         &["run", "fractal"],
         &["run", "matmul"],
+        &["run", "wgsl"],
+        &["shader", "check"],
+        &["shader", "new"],
         &["job", "ls"],
         &["job", "show"],
         &["job", "watch"],
@@ -111,7 +114,7 @@ fn version_names_rules_and_kernels() {
         .iter()
         .map(|k| k["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["render", "fractal", "matmul", "noop"]);
+    assert_eq!(names, ["render", "fractal", "matmul", "noop", "wgsl"]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
-use starling_kernels::runner::{DeviceInfo, DeviceKind, RunnerCommand};
+use starling_kernels::runner::{DeviceInfo, DeviceKind};
 use starling_protocol::Scope;
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -21,6 +21,7 @@ use super::Context;
 use super::exit::{Exit, Failure, Outcome};
 use super::interrupt::Interrupt;
 use super::proof;
+use crate::compute::device_process;
 use crate::genesis;
 use crate::home::disk;
 use crate::stage::{Child, Line};
@@ -378,12 +379,8 @@ impl Stage {
 
 /// The adapters of this machine; none if the drivers cannot even be asked.
 async fn adapters() -> Vec<DeviceInfo> {
-    let Ok(exe) = std::env::current_exe() else {
+    let Ok(command) = device_process() else {
         return Vec::new();
-    };
-    let command = RunnerCommand {
-        exe,
-        args: vec!["__runner".into()],
     };
     let asked = tokio::task::spawn_blocking(move || command.adapters(ADAPTERS)).await;
     asked.ok().and_then(Result::ok).unwrap_or_default()

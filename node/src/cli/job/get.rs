@@ -99,7 +99,7 @@ impl Get {
         let named = self.output.or_else(|| job.file.output.clone());
         let path = named.ok_or_else(unnamed)?;
         let product = Product::of(&job.file).map_err(refused)?;
-        let outputs = Outputs(vec![(product.formats()[0], path)]);
+        let outputs = Outputs(product.targets(path));
         outputs.check()?;
         if job.file.state == JobState::Running {
             job = tokio::select! {

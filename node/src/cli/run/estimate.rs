@@ -14,7 +14,7 @@ use crate::api::client::Client;
 use crate::cli::console::Console;
 use crate::cli::exit::Failure;
 use crate::cli::text;
-use crate::compute::benchmark;
+use crate::compute::{Here, benchmark};
 use crate::product::Work;
 
 /// Tiles that are tried, spread over the job.
@@ -105,7 +105,7 @@ fn probe(
     spec: &JobSpec,
     shape: Shape,
 ) -> Result<([f64; 2], f64, usize), crate::product::ProductError> {
-    let reference = benchmark(spec.kernel()?).prepare()?;
+    let reference = benchmark(spec.kernel()?)?.prepare()?;
     let all: Vec<u32> = (0..reference.shape().tiles).collect();
     let start = Instant::now();
     let mut units = 0.0;
@@ -116,7 +116,7 @@ fn probe(
     let together = units / start.elapsed().as_secs_f64();
     // One tile runs on one thread: compare it with one thread's share.
     let threads = rayon::current_num_threads() as f64;
-    let job = spec.prepare()?;
+    let mut job = Here::load(spec)?;
     let probes = PROBES.min(shape.tiles);
     let (begin, mut ratios) = (Instant::now(), Vec::new());
     for n in 0..probes {
@@ -126,7 +126,7 @@ fn probe(
         let tile =
             (u64::from(shape.tiles) * (2 * u64::from(n) + 1) / (2 * u64::from(probes))) as u32;
         let start = Instant::now();
-        job.run(&[tile]);
+        job.run(&[tile])?;
         let speed = shape.units_per_tile as f64 / start.elapsed().as_secs_f64().max(1e-7);
         ratios.push(together / threads / speed);
     }

@@ -8,10 +8,10 @@ use clap::Args;
 use starling_kernels::MAX_INPUT_BYTES;
 use starling_kernels::matmul::npy::{self, Matrix, NpyError};
 
-use super::{Asked, How, Outputs, refused};
+use super::{Asked, How, To, refused};
 use crate::cli::exit::{Exit, Failure};
 use crate::home::DiskError;
-use crate::product::{Format, Work};
+use crate::product::{Format, Target, Work};
 
 /// Multiply two matrices of 8-bit integers, exactly.
 #[derive(Args, Debug)]
@@ -31,17 +31,18 @@ pub(super) struct Matmul {
     #[arg(value_name = "B.npy")]
     b: PathBuf,
     #[command(flatten)]
+    to: To,
+    #[command(flatten)]
     how: How,
 }
 
 impl Matmul {
     pub(super) fn asked(self) -> Asked {
-        let Self { a, b, how } = self;
-        Asked {
-            outputs: Outputs(vec![(Format::Npy, how.output.clone())]),
-            how,
-            make: Box::new(move || Work::matmul(read(&a)?, read(&b)?).map_err(refused)),
-        }
+        let Self { a, b, to, how } = self;
+        let outputs = vec![Target::new(Format::Npy, to.output)];
+        Asked::new(how, outputs, move || {
+            Work::matmul(read(&a)?, read(&b)?).map_err(refused)
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! `starling run`: a job computed by the swarm, or here alone.
 //!
-//! `pictures` and `matmul` turn arguments into a [`Work`]; `requester` has it computed by peers, `local` by this
+//! `pictures`, `matmul` and `wgsl` turn arguments into a [`Work`]; `requester` has it computed by peers, `local` by this
 //! process. Invariant: both write the same bytes.
 
 pub(crate) mod collect;
@@ -11,18 +11,22 @@ mod matmul;
 mod pictures;
 pub(crate) mod progress;
 mod requester;
+mod wgsl;
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+
+use starling_kernels::runner::RunnerError;
 
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
 use super::interrupt::Interrupt;
 use super::node_options::{self, DeviceArgs};
 use super::place::write_with;
+use super::shader;
 use crate::net::Multiaddr;
-use crate::product::{Format, Product, ProductError, Work};
+use crate::product::{Product, ProductError, Target, Work};
 
 /// Compute with the swarm.
 #[derive(Args, Debug)]
@@ -36,16 +40,22 @@ enum What {
     Render(pictures::Render),
     Fractal(pictures::Fractal),
     Matmul(matmul::Matmul),
+    Wgsl(Box<wgsl::Wgsl>),
 }
 
-/// Where, with whom and for how long.
+/// The file of a job that has one.
 #[derive(Args, Debug)]
-struct How {
+struct To {
     /// File to write.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Compute here alone, on the CPU, without a network.
-    #[arg(long, conflicts_with_all = ["bootstrap", "peers", "wait", "receipts", "device", "require_gpu",
+}
+
+/// Where, with whom and for how long.
+#[derive(Args, Clone, Debug)]
+struct How {
+    /// Compute here alone, without a network: on the CPU, or on the --device that is named.
+    #[arg(long, conflicts_with_all = ["bootstrap", "peers", "wait", "receipts", "require_gpu",
         "max_price", "stewards", "full_audits"])]
     local: bool,
     /// Peers to dial, beside those in the settings and a running `up`.
@@ -85,51 +95,80 @@ struct How {
     events: bool,
 }
 
-/// Makes the work; may take seconds, and memory of its inputs' size.
-type Make = Box<dyn FnOnce() -> Result<Work, Failure> + Send>;
+/// Makes the work and says where it goes; may take seconds, and memory of its inputs' size.
+type Make = Box<dyn FnOnce() -> Result<(Work, Outputs), Failure> + Send>;
 
 /// What a command asks for.
 struct Asked {
     how: How,
-    outputs: Outputs,
     make: Make,
 }
 
+impl Asked {
+    /// Work whose files are known before it is made.
+    fn new(
+        how: How,
+        outputs: Vec<Target>,
+        make: impl FnOnce() -> Result<Work, Failure> + Send + 'static,
+    ) -> Self {
+        let outputs = Outputs(outputs);
+        let leaves = how.detach || how.dry_run;
+        Self {
+            how,
+            make: Box::new(move || {
+                if !leaves {
+                    outputs.check()?;
+                }
+                Ok((make()?, outputs))
+            }),
+        }
+    }
+}
+
 /// What to write, and where. The first is the result.
-pub(crate) struct Outputs(pub(crate) Vec<(Format, PathBuf)>);
+pub(crate) struct Outputs(pub(crate) Vec<Target>);
 
 impl Run {
     pub(super) async fn run(self, context: &Context, interrupt: Interrupt) -> Outcome {
-        let Asked { how, outputs, make } = match self.what {
+        let Asked { how, make } = match self.what {
             What::Render(render) => render.asked(),
             What::Fractal(fractal) => fractal.asked(),
             What::Matmul(matmul) => matmul.asked(),
+            What::Wgsl(wgsl) => return wgsl.run(context, interrupt).await,
         };
-        if !how.detach && !how.dry_run {
-            outputs.check()?;
-        }
-        // Large inputs take seconds to load; Ctrl-C does not wait for them.
-        let work = tokio::select! {
-            made = tokio::task::spawn_blocking(make) => made.map_err(|e| Failure::of(format!("loading failed: {e}")))??,
-            _ = interrupt.signalled() => return Ok(Exit::Interrupted),
-        };
-        if how.local {
-            local::run(context, &how, work, outputs, interrupt).await
-        } else {
-            requester::run(context, &how, work, outputs, interrupt).await
-        }
+        start(context, how, make, interrupt).await
+    }
+}
+
+/// Makes the work and has it computed.
+async fn start(context: &Context, how: How, make: Make, interrupt: Interrupt) -> Outcome {
+    // Large inputs take seconds to load; Ctrl-C does not wait for them.
+    let (work, outputs) = tokio::select! {
+        made = tokio::task::spawn_blocking(make) => made.map_err(|e| Failure::of(format!("loading failed: {e}")))??,
+        _ = interrupt.signalled() => return Ok(Exit::Interrupted),
+    };
+    if how.local {
+        local::run(context, &how, work, outputs, interrupt).await
+    } else {
+        requester::run(context, &how, work, outputs, interrupt).await
     }
 }
 
 /// Work that cannot be: the arguments are to be changed.
 pub(crate) fn refused(error: ProductError) -> Failure {
     let exit = match error {
-        ProductError::Job(_)
+        ProductError::Refused { file, text, all } => return shader::refused(&file, &text, &all),
+        ProductError::Runner(RunnerError::Job(_))
+        | ProductError::Plan { .. }
+        | ProductError::Job(_)
         | ProductError::Samples(_)
         | ProductError::Unequal { .. }
         | ProductError::Format { .. }
         | ProductError::Large(_) => Exit::Usage,
-        ProductError::Film(_) | ProductError::Tile(_) | ProductError::Io(_) => Exit::Error,
+        ProductError::Film(_)
+        | ProductError::Tile(_)
+        | ProductError::Io(_)
+        | ProductError::Runner(_) => Exit::Error,
     };
     Failure::of(error).exit(exit)
 }
@@ -137,7 +176,7 @@ pub(crate) fn refused(error: ProductError) -> Failure {
 impl Outputs {
     /// Finds out before hours of computing, not after, that the result cannot be written.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        for (_, file) in &self.0 {
+        for Target { path: file, .. } in &self.0 {
             let folder = match file.parent() {
                 Some(folder) if !folder.as_os_str().is_empty() => folder,
                 _ => Path::new("."),
@@ -167,13 +206,16 @@ impl Outputs {
     }
 
     fn write(&self, product: &Product) -> Result<(), Failure> {
-        self.0.iter().try_for_each(|(format, path)| {
-            write_with(path, |file| product.write(*format, file).map_err(refused))
+        self.0.iter().try_for_each(|target| {
+            write_with(&target.path, |file| {
+                let written = product.write_output(target.output, target.format, file);
+                written.map_err(refused)
+            })
         })
     }
 
     /// The file that the command is about.
     pub(crate) fn result(&self) -> &Path {
-        self.0.first().map_or(Path::new(""), |(_, path)| path)
+        self.0.first().map_or(Path::new(""), |target| &target.path)
     }
 }

@@ -7,9 +7,9 @@ use starling_kernels::fractal::{self, ONE, Set};
 use starling_kernels::render::scene::{self, Camera};
 use starling_kernels::render::{RenderParams, Scene};
 
-use super::{Asked, How, Outputs, refused};
+use super::{Asked, How, To, refused};
 use crate::cli::exit::{Exit, Failure};
-use crate::product::{Format, Work, picture};
+use crate::product::{Format, Target, Work, picture};
 
 /// Path-trace a scene.
 #[derive(Args, Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Render {
     #[arg(long, value_name = "EX,EY,EZ,TX,TY,TZ,FOV", value_parser = numbers::<7>, allow_hyphen_values = true)]
     camera: Option<[f64; 7]>,
     #[command(flatten)]
+    to: To,
+    #[command(flatten)]
     how: How,
 }
 
@@ -63,19 +65,19 @@ pub(super) struct Fractal {
     #[arg(long, value_name = "X,Y", value_parser = numbers::<2>, allow_hyphen_values = true)]
     julia: Option<[f64; 2]>,
     #[command(flatten)]
+    to: To,
+    #[command(flatten)]
     how: How,
 }
 
 impl Render {
     pub(super) fn asked(self) -> Asked {
-        let mut outputs = vec![(Format::Png, self.how.output.clone())];
-        outputs.extend(self.exr.map(|path| (Format::Exr, path)));
+        let mut outputs = vec![Target::new(Format::Png, self.to.output)];
+        outputs.extend(self.exr.map(|path| Target::new(Format::Exr, path)));
         let (size, spp, camera) = (self.size, self.spp, self.camera);
-        Asked {
-            how: self.how,
-            outputs: Outputs(outputs),
-            make: Box::new(move || rendered(&self.scene, size, spp, camera)),
-        }
+        Asked::new(self.how, outputs, move || {
+            rendered(&self.scene, size, spp, camera)
+        })
     }
 }
 
@@ -110,11 +112,10 @@ fn rendered(
 impl Fractal {
     pub(super) fn asked(self) -> Asked {
         let params = self.params();
-        Asked {
-            outputs: Outputs(vec![(Format::Png, self.how.output.clone())]),
-            how: self.how,
-            make: Box::new(move || picture::fractal(params?).map_err(refused)),
-        }
+        let outputs = vec![Target::new(Format::Png, self.to.output)];
+        Asked::new(self.how, outputs, move || {
+            picture::fractal(params?).map_err(refused)
+        })
     }
 
     fn params(&self) -> Result<fractal::Params, Failure> {

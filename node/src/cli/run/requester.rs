@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use serde_json::json;
+use starling_kernels::JobSpec;
+use starling_kernels::runner::RunnerError;
 use starling_protocol::{Bundle, Event};
 use tokio::time::Instant;
 
@@ -25,6 +27,7 @@ use crate::cli::node_options::{event_line, stamped};
 use crate::cli::place::write_atomically;
 use crate::cli::session::Session;
 use crate::cli::text;
+use crate::compute::Here;
 use crate::jobs::account::hex;
 use crate::jobs::{JobState, Numbered, Side};
 use crate::node::Happening;
@@ -98,6 +101,21 @@ struct Run {
     early: VecDeque<Told>,
 }
 
+/// A look at what a shader does in two places, before anybody else is bothered with it: a race has no result that others
+/// could agree on.
+async fn tried(spec: JobSpec) -> Result<(), Failure> {
+    let tried = tokio::task::spawn_blocking(move || {
+        let last = spec.shape()?.tiles - 1;
+        Here::load(&spec)?.run(&[0, last])
+    });
+    let tried = tried
+        .await
+        .map_err(|e| Failure::of(format!("the trial failed: {e}")))?;
+    tried
+        .map(drop)
+        .map_err(|e: RunnerError| super::refused(e.into()))
+}
+
 /// What one wait brought.
 enum Next {
     Happening(Box<Numbered>),
@@ -123,6 +141,9 @@ impl Run {
                 return Ok(Exit::Ok);
             }
             self.console.note(estimate.line());
+        }
+        if work.spec.is_guest() {
+            tried(work.spec.clone()).await?;
         }
         let mut events = self.client.events(None, None);
         events.open().await?;
