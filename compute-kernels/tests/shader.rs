@@ -272,12 +272,11 @@ fn guests() -> Option<GuestRunner> {
 #[test]
 fn code_of_strangers_runs_in_confined_processes_only() {
     let job = linear(SQUARES, vec![(0..256).collect()]).job();
-    assert!(matches!(job.kernel(), Err(KernelError::UnknownKernel(_))));
+    assert!(matches!(job.trusted(), Err(KernelError::Guest)));
     assert!(CpuRunner::new().load(&job).is_err());
     if let Some(mut device) = support::device() {
         let refused = device.load(&job, DEADLINE);
-        let unknown =
-            |e: &RunnerError| matches!(e, RunnerError::Job(KernelError::UnknownKernel(_)));
+        let unknown = |e: &RunnerError| matches!(e, RunnerError::Job(KernelError::Guest));
         assert!(refused.as_ref().is_err_and(unknown), "{refused:?}");
     }
 }
@@ -290,14 +289,23 @@ fn how_many() -> u32 {
     }
 }
 
-#[test]
-fn a_device_and_the_interpreter_agree_on_random_shaders() {
+/// What came of random shaders.
+#[derive(Debug, Default)]
+struct Tried {
+    shaders: u32,
+    /// With floats in what is called.
+    canonical: u32,
+    /// That gave nothing but zeros.
+    blank: u32,
+}
+
+fn try_random(count: u32) -> Tried {
+    let mut tried = Tried::default();
     let Some(mut device) = guests() else {
-        return;
+        return tried;
     };
     let mut random = Random::fresh();
-    let begun = Instant::now();
-    for n in 0..how_many() {
+    for n in 0..count {
         let floats = n % 2 == 1;
         let shader = random_shaders::shader(&mut random, floats);
         let inputs = vec![
@@ -306,17 +314,41 @@ fn a_device_and_the_interpreter_agree_on_random_shaders() {
                 .collect(),
         ];
         let run = linear(&shader, inputs);
-        let expected = if floats { Tier::Canonical } else { Tier::Exact };
-        assert_eq!(run.spec().tier, expected, "{shader}");
+        let tier = run.spec().tier;
+        assert!(tier == Tier::Exact || floats, "{shader}");
         let (here, there) = (interpreted(&run), on_device(&mut device, &run));
         let differs = here.iter().zip(&there).position(|(a, b)| a != b);
         assert_eq!(differs, None, "shader {n}\n{}", numbered(&shader));
-        assert!(
-            here.iter().any(|w| *w != 0),
-            "nothing came out of\n{shader}"
-        );
+        tried.shaders += 1;
+        tried.canonical += u32::from(tier == Tier::Canonical);
+        tried.blank += u32::from(here.iter().all(|w| *w == 0));
     }
-    eprintln!("{} shaders in {:?}", how_many(), begun.elapsed());
+    tried
+}
+
+/// On several threads: most of the time goes into starting processes.
+#[test]
+fn a_device_and_the_interpreter_agree_on_random_shaders() {
+    let begun = Instant::now();
+    let threads = std::thread::available_parallelism()
+        .map_or(1, |n| n.get() as u32)
+        .min(12);
+    let all: Vec<Tried> = std::thread::scope(|scope| {
+        let share = how_many().div_ceil(threads);
+        let started: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(move || try_random(share)))
+            .collect();
+        let ended = started.into_iter().map(|t| t.join().expect("they agree"));
+        ended.collect()
+    });
+    let sum = |of: fn(&Tried) -> u32| all.iter().map(of).sum::<u32>();
+    let (shaders, canonical, blank) = (sum(|t| t.shaders), sum(|t| t.canonical), sum(|t| t.blank));
+    eprintln!(
+        "{shaders} shaders agree, {canonical} of them with floats, {blank} blank, in {:?}",
+        begun.elapsed()
+    );
+    // What is drawn at random is worth its time.
+    assert!(canonical * 3 >= shaders && blank * 20 <= shaders);
 }
 
 /// Repeats one shader from a file, and says where the two differ.

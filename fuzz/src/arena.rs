@@ -114,6 +114,7 @@ impl Arena {
         let setup = Setup {
             genesis: self.genesis.clone(),
             rng_seed: [self.lives; 32],
+            guests: Vec::new(),
         };
         Peer::new(setup, Scheme::Cheap.signer(&[i as u8 + 1; 32]))
     }

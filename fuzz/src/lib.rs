@@ -11,6 +11,7 @@ mod facts;
 mod files;
 mod jobs;
 pub mod mutate;
+mod shaders;
 mod streams;
 
 /// Something that takes bytes.
@@ -27,12 +28,13 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     facts::MESSAGE,
     facts::FACTS,
     facts::BUNDLE,
     arena::PEERS,
     jobs::KERNELS,
+    shaders::SHADER,
     files::LOG,
     files::SCENE,
     files::NPY,

@@ -171,7 +171,12 @@ fn frames(bytes: &[u8]) -> u64 {
 fn frame_seeds() -> Vec<Vec<u8>> {
     let mut computed = Vec::new();
     let parts: [&[u8]; 2] = [b"tiles", b""];
-    frame::write(&mut computed, &frame::Response::Computed, &parts).expect("a frame");
+    frame::write(
+        &mut computed,
+        &frame::Response::Computed { burnt: None },
+        &parts,
+    )
+    .expect("a frame");
     let mut failed = Vec::new();
     let adapters = frame::Response::Adapters(Vec::new());
     frame::write(&mut failed, &adapters, &[]).expect("a frame");

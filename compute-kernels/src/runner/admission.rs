@@ -75,7 +75,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>, RunnerError> {
     serde_json::to_vec(value).map_err(lost)
 }
 
-fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RunnerError> {
+pub(super) fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RunnerError> {
     serde_json::from_slice(bytes).map_err(lost)
 }
 

@@ -75,7 +75,10 @@ fn answer_all(
             .unwrap_or_else(Response::Failed);
         let lost = matches!(response, Response::Failed(RunnerError::Lost(_)));
         let parts: &[&[u8]] = match response {
-            Response::Computed { .. } | Response::Surveyed | Response::Admitted => &[&computed],
+            Response::Computed { .. }
+            | Response::Timed { .. }
+            | Response::Surveyed
+            | Response::Admitted => &[&computed],
             _ => &[],
         };
         frame::write(&mut output, &response, parts)?;
@@ -127,6 +130,15 @@ fn answer(
             *computed = held.run(&tiles)?;
             let burnt = held.burnt();
             Ok(Response::Computed { burnt })
+        }
+        Request::Bare => {
+            let Some(Held::Gpu(gpu)) = device else {
+                return Err(RunnerError::NotLoaded);
+            };
+            let (job, inputs) = parts.split_first().ok_or(RunnerError::NotLoaded)?;
+            let (output, seconds) = gpu.bare(&admission::parsed(job)?, inputs)?;
+            *computed = output;
+            Ok(Response::Timed { seconds })
         }
         Request::Survey | Request::Admit if !confined => Err(KernelError::Guest.into()),
         Request::Survey => {

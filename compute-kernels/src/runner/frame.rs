@@ -34,6 +34,8 @@ pub enum Request {
     Load(KernelId),
     /// Compute tiles. Part: their indices, u32 little-endian.
     Run,
+    /// Run a shader as it is, and time it. Parts: as JSON what it is bound to, its text, its inputs.
+    Bare,
     /// Look at a shader. Parts: its text, then as JSON its entry point if one is named, and values of its overrides.
     Survey,
     /// Make a shader the program of a job. Parts: its text, then as JSON the job's parameters and its inputs' sizes.
@@ -53,6 +55,11 @@ pub enum Response {
     Computed {
         /// The most that the loops of one invocation have burnt, where that is known.
         burnt: Option<u32>,
+    },
+    /// To [`Request::Bare`]. Part: its first output.
+    Timed {
+        /// The quickest round.
+        seconds: f64,
     },
     /// To [`Request::Survey`]. Part: as JSON, the survey, or the reasons not to run the shader.
     Surveyed,

@@ -1,7 +1,9 @@
-//! The only file that names wgpu: adapters, one device, and dispatches of at most about 100 ms.
+//! The only files that name wgpu are this one and `gpu/bare.rs`: adapters, one device, and dispatches of at most about 100 ms.
 //!
 //! Runs inside the device process (see `child.rs`), never in the node's. Shaders keep wgpu's bounds checks.
 //! Invariant: an error that wgpu reports at any time fails the call in progress; it is never lost or a panic.
+
+mod bare;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,6 +13,8 @@ use std::time::{Duration, Instant};
 use super::{AdapterChoice, DeviceInfo, DeviceKind, RunnerError};
 use crate::kernel::{JobSpec, Kernel, KernelId, Plan, Shape};
 use crate::shader;
+
+pub use bare::BareJob;
 
 /// What a dispatch aims at: half of the 100 ms that a desktop and its watchdog bear.
 const DISPATCH_GOAL: Duration = Duration::from_millis(50);

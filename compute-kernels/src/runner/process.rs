@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use super::admission::json;
 use super::frame::{self, Request, Response};
+use super::gpu::BareJob;
 use super::{AdapterChoice, DeviceInfo, Engine, RunnerError, check_run};
 use crate::kernel::{JobSpec, Shape};
 
@@ -136,6 +138,24 @@ impl GpuProcess {
         }
         self.stop();
         Err(RunnerError::Lost("it returned too few bytes".into()))
+    }
+
+    /// Times a shader of one's own as it is, without anything around it, in the quickest of some rounds: its first
+    /// output, and seconds.
+    pub fn bare(
+        &mut self,
+        job: &JobSpec,
+        rounds: u32,
+        deadline: Duration,
+    ) -> Result<(Vec<u8>, f64), RunnerError> {
+        let bound = json(&BareJob::of(job, rounds)?)?;
+        let parts = [bound.into()].into_iter().chain(job.inputs.iter().cloned());
+        match self.call(Request::Bare, parts.collect(), Deadline::after(deadline))? {
+            (Response::Timed { seconds }, mut parts) => {
+                Ok((parts.pop().unwrap_or_default(), seconds))
+            }
+            (other, _) => Err(self.unexpected(&other)),
+        }
     }
 
     /// The most that the loops of one invocation have burnt, by the last run, where that is known.

@@ -13,6 +13,8 @@ use starling_kernels::{JobSpec, Kernel, KernelError, Prepared as _, kernels, mat
 use crate::compute::benchmark;
 use crate::reason::Reason;
 
+use super::shaders::ShaderRatio;
+
 /// Opening a device, its shader compiler's first run included.
 const DEADLINE: Duration = Duration::from_secs(120);
 /// Edge of the matrices.
@@ -36,6 +38,8 @@ pub struct KernelReport {
     pub matmul: MatmulRatio,
     /// What canonical floats cost.
     pub canonical: Vec<CanonicalRatio>,
+    /// What it costs to run shaders so that they can do no harm.
+    pub shaders: Vec<ShaderRatio>,
 }
 
 /// One kernel on one device.
@@ -105,14 +109,21 @@ pub fn measure(
         failed: Vec::new(),
         matmul: matmul_ratio(say)?,
         canonical: vec![canonical_render(say)],
+        shaders: Vec::new(),
     };
     let mut devices = vec![Ok(Runner::Cpu(CpuRunner::new()))];
     match command.adapters(DEADLINE) {
-        Ok(found) => devices.extend(found.iter().map(|info| {
-            let choice = AdapterChoice::Nth(info.index);
-            GpuProcess::spawn(command.clone(), choice, DEADLINE)
-                .map(|gpu| Runner::Gpu(Box::new(gpu)))
-        })),
+        Ok(found) => {
+            for info in &found {
+                let choice = AdapterChoice::Nth(info.index);
+                let opened = GpuProcess::spawn(command.clone(), choice, DEADLINE);
+                devices.push(opened.map(|gpu| Runner::Gpu(Box::new(gpu))));
+                match super::shaders::on(command, info, say) {
+                    Ok(ratios) => report.shaders.extend(ratios),
+                    Err(error) => report.failed.push(Reason::of("device_failed", error)),
+                }
+            }
+        }
         Err(error) => report.failed.push(Reason::of("device_failed", error)),
     }
     for device in devices {

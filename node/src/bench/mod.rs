@@ -12,6 +12,7 @@ pub mod local;
 pub mod overhead;
 pub mod process;
 pub mod proof;
+pub mod shaders;
 pub mod swarm;
 
 use serde::{Deserialize, Serialize};

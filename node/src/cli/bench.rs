@@ -163,6 +163,12 @@ fn kernel_lines(report: &KernelReport) -> Vec<String> {
             c.kernel, c.time_over_native
         )
     }));
+    lines.extend(report.shaders.iter().map(|s| {
+        format!(
+            "{} on {}: {:.1} ms guarded, {:.1} ms bare: {:.2} times; a process in {:.0} ms",
+            s.shader, s.device, s.guarded_ms, s.bare_ms, s.ratio, s.start_ms
+        )
+    }));
     lines.extend(report.failed.iter().map(|f| format!("failed: {f}")));
     lines
 }

@@ -42,7 +42,7 @@ struct Output {
 fn words(bytes: usize) -> Vec<u8> {
     let word = |i: usize| {
         let noise = (i as u32).wrapping_mul(2_654_435_761) >> 9;
-        if i % 3 == 0 {
+        if i.is_multiple_of(3) {
             noise % 100
         } else {
             0x3f80_0000 | noise & 0x3f_ffff
