@@ -124,7 +124,7 @@ fn main(text: &mut String, spec: &Spec, lengths: &[u32]) {
     let [gx, gy, gz] = spec.groups;
     let [tx, ty, tz] = spec.tile;
     let [across, down, _] = spec.grid();
-    let fuel = spec.fuel;
+    let (fuel, fuel_together) = (spec.fuel, spec.fuel_together);
     let _ = write!(
         text,
         "
@@ -171,7 +171,7 @@ fn {ENTRY}(
     let global = group * vec3({wx}u, {wy}u, {wz}u) + local;
     if all(group < groups) {{
         {FUEL} = {fuel}u;
-        {FUEL_SHARED} = {fuel}u;
+        {FUEL_SHARED} = {fuel_together}u;
         {LEADER} = index == 0u;
         let base = at.x * starling_dispatch.words_per_tile;
 "

@@ -98,12 +98,15 @@ impl Program {
         };
         let mut machine = Machine::new(&self.code);
         let groups: u32 = self.spec.tile.iter().product();
-        let mut left = self.spec.fuel;
+        let fuel = [self.spec.fuel, self.spec.fuel_together];
+        let mut burnt = 0;
         for y in 0..groups {
             machine.run([0, y, 0], &mut buffers)?;
-            left = left.min(machine.fuel_left());
+            let used = fuel.iter().zip(machine.fuel_left());
+            let used = used.map(|(fuel, left)| fuel.saturating_sub(left)).max();
+            burnt = burnt.max(used.unwrap_or(0));
         }
-        Ok(self.spec.fuel - left)
+        Ok(burnt)
     }
 }
 
@@ -294,6 +297,7 @@ pub fn draft(survey: &Survey, groups: [u32; 3], tile: [u32; 3], fuel: u32) -> Sp
         groups,
         tile,
         fuel: if survey.loops { fuel } else { 0 },
+        fuel_together: if survey.loops_together { fuel } else { 0 },
         straight: survey.straight,
         tier: survey.tier,
         inputs: Vec::new(),

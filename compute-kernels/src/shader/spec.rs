@@ -40,6 +40,8 @@ pub struct Spec {
     pub tile: [u32; 3],
     /// Operations that the loops of one invocation may cost together.
     pub fuel: u32,
+    /// The same of loops with barriers in them, which a workgroup goes through together.
+    pub fuel_together: u32,
     /// Operations of one invocation outside of loops.
     pub straight: u32,
     /// How results compare.
@@ -187,7 +189,7 @@ impl Spec {
                 "more than {MAX_TILES} tiles: make them larger"
             )));
         }
-        if self.fuel > MAX_FUEL {
+        if self.fuel.max(self.fuel_together) > MAX_FUEL {
             return Err(bad(format!(
                 "fuel above {MAX_FUEL}: an invocation would hold a GPU for too long"
             )));
@@ -308,7 +310,8 @@ impl Spec {
     }
 
     fn units_per_tile(&self) -> u64 {
-        let each = u64::from(self.fuel) + u64::from(self.straight);
+        let loops = u64::from(self.fuel) + u64::from(self.fuel_together);
+        let each = loops + u64::from(self.straight);
         product(self.tile)
             .saturating_mul(product(self.workgroup))
             .saturating_mul(each)

@@ -42,8 +42,10 @@ pub struct Survey {
     pub bindings: Vec<Bound>,
     /// Operations of an invocation outside of loops.
     pub straight: u32,
-    /// Whether it has loops at all.
+    /// Whether it has loops that invocations go through by themselves.
     pub loops: bool,
+    /// Whether it has loops with barriers in them, which a workgroup goes through together.
+    pub loops_together: bool,
     /// Bytes of workgroup memory.
     pub shared_bytes: u32,
     /// Whether invocations of a workgroup wait for each other.
@@ -94,6 +96,7 @@ pub fn survey(
         bindings: walk.bindings,
         straight: walk.cost.straight.max(1),
         loops: walk.loops,
+        loops_together: walk.loops_together,
         shared_bytes: walk.shared,
         barriers: walk.cost.barrier,
         overrides,
@@ -108,7 +111,9 @@ struct Walk<'a> {
     native: Vec<Refusal>,
     floats: bool,
     loops: bool,
+    loops_together: bool,
     shared: u32,
+    costs: Costs,
     cost: Cost,
     bindings: Vec<Bound>,
 }
@@ -126,8 +131,10 @@ impl<'a> Walk<'a> {
             native: Vec::new(),
             floats: false,
             loops: false,
+            loops_together: false,
             shared: 0,
             cost: costs.function(module, &point.function, info),
+            costs,
             bindings: Vec::new(),
         };
         walk.workgroup(point.workgroup_size);
@@ -400,7 +407,14 @@ impl<'a> Walk<'a> {
     fn block(&mut self, block: &Block) {
         for (statement, span) in block.span_iter() {
             match statement {
-                Statement::Loop { .. } => self.loops = true,
+                Statement::Loop {
+                    body, continuing, ..
+                } => {
+                    let waits = |block| self.costs.has_barrier(block);
+                    let together = waits(body) || waits(continuing);
+                    self.loops |= !together;
+                    self.loops_together |= together;
+                }
                 Statement::Kill
                 | Statement::ImageStore { .. }
                 | Statement::ImageAtomic { .. }

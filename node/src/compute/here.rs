@@ -13,6 +13,9 @@ use super::{DeviceChoice, DeviceError};
 /// Nobody but the person who asked waits for it, and that one has Ctrl-C.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
+/// How long a job of a stranger's, or a shader of one's own, may take to be looked at and compiled.
+const LOOK: Duration = Duration::from_secs(60);
+
 /// A loaded job.
 pub enum Here {
     /// In this process.
@@ -48,7 +51,7 @@ impl Here {
                 Ok(Self::guest(spec, Engine::Adapter(adapter))?)
             }
             Runner::Gpu(_) => {
-                device.load(spec, PATIENCE)?;
+                device.load(spec, LOOK)?;
                 Ok(Self::Device(Box::new(device)))
             }
         }
@@ -56,7 +59,7 @@ impl Here {
 
     fn guest(spec: &JobSpec, engine: Engine) -> Result<Self, RunnerError> {
         let mut guest = GuestRunner::new(&command()?, engine);
-        guest.load(spec, PATIENCE)?;
+        guest.load(spec, LOOK)?;
         Ok(Self::Guest(Box::new(guest)))
     }
 

@@ -227,6 +227,39 @@ fn a_race_is_found_before_anybody_hears_of_it_or_by_those_who_meet_it() {
     drop(peers);
 }
 
+/// Loops without an end, in every invocation of many workgroups, with all the fuel that there is; then a job as any other.
+#[test]
+fn a_peer_survives_shaders_that_mean_harm() {
+    let place = Place::new();
+    let endless = "
+@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+var<workgroup> left_behind: array<u32, 4096>;
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    var i = left_behind[lane] + left_behind[4095u - lane];
+    loop {
+        i += out[id.x * 4000000000u + i];
+        if i == 4294967295u { break; }
+    }
+    out[id.x] = i;
+}";
+    fs::write(place.path("endless.wgsl"), endless).unwrap();
+    let peers = two_peers(&place);
+    let swarm = ["--peers", "2", "--device", "cpu", "--json"];
+    let args = [
+        "run", "wgsl", "endless.wgsl", "--output", "out=1024", "--fuel", "1000000", "-o", "out.npy",
+    ];
+    place.run("a", &[&args[..], &swarm].concat()).expect(0);
+    // It has read nothing that another job left behind: what it sums up is all zeros.
+    let bytes = read(&place.path("out.npy"));
+    assert!(bytes[bytes.len() - 4096..].iter().all(|b| *b == 0));
+    let job = example(&place, "hello");
+    let args = ["run", "wgsl", &job, "-o", "squares.txt"];
+    place.run("a", &[&args[..], &swarm].concat()).expect(0);
+    assert_eq!(lines(&place.path("squares.txt")).concat()[..3], [9, 1, 16]);
+    drop(peers);
+}
+
 #[test]
 fn a_shader_that_nobody_would_run_is_shown_with_its_line() {
     let place = Place::new();

@@ -331,8 +331,8 @@ pub struct Code {
     pub workgroup: [u32; 3],
     /// Where barriers stand in the source.
     pub sites: Vec<naga::Span>,
-    /// Columns of what is left of fuel.
-    pub fuel: Vec<Col>,
+    /// Columns of what is left of fuel: an invocation's own, and its workgroup's. Nobody has any where there are no loops.
+    pub fuel: [Option<Col>; 2],
 }
 
 impl Code {

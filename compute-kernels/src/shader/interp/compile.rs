@@ -71,7 +71,7 @@ pub(super) struct Compiler<'a> {
     shared: u32,
     pool: HashMap<u32, Col>,
     pub(super) sites: Vec<Span>,
-    fuel: Vec<Col>,
+    fuel: [Option<Col>; 2],
     pub(super) span: Span,
     /// By construct and branch: the ends of branches in it, which do not know yet where it ends.
     pub(super) leaving: Vec<Vec<usize>>,
@@ -89,7 +89,7 @@ pub fn compile(module: &Module, info: &ModuleInfo) -> Result<Code, Refusal> {
         shared: 0,
         pool: HashMap::new(),
         sites: Vec::new(),
-        fuel: Vec::new(),
+        fuel: [None; 2],
         span: Span::default(),
         leaving: Vec::new(),
     };
@@ -210,8 +210,10 @@ impl<'a> Compiler<'a> {
                     let words = words()?;
                     let base = self.contiguous(words)?;
                     self.initialise(global.init.map(|i| (i, None)), base, words)?;
-                    if let Some(frame::FUEL | frame::FUEL_SHARED) = global.name.as_deref() {
-                        self.fuel.push(base);
+                    match global.name.as_deref() {
+                        Some(frame::FUEL) => self.fuel[0] = Some(base),
+                        Some(frame::FUEL_SHARED) => self.fuel[1] = Some(base),
+                        _ => {}
                     }
                     (Space::Columns { words }, base)
                 }

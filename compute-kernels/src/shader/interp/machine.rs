@@ -86,10 +86,12 @@ impl<'c> Machine<'c> {
         }
     }
 
-    /// The least that the loops of an invocation of the last workgroup have left of their fuel.
-    pub fn fuel_left(&self) -> u32 {
-        let left = self.code.fuel.iter().flat_map(|col| self.col(*col));
-        left.copied().min().unwrap_or(u32::MAX)
+    /// The least that an invocation of the last workgroup has left of either fuel.
+    pub fn fuel_left(&self) -> [u32; 2] {
+        self.code.fuel.map(|col| {
+            let left = col.and_then(|col| self.col(col).iter().copied().min());
+            left.unwrap_or(u32::MAX)
+        })
     }
 
     /// Runs one workgroup.

@@ -186,9 +186,9 @@ pub fn rewrite(
         }
     }
     naga::compact::compact(&mut module, naga::compact::KeepUnused::No);
-    let turns = shader.cheapest.iter().flatten();
+    let turns = shader.cheapest.iter().zip([spec.fuel, spec.fuel_together]);
     let turns = turns
-        .map(|cost| spec.fuel / cost)
+        .filter_map(|(cost, fuel)| fuel.checked_div((*cost)?))
         .fold(0, u32::saturating_add);
     Ok(Rewritten { module, turns })
 }

@@ -84,7 +84,8 @@ pub(super) async fn run(
         progress.finish();
         let compute_s = start.elapsed().as_secs_f64() - load_s;
         outputs.write(&product)?;
-        let fuel = Spec::decode(&spec.params).map(|spec| spec.fuel).ok();
+        let fuel = Spec::decode(&spec.params).ok();
+        let fuel = fuel.map(|spec| spec.fuel.max(spec.fuel_together));
         Ok(Some(Timing {
             outputs,
             load_s,

@@ -161,6 +161,8 @@ impl Given {
             let outputs = match (to, named.is_empty()) {
                 (Some(path), _) => work.product.targets(path),
                 (None, false) => named,
+                // `job get` may name one.
+                (None, true) if leaves => Vec::new(),
                 (None, true) => {
                     let what = "no file to write is named";
                     return Err(Failure::new(Exit::Usage, what, "name one with -o FILE"));

@@ -119,7 +119,7 @@ fn show(context: &Context, survey: &Survey) {
             Tier::Tolerance => "tolerance: floats that differ between devices; not offered yet",
         }
     ));
-    let loops = if survey.loops {
+    let loops = if survey.loops || survey.loops_together {
         ", and what its loops burn of their fuel"
     } else {
         ", no loops"
