@@ -1,15 +1,12 @@
 //! Shaders that mean harm: each is refused, ends, or does the same everywhere.
 
+#[path = "support/hostile.rs"]
+mod hostile;
 mod support;
 
-use std::sync::LazyLock;
-
-use starling_kernels::runner::{AdapterChoice, DeviceKind, Engine, GuestRunner};
-use starling_kernels::shader::Wgsl;
 use starling_kernels::shader::program::{Program, draft};
-use starling_kernels::shader::spec::{OutputSpec, Per, Spec};
+use starling_kernels::shader::spec::{OutputSpec, Per};
 use starling_kernels::shader::survey::survey;
-use starling_kernels::{JobSpec, Kernel as _};
 
 /// What becomes of a shader that writes one word for each of 64 invocations.
 #[derive(Debug, PartialEq)]
@@ -72,45 +69,12 @@ fn fate_of(shader: &str) -> Fate {
                 .collect(),
         ),
     };
-    on_device(&program, shader, &inputs, &fate);
+    let words = match &fate {
+        Fate::Ends(words) => Some(words.as_slice()),
+        _ => None,
+    };
+    hostile::on_device(&program, shader, &inputs, words);
     fate
-}
-
-/// The same on a device, if it is a real one or `STARLING_HOSTILE=device` says so (software Vulkan compiles for a minute
-/// and more): what ends here ends there, with the same words; what is at fault ends too, before its deadline, and takes
-/// nothing down with it.
-fn on_device(program: &Program, shader: &str, inputs: &[Vec<u32>], fate: &Fate) {
-    static DEVICE: LazyLock<Option<u32>> = LazyLock::new(|| {
-        let asked = std::env::var("STARLING_HOSTILE").as_deref() == Ok("device");
-        let device = support::device()?;
-        let fits = asked || device.describe().kind != DeviceKind::Cpu;
-        fits.then(|| device.describe().index)
-    });
-    let Some(index) = *DEVICE else {
-        return;
-    };
-    let spec = Spec {
-        program: program.digest(),
-        ..program.spec.clone()
-    };
-    let bytes = |words: &Vec<u32>| words.iter().flat_map(|w| w.to_le_bytes()).collect();
-    let job = JobSpec {
-        kernel: Wgsl.id(),
-        params: spec.encode(),
-        inputs: std::iter::once(shader.as_bytes().into())
-            .chain(inputs.iter().map(bytes))
-            .collect(),
-    };
-    let engine = Engine::Adapter(AdapterChoice::Nth(index));
-    let mut guest = GuestRunner::new(&support::command(), engine);
-    let ran = guest
-        .load(&job, support::DEADLINE)
-        .and_then(|_| guest.run(&[0], support::DEADLINE));
-    let (Fate::Ends(words), ran) = (fate, ran.unwrap_or_else(|e| panic!("{e}\n{shader}"))) else {
-        return;
-    };
-    let expected: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
-    assert!(ran == expected, "{shader}");
 }
 
 fn refused(code: &str) -> Fate {

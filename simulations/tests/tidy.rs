@@ -260,7 +260,7 @@ fn fixture_arrows() {
 const HOMES: [(&str, &[&str]); 4] = [
     ("bincode", &["protocol/src/codec.rs"]),
     ("sled::", &["node/src/store.rs"]),
-    ("wgpu::", &["compute-kernels/src/runner/gpu.rs"]),
+    ("wgpu::", &["compute-kernels/src/runner/gpu/"]),
     (
         "libp2p",
         &[

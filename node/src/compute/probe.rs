@@ -185,7 +185,7 @@ mod tests {
             ("fractal", "9869af12e8a5fd5a"),
             ("matmul", "d2df21031bb89f5e"),
             ("noop", "7ce9e8992b7e98f6"),
-            ("wgsl", "f6c026e717aafd59"),
+            ("wgsl", "f10db51106260abe"),
         ];
         let expected = expected.map(|(name, digest)| (name, digest.to_owned()));
         assert_eq!((PROBE_VERSION, made), (1, expected.to_vec()));

@@ -247,7 +247,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
     let peers = two_peers(&place);
     let swarm = ["--peers", "2", "--device", "cpu", "--json"];
     let args = [
-        "run", "wgsl", "endless.wgsl", "--output", "out=1024", "--fuel", "1000000", "-o", "out.npy",
+        "run",
+        "wgsl",
+        "endless.wgsl",
+        "--output",
+        "out=1024",
+        "--fuel",
+        "1000000",
+        "-o",
+        "out.npy",
     ];
     place.run("a", &[&args[..], &swarm].concat()).expect(0);
     // It has read nothing that another job left behind: what it sums up is all zeros.

@@ -170,11 +170,17 @@ impl<'a> Lenders<'a> {
         if !possible || !lender.is_well() {
             return;
         }
-        let process = lender.process.as_ref().expect("it is well");
+        let process = lender.process.as_mut().expect("it is well");
         match fault {
             Fault::Kill => process.signal(Signal::KILL),
             Fault::Stop => process.signal(Signal::STOP),
-            Fault::Restart => process.signal(Signal::TERM),
+            Fault::Restart => {
+                // One that has just begun would die of it rather than leave.
+                if !process.is_over() {
+                    process.until_it_catches(Signal::TERM);
+                }
+                process.signal(Signal::TERM);
+            }
             Fault::Refuse | Fault::Full => {}
         }
         lender.trouble = Some((fault, now + lasts));

@@ -1,4 +1,4 @@
-//! The only files that name wgpu are this one and `gpu/bare.rs`: adapters, one device, and dispatches of at most about 100 ms.
+//! Only this folder names wgpu: adapters, one device, and dispatches of at most about 100 ms.
 //!
 //! Runs inside the device process (see `child.rs`), never in the node's. Shaders keep wgpu's bounds checks.
 //! Invariant: an error that wgpu reports at any time fails the call in progress; it is never lost or a panic.
