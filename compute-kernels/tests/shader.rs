@@ -413,3 +413,58 @@ fn each_job_has_a_confined_process_of_its_own() {
         assert_ne!(pids[0], pids[1]);
     }
 }
+
+/// One job writes a pattern wherever it can, the next one looks for it wherever nobody has told it what is there.
+#[test]
+fn nothing_of_one_job_is_left_for_the_next() {
+    let pattern = "
+@group(0) @binding(0) var<storage, read> numbers: array<u32>;
+@group(0) @binding(1) var<storage, read_write> out: array<array<u32, 16>>;
+var<workgroup> memory: array<u32, 4096>;
+var<private> own: array<u32, 64>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    for (var i = 0u; i < 64u; i++) {
+        memory[i * 64u + lane] = 0xdeadbeefu;
+        own[i] = numbers[i];
+    }
+    workgroupBarrier();
+    for (var i = 0u; i < 16u; i++) { out[id.x][i] = own[i] ^ memory[(lane * 67u + i) % 4096u] ^ 0xdeadbeefu; }
+}";
+    let look = "
+@group(0) @binding(0) var<storage, read> numbers: array<u32>;
+@group(0) @binding(1) var<storage, read_write> out: array<array<u32, 16>>;
+var<workgroup> memory: array<u32, 4096>;
+var<private> own: array<u32, 64>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    var found = 0u;
+    var local: array<u32, 32>;
+    for (var i = 0u; i < 64u; i++) {
+        found |= memory[i * 64u + lane] | own[i] | local[i % 32u] | numbers[i] | out[id.x][i % 16u];
+    }
+    out[id.x][0] = found | out[id.x + 1000000u][3];
+    // The other words stay as they began.
+}";
+    let mut engines = vec![Engine::Cpu];
+    if let Some(device) = support::device() {
+        let adapter = AdapterChoice::Nth(device.describe().index);
+        engines.push(Engine::Adapter(adapter));
+    }
+    let writes = linear(pattern, vec![vec![0xdead_beef; 256]]);
+    let reads = linear(look, vec![vec![0; 256]]);
+    for engine in engines {
+        let mut guests = GuestRunner::new(&support::command(), engine);
+        for _ in 0..2 {
+            assert!(
+                on_device(&mut guests, &writes)
+                    .iter()
+                    .all(|w| *w == 0xdead_beef)
+            );
+            assert!(
+                on_device(&mut guests, &reads).iter().all(|w| *w == 0),
+                "{engine:?}"
+            );
+        }
+    }
+}
