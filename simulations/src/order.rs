@@ -22,7 +22,7 @@ const LEADS: Duration = Duration::from_secs(30);
 const HERE_MAX: usize = 100_000;
 /// How often a peer that is down may come back to one that had called it gone: whoever has missed its last adverts may
 /// hear of each once, when somebody repeats it.
-const RETURNS: u32 = 2;
+const RETURNS: u32 = 4;
 
 /// What a peer must have on disk before it says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
