@@ -41,12 +41,13 @@ impl Shader {
 
 /// Every reason not to run a shader, each with its line.
 pub(super) fn refused(file: &Path, text: &str, all: &[Refusal]) -> Failure {
-    let what: Vec<String> = all.iter().map(|r| shown(file, text, r)).collect();
+    // With several, each fix stands beside its line.
+    let beside = all.len() > 1;
+    let what: Vec<String> = all.iter().map(|r| shown(file, text, r, beside)).collect();
     let fixes: Vec<&str> = all.iter().map(|r| r.fix.as_str()).collect();
     let mut failure = Failure::new(
         Exit::Usage,
         what.join("\n"),
-        // With several, each stands beside its line.
         if let [only] = fixes[..] { only } else { "" },
     );
     failure.code = "shader_refused".into();
@@ -58,8 +59,8 @@ pub(super) fn refused(file: &Path, text: &str, all: &[Refusal]) -> Failure {
     failure
 }
 
-/// A reason, and the line that it is about.
-fn shown(file: &Path, text: &str, refusal: &Refusal) -> String {
+/// A reason, and the line that it is about; the fix `beside` it.
+fn shown(file: &Path, text: &str, refusal: &Refusal, beside: bool) -> String {
     let Refusal {
         line,
         column,
@@ -67,7 +68,7 @@ fn shown(file: &Path, text: &str, refusal: &Refusal) -> String {
         fix,
         ..
     } = refusal;
-    let fix = if fix.is_empty() {
+    let fix = if fix.is_empty() || !beside {
         String::new()
     } else {
         format!(" ({fix})")

@@ -132,7 +132,8 @@ fn shaders_of_other_projects_run_or_are_refused_for_a_reason_that_is_true() {
         let outcome = shader.admitted(&place, file);
         assert_eq!(outcome, shader.outcome, "{package} {path}");
         let mut ran = "";
-        if !shader.outputs.is_empty() {
+        let runs = ["exact", "canonical"].contains(&outcome.as_str());
+        if runs && !shader.outputs.is_empty() {
             let (cpu, gpu) = (
                 shader.run(&place, file, "cpu"),
                 shader.run(&place, file, "software"),
