@@ -12,6 +12,7 @@ pub mod fractal;
 mod kernel;
 pub mod matmul;
 pub mod noop;
+pub mod npy;
 pub mod render;
 pub mod runner;
 pub mod shader;

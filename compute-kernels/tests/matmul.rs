@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use starling_kernels::matmul::npy::{self, NpyError};
 use starling_kernels::matmul::{MAX_INNER, Matmul, Params};
+use starling_kernels::npy::{self, NpyError};
 use starling_kernels::{Kernel, KernelError, MAX_TILES, Prepared};
 
 /// The product by its definition.

@@ -41,14 +41,8 @@ impl Run<'_> {
             }
             if bound.written {
                 spec.outputs.push(OutputSpec {
-                    name: bound.name.clone(),
-                    at: bound.at,
-                    per: self.per,
-                    extent: self.extent,
-                    elements: 1,
-                    stride: bound.stride / 4,
-                    words: bound.words,
                     from: self.in_place.then_some(spec.inputs.len() as u32),
+                    ..bound.output(self.per, self.extent, 1)
                 });
             }
         }
@@ -289,20 +283,10 @@ fn how_many() -> u32 {
     }
 }
 
-/// What came of random shaders.
-#[derive(Debug, Default)]
-struct Tried {
-    shaders: u32,
-    /// With floats in what is called.
-    canonical: u32,
-    /// That gave nothing but zeros.
-    blank: u32,
-}
-
-fn try_random(count: u32) -> Tried {
-    let mut tried = Tried::default();
+/// So many random shaders, with floats in every second one.
+fn try_random(count: u32) {
     let Some(mut device) = guests() else {
-        return tried;
+        return;
     };
     let mut random = Random::fresh();
     for n in 0..count {
@@ -314,41 +298,35 @@ fn try_random(count: u32) -> Tried {
                 .collect(),
         ];
         let run = linear(&shader, inputs);
-        let tier = run.spec().tier;
-        assert!(tier == Tier::Exact || floats, "{shader}");
+        let expected = if floats { Tier::Canonical } else { Tier::Exact };
+        assert_eq!(run.spec().tier, expected, "{shader}");
         let (here, there) = (interpreted(&run), on_device(&mut device, &run));
         let differs = here.iter().zip(&there).position(|(a, b)| a != b);
         assert_eq!(differs, None, "shader {n}\n{}", numbered(&shader));
-        tried.shaders += 1;
-        tried.canonical += u32::from(tier == Tier::Canonical);
-        tried.blank += u32::from(here.iter().all(|w| *w == 0));
+        assert!(
+            here.iter().any(|w| *w != 0),
+            "nothing came out of\n{shader}"
+        );
     }
-    tried
 }
 
 /// On several threads: most of the time goes into starting processes.
 #[test]
 fn a_device_and_the_interpreter_agree_on_random_shaders() {
     let begun = Instant::now();
-    let threads = std::thread::available_parallelism()
-        .map_or(1, |n| n.get() as u32)
-        .min(12);
-    let all: Vec<Tried> = std::thread::scope(|scope| {
-        let share = how_many().div_ceil(threads);
-        let started: Vec<_> = (0..threads)
-            .map(|_| scope.spawn(move || try_random(share)))
-            .collect();
-        let ended = started.into_iter().map(|t| t.join().expect("they agree"));
-        ended.collect()
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(12) as u32);
+    let share = how_many().div_ceil(threads);
+    // A thread that panics takes the test down with it.
+    std::thread::scope(|scope| {
+        (0..threads).for_each(|_| {
+            scope.spawn(move || try_random(share));
+        });
     });
-    let sum = |of: fn(&Tried) -> u32| all.iter().map(of).sum::<u32>();
-    let (shaders, canonical, blank) = (sum(|t| t.shaders), sum(|t| t.canonical), sum(|t| t.blank));
     eprintln!(
-        "{shaders} shaders agree, {canonical} of them with floats, {blank} blank, in {:?}",
+        "{} shaders agree, in {:?}",
+        share * threads,
         begun.elapsed()
     );
-    // What is drawn at random is worth its time.
-    assert!(canonical * 3 >= shaders && blank * 20 <= shaders);
 }
 
 /// Repeats one shader from a file, and says where the two differ.
@@ -417,27 +395,25 @@ fn each_job_has_a_confined_process_of_its_own() {
 /// One job writes a pattern wherever it can, the next one looks for it wherever nobody has told it what is there.
 #[test]
 fn nothing_of_one_job_is_left_for_the_next() {
-    let pattern = "
+    let with = |body: &str| {
+        format!("
 @group(0) @binding(0) var<storage, read> numbers: array<u32>;
 @group(0) @binding(1) var<storage, read_write> out: array<array<u32, 16>>;
 var<workgroup> memory: array<u32, 4096>;
 var<private> own: array<u32, 64>;
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {{{body}}}")
+    };
+    let pattern = with("
     for (var i = 0u; i < 64u; i++) {
         memory[i * 64u + lane] = 0xdeadbeefu;
         own[i] = numbers[i];
     }
     workgroupBarrier();
     for (var i = 0u; i < 16u; i++) { out[id.x][i] = own[i] ^ memory[(lane * 67u + i) % 4096u] ^ 0xdeadbeefu; }
-}";
-    let look = "
-@group(0) @binding(0) var<storage, read> numbers: array<u32>;
-@group(0) @binding(1) var<storage, read_write> out: array<array<u32, 16>>;
-var<workgroup> memory: array<u32, 4096>;
-var<private> own: array<u32, 64>;
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+");
+    let look = with(
+        "
     var found = 0u;
     var local: array<u32, 32>;
     for (var i = 0u; i < 64u; i++) {
@@ -445,14 +421,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
     }
     out[id.x][0] = found | out[id.x + 1000000u][3];
     // The other words stay as they began.
-}";
+",
+    );
     let mut engines = vec![Engine::Cpu];
     if let Some(device) = support::device() {
         let adapter = AdapterChoice::Nth(device.describe().index);
         engines.push(Engine::Adapter(adapter));
     }
-    let writes = linear(pattern, vec![vec![0xdead_beef; 256]]);
-    let reads = linear(look, vec![vec![0; 256]]);
+    let writes = linear(&pattern, vec![vec![0xdead_beef; 256]]);
+    let reads = linear(&look, vec![vec![0; 256]]);
     for engine in engines {
         let mut guests = GuestRunner::new(&support::command(), engine);
         for _ in 0..2 {

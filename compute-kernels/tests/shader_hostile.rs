@@ -5,7 +5,7 @@ mod hostile;
 mod support;
 
 use starling_kernels::shader::program::{Program, draft};
-use starling_kernels::shader::spec::{OutputSpec, Per};
+use starling_kernels::shader::spec::Per;
 use starling_kernels::shader::survey::survey;
 
 /// What becomes of a shader that writes one word for each of 64 invocations.
@@ -36,16 +36,8 @@ fn fate_of(shader: &str) -> Fate {
     let mut inputs = Vec::new();
     for bound in &found.bindings {
         if bound.written {
-            spec.outputs.push(OutputSpec {
-                name: bound.name.clone(),
-                at: bound.at,
-                per: Per::Invocation,
-                extent: [found.workgroup.iter().product(), 1, 1],
-                elements: 1,
-                stride: bound.stride / 4,
-                words: bound.words,
-                from: None,
-            });
+            let extent = [found.workgroup.iter().product(), 1, 1];
+            spec.outputs.push(bound.output(Per::Invocation, extent, 1));
         } else {
             spec.inputs.push(bound.at);
             inputs.push((1..=64).collect::<Vec<u32>>());

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use starling::home::Config;
 use starling::log::Log;
-use starling_kernels::matmul::npy;
+use starling_kernels::npy;
 use starling_kernels::render::scene::{self, Scene};
 use tempfile::TempDir;
 

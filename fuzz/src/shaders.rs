@@ -1,7 +1,7 @@
 //! Shaders of strangers: looked at, rewritten, and run by the interpreter for a moment.
 
 use starling_kernels::shader::program::{Program, draft};
-use starling_kernels::shader::spec::{OutputSpec, Per, Spec};
+use starling_kernels::shader::spec::{Per, Spec};
 use starling_kernels::shader::survey::{Survey, survey};
 use starling_kernels::shader::{Refusal, gallery, ours};
 
@@ -51,16 +51,8 @@ fn spec(found: &Survey) -> (Spec, Vec<Vec<u32>>) {
     let mut inputs = Vec::new();
     for bound in &found.bindings {
         if bound.written {
-            spec.outputs.push(OutputSpec {
-                name: bound.name.clone(),
-                at: bound.at,
-                per: Per::Invocation,
-                extent: found.workgroup,
-                elements: 1,
-                stride: bound.stride / 4,
-                words: bound.words,
-                from: None,
-            });
+            spec.outputs
+                .push(bound.output(Per::Invocation, found.workgroup, 1));
         } else {
             let words = bound.fixed_bytes / 4 + bound.stride / 4 * bound.len.unwrap_or(9);
             spec.inputs.push(bound.at);

@@ -185,6 +185,10 @@ impl Host {
                         Some(_) | None => Topic::Capacity,
                     };
                     let data = data[..data.len().saturating_sub(1)].to_vec();
+                    if topic == Topic::Capacity {
+                        let key = around.names[self.index as usize];
+                        around.observer.gossiped(key, &data);
+                    }
                     self.tell(around, Input::Gossip { id, topic, data });
                 }
             }

@@ -229,6 +229,11 @@ impl Observer {
         }
     }
 
+    /// Gossip of an advert arrives.
+    pub fn gossiped(&mut self, by: PeerKey, data: &[u8]) {
+        self.history.order.gossiped(by, data);
+    }
+
     /// A control message arrives: of a kind that was met when it left.
     pub fn arrived(&mut self, now: Time, by: PeerKey, from: PeerKey, bytes: &[u8]) {
         let tag = usize::from(bytes.first().copied().unwrap_or(u8::MAX)) % self.kinds.len();

@@ -7,10 +7,13 @@
 use crate::judge;
 use crate::trust::Trust;
 use core::time::Duration;
+use starling_protocol::advert::Advert;
 use starling_protocol::evidence::Lease;
 use starling_protocol::io::{PersistSeq, Record};
-use starling_protocol::signed::Fact;
-use starling_protocol::{Event, Hash, JobId, LeaseId, Message, PeerKey, Reason, SwarmId, Time};
+use starling_protocol::signed::{Fact, Signed};
+use starling_protocol::{
+    Event, Hash, JobId, LeaseId, Message, PeerKey, Reason, SwarmId, Time, codec, config,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Leases in a row that a worker may let lapse.
@@ -20,9 +23,6 @@ const LEADS: Duration = Duration::from_secs(30);
 /// Pairs of peers of which one takes the other to be here. In larger swarms the rest is not watched: it is the square of
 /// a shard.
 const HERE_MAX: usize = 100_000;
-/// How often a peer that is down may come back to one that had called it gone: whoever has missed its last adverts may
-/// hear of each once, when somebody repeats it.
-const RETURNS: u32 = 4;
 
 /// What a peer must have on disk before it says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,8 +69,11 @@ pub struct Order {
     here: BTreeSet<(PeerKey, PeerKey)>,
     trust: Trust,
     down: BTreeMap<PeerKey, Time>,
-    /// By peer, the peers that it called gone when they were down already, and how often they have come back since.
-    gone: BTreeMap<PeerKey, BTreeMap<PeerKey, u32>>,
+    /// By peer, the peers that it called gone when they were down already, and the number of the advert that has last
+    /// brought each back since: whoever has missed its last adverts may hear of each once, when somebody repeats it.
+    gone: BTreeMap<PeerKey, BTreeMap<PeerKey, u64>>,
+    /// The last advert that reached a peer which called somebody gone: by whom, of whom, its number.
+    advert: Option<(PeerKey, PeerKey, u64)>,
 }
 
 impl Order {
@@ -138,6 +141,16 @@ impl Order {
         self.live
             .retain(|_, id| self.leases.get(id).is_none_or(|l| !of(l)));
         self.in_a_row.retain(|(steward, ..), _| *steward != peer);
+    }
+
+    /// Gossip of an advert arrives.
+    pub fn gossiped(&mut self, by: PeerKey, data: &[u8]) {
+        if self.gone.get(&by).is_none_or(BTreeMap::is_empty) {
+            return;
+        }
+        if let Ok(advert) = codec::decode::<Signed<Advert>>(data, config::ADVERT_MAX) {
+            self.advert = Some((by, advert.body.peer, advert.body.number));
+        }
     }
 
     /// A message arrives.
@@ -329,10 +342,14 @@ impl Order {
                     self.here.insert((by, *peer));
                 }
                 let called_gone = self.gone.get_mut(&by).and_then(|g| g.get_mut(peer));
-                if let Some(back) = called_gone.filter(|_| self.down.contains_key(peer)) {
-                    *back += 1;
-                    if *back > RETURNS {
-                        self.breach(by, "saw a peer come back again and again that was gone");
+                if let (Some(last), Some((to, of, number))) = (called_gone, self.advert)
+                    && (to, of) == (by, *peer)
+                    && self.down.contains_key(peer)
+                {
+                    let again = number <= *last;
+                    *last = number;
+                    if again {
+                        self.breach(by, "saw a peer that was gone come back by an old advert");
                     }
                 }
             }

@@ -5,7 +5,6 @@
 //! [`npy`]'s affair.
 //! Invariant: a tile costs at most 2^29 operations, so that any of them is recomputed in a moment.
 
-pub mod npy;
 mod product;
 mod tile;
 mod vectors;

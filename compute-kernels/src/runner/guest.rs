@@ -51,11 +51,6 @@ impl GuestRunner {
         self.process.as_ref().and_then(|(_, p)| p.burnt())
     }
 
-    /// Ends the process of the job at hand.
-    pub fn stop(&mut self) {
-        self.process = None;
-    }
-
     /// Its process id, while there is one.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().and_then(|(_, p)| p.pid())

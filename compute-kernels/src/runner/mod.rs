@@ -177,6 +177,14 @@ impl Runner {
         }
     }
 
+    /// The same device, for another process to hold.
+    pub fn engine(&self) -> Engine {
+        match self {
+            Runner::Cpu(_) => Engine::Cpu,
+            Runner::Gpu(gpu) => Engine::Adapter(AdapterChoice::Nth(gpu.describe().index)),
+        }
+    }
+
     /// The device behind it.
     pub fn describe(&self) -> &DeviceInfo {
         match self {

@@ -46,8 +46,7 @@ impl RunnerCommand {
 
     /// Lists the adapters of this machine, software ones too, in a child: drivers crash during enumeration as well.
     pub fn adapters(&self, deadline: Duration) -> Result<Vec<DeviceInfo>, RunnerError> {
-        let mut connection = Connection::start(self)?;
-        match connection.call(Request::Adapters, Vec::new(), Deadline::after(deadline))? {
+        match self.ask(Request::Adapters, Vec::new(), deadline)? {
             (Response::Adapters(adapters), _) => Ok(adapters),
             (other, _) => Err(unexpected(&other)),
         }

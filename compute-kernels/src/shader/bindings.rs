@@ -3,7 +3,7 @@
 use naga::{ArraySize, GlobalVariable, Handle, Module, Scalar, ScalarKind, Type, TypeInner};
 use serde::{Deserialize, Serialize};
 
-use super::spec::{Binding, Words};
+use super::spec::{Binding, OutputSpec, Per, Words};
 
 /// A buffer that a shader binds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,20 @@ impl Bound {
                 words: words(module, global.ty),
             },
         })
+    }
+
+    /// The output of a job that this becomes.
+    pub fn output(&self, per: Per, extent: [u32; 3], elements: u32) -> OutputSpec {
+        OutputSpec {
+            name: self.name.clone(),
+            at: self.at,
+            per,
+            extent,
+            elements,
+            stride: self.stride / 4,
+            words: self.words,
+            from: None,
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::program::{Program, draft};
-use super::spec::{MAX_FUEL, OutputSpec, Per, Spec};
+use super::spec::{MAX_FUEL, Per, Spec};
 use super::survey::survey;
 use crate::kernel::{JobSpec, Kernel as _, KernelError};
 use crate::shader::Wgsl;
@@ -34,16 +34,8 @@ pub fn job(tiles: u32, units: u64, seed: u32) -> Result<JobSpec, KernelError> {
     let mut spec = draft(&found, [groups, 1, 1], [GROUPS, 1, 1], turns * ROUND);
     for bound in &found.bindings {
         if bound.written {
-            spec.outputs.push(OutputSpec {
-                name: bound.name.clone(),
-                at: bound.at,
-                per: Per::Invocation,
-                extent: [groups.saturating_mul(found.workgroup[0]), 1, 1],
-                elements: 1,
-                stride: bound.stride / 4,
-                words: bound.words,
-                from: None,
-            });
+            let extent = [groups.saturating_mul(found.workgroup[0]), 1, 1];
+            spec.outputs.push(bound.output(Per::Invocation, extent, 1));
         } else {
             spec.inputs.push(bound.at);
         }

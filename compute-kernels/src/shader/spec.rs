@@ -85,7 +85,6 @@ pub struct OutputSpec {
     /// Words from one array element to the next.
     pub stride: u32,
     /// What the words are.
-    #[serde(default)]
     pub words: Words,
     /// The input blob whose words the slots begin with; without, they begin as zeros.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,11 +92,10 @@ pub struct OutputSpec {
 }
 
 /// What the words of an array are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Words {
     /// Bits, or unsigned integers.
-    #[default]
     U32,
     /// Signed integers.
     I32,

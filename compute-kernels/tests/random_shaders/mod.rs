@@ -360,6 +360,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
             let at = self.expr(U, 1);
             self.line(&format!("results[{at}].a += {};", c[2]));
         }
+        if self.floats {
+            // What stands in helpers alone may never be called.
+            let (x, y) = (self.expr(F, 2), self.expr(F, 2));
+            self.line(&format!("results[id.x].a ^= select(1u, 2u, {x} < {y});"));
+        }
         self.line("results[id.x].a ^= numbers[lane];");
         self.text += "}\n";
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starling_kernels::runner::{
-    AdapterChoice, CpuRunner, DeviceInfo, Engine, GuestRunner, Runner, RunnerCommand, RunnerError,
+    CpuRunner, DeviceInfo, Engine, GuestRunner, Runner, RunnerCommand, RunnerError,
 };
 use starling_kernels::{JobSpec, KernelError};
 use starling_protocol::JobId;
@@ -154,51 +154,28 @@ impl Backend {
                 runner.load(spec, DEADLINE)?;
                 runner.run(tiles, DEADLINE)
             }
-            Device::Cpu(loaded) => Self::cpu_runner(loaded, job, spec)?.run(tiles, DEADLINE),
+            Device::Cpu(loaded) => {
+                let runner = latest(loaded, LOADED_MAX, job, || {
+                    let mut runner = CpuRunner::new();
+                    runner.load(spec)?;
+                    Ok(runner)
+                })?;
+                runner.run(tiles, DEADLINE)
+            }
         }
     }
 
+    /// What brings its own code, in a process of its own.
     fn guest(&mut self, job: JobId) -> Result<&mut GuestRunner, RunnerError> {
-        let place = self.guests.iter().position(|(id, _)| *id == job);
-        let entry = match place {
-            Some(place) => self.guests.remove(place),
-            None => {
-                let command = self.command.as_ref().ok_or(KernelError::Guest)?;
-                let engine = match &self.device {
-                    Device::Cpu(_) => Engine::Cpu,
-                    Device::Gpu(gpu) => Engine::Adapter(AdapterChoice::Nth(gpu.describe().index)),
-                };
-                (job, GuestRunner::new(command, engine))
-            }
-        };
-        if self.guests.len() >= GUESTS_MAX {
-            self.guests.remove(0);
-        }
-        self.guests.push(entry);
-        let last = self.guests.len() - 1;
-        Ok(&mut self.guests[last].1)
-    }
-
-    fn cpu_runner<'a>(
-        loaded: &'a mut Vec<(JobId, CpuRunner)>,
-        job: JobId,
-        spec: &JobSpec,
-    ) -> Result<&'a mut CpuRunner, RunnerError> {
-        let place = loaded.iter().position(|(id, _)| *id == job);
-        let entry = match place {
-            Some(place) => loaded.remove(place),
-            None => {
-                let mut runner = CpuRunner::new();
-                runner.load(spec)?;
-                (job, runner)
-            }
-        };
-        if loaded.len() >= LOADED_MAX {
-            loaded.remove(0);
-        }
-        loaded.push(entry);
-        let last = loaded.len() - 1;
-        Ok(&mut loaded[last].1)
+        let (command, device) = (&self.command, &self.device);
+        latest(&mut self.guests, GUESTS_MAX, job, || {
+            let command = command.as_ref().ok_or(KernelError::Guest)?;
+            let engine = match device {
+                Device::Cpu(_) => Engine::Cpu,
+                Device::Gpu(gpu) => gpu.engine(),
+            };
+            Ok(GuestRunner::new(command, engine))
+        })
     }
 
     /// Drops what is loaded for jobs that are over.
@@ -217,4 +194,23 @@ impl Backend {
             process.stop();
         }
     }
+}
+
+/// What a job has loaded, made if there is nothing; it is now the last of at most so many, of which the first goes.
+fn latest<T>(
+    all: &mut Vec<(JobId, T)>,
+    most: usize,
+    job: JobId,
+    make: impl FnOnce() -> Result<T, RunnerError>,
+) -> Result<&mut T, RunnerError> {
+    let entry = match all.iter().position(|(id, _)| *id == job) {
+        Some(place) => all.remove(place),
+        None => (job, make()?),
+    };
+    if all.len() >= most {
+        all.remove(0);
+    }
+    all.push(entry);
+    let last = all.len() - 1;
+    Ok(&mut all[last].1)
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use starling_kernels::runner::{
-    AdapterChoice, Engine, GuestRunner, Runner, RunnerCommand, RunnerError,
-};
+use starling_kernels::runner::{Engine, GuestRunner, Runner, RunnerCommand, RunnerError};
 use starling_kernels::{JobSpec, Prepared};
 
 use super::device::{chosen, device_process};
@@ -44,17 +42,14 @@ impl Here {
     /// The device's, and those of [`Here::load`].
     pub fn load_on(spec: &JobSpec, choice: &DeviceChoice) -> Result<Self, DeviceError> {
         let mut device = chosen(choice, false, &command()?)?.0;
-        match &device {
-            Runner::Cpu(_) => Ok(Self::load(spec)?),
-            Runner::Gpu(gpu) if spec.is_guest() => {
-                let adapter = AdapterChoice::Nth(gpu.describe().index);
-                Ok(Self::guest(spec, Engine::Adapter(adapter))?)
-            }
-            Runner::Gpu(_) => {
-                device.load(spec, LOOK)?;
-                Ok(Self::Device(Box::new(device)))
-            }
+        if spec.is_guest() {
+            return Ok(Self::guest(spec, device.engine())?);
         }
+        if let Runner::Cpu(_) = device {
+            return Ok(Self::load(spec)?);
+        }
+        device.load(spec, LOOK)?;
+        Ok(Self::Device(Box::new(device)))
     }
 
     fn guest(spec: &JobSpec, engine: Engine) -> Result<Self, RunnerError> {

@@ -3,11 +3,11 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use starling_kernels::matmul::npy;
+use starling_kernels::npy;
 use starling_kernels::shader::spec::{OutputSpec, Words};
 use starling_kernels::shader::{Spec, arrays};
 
-use super::{Format, MAX_HELD, ProductError, Target};
+use super::{Format, MAX_HELD, ProductError, Seen, Target};
 
 /// The outputs of a job, put together from its tiles.
 #[derive(Debug)]
@@ -15,9 +15,7 @@ pub(super) struct Arrays {
     spec: Spec,
     /// One for each output.
     bytes: Vec<Vec<u8>>,
-    seen: Vec<bool>,
-    tile_bytes: usize,
-    left: u32,
+    seen: Seen,
 }
 
 impl Arrays {
@@ -28,16 +26,13 @@ impl Arrays {
         if all > MAX_HELD {
             return Err(ProductError::Large(all >> 20));
         }
-        let shape = spec.shape();
         Ok(Self {
             bytes: spec
                 .outputs
                 .iter()
                 .map(|o| vec![0; len(o) as usize])
                 .collect(),
-            seen: vec![false; shape.tiles as usize],
-            tile_bytes: shape.tile_bytes as usize,
-            left: shape.tiles,
+            seen: Seen::new(spec.shape()),
             spec,
         })
     }
@@ -49,26 +44,20 @@ impl Arrays {
     }
 
     pub(super) fn add(&mut self, index: u32, tile: &[u8]) -> Result<(), ProductError> {
-        let fresh = self
-            .seen
-            .get_mut(index as usize)
-            .filter(|seen| !**seen && tile.len() == self.tile_bytes);
-        *fresh.ok_or(ProductError::Tile(index))? = true;
+        self.seen.take(index, tile)?;
         for (k, array) in self.bytes.iter_mut().enumerate() {
             arrays::place(&self.spec, k, index, tile, array);
         }
-        self.left -= 1;
         Ok(())
     }
 
     pub(super) fn clear(&mut self) {
         self.bytes.iter_mut().for_each(|array| array.fill(0));
-        self.seen.fill(false);
-        self.left = self.seen.len() as u32;
+        self.seen.clear();
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.left == 0
+        self.seen.left == 0
     }
 
     /// The first output goes to `path`, each other beside it, under its own name.

@@ -3,8 +3,8 @@
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
-use starling_kernels::matmul::npy::{self, Matrix};
 use starling_kernels::matmul::{Matmul, Params};
+use starling_kernels::npy::{self, Matrix};
 use starling_kernels::{JobSpec, Kernel};
 
 use super::{ProductError, Work};

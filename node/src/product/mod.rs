@@ -217,8 +217,14 @@ enum Canvas {
 #[derive(Debug)]
 struct Tiles {
     bytes: Vec<u8>,
+    seen: Seen,
+}
+
+/// Which tiles are here.
+#[derive(Debug)]
+struct Seen {
     tile_bytes: usize,
-    seen: Vec<bool>,
+    all: Vec<bool>,
     left: u32,
 }
 
@@ -339,7 +345,7 @@ impl Product {
             Canvas::Film { film, .. } => film.is_complete(),
             Canvas::Arrays(arrays) => arrays.is_complete(),
             Canvas::Fractal { tiles, .. } | Canvas::Matrix { tiles, .. } | Canvas::Raw(tiles) => {
-                tiles.left == 0
+                tiles.seen.left == 0
             }
         }
     }
@@ -391,27 +397,45 @@ impl Tiles {
         let fits = usize::try_from(len).ok().filter(|_| len <= MAX_HELD);
         Ok(Self {
             bytes: vec![0; fits.ok_or(ProductError::Large(len >> 20))?],
-            tile_bytes: shape.tile_bytes as usize,
-            seen: vec![false; shape.tiles as usize],
-            left: shape.tiles,
+            seen: Seen::new(shape),
         })
     }
 
     fn add(&mut self, index: u32, tile: &[u8]) -> Result<(), ProductError> {
-        let fresh = self
-            .seen
-            .get_mut(index as usize)
-            .filter(|seen| !**seen && tile.len() == self.tile_bytes);
-        *fresh.ok_or(ProductError::Tile(index))? = true;
-        self.bytes[index as usize * self.tile_bytes..][..self.tile_bytes].copy_from_slice(tile);
-        self.left -= 1;
+        self.seen.take(index, tile)?;
+        self.bytes[index as usize * tile.len()..][..tile.len()].copy_from_slice(tile);
         Ok(())
     }
 
     fn clear(&mut self) {
         self.bytes.fill(0);
-        self.seen.fill(false);
-        self.left = self.seen.len() as u32;
+        self.seen.clear();
+    }
+}
+
+impl Seen {
+    fn new(shape: Shape) -> Self {
+        Self {
+            tile_bytes: shape.tile_bytes as usize,
+            all: vec![false; shape.tiles as usize],
+            left: shape.tiles,
+        }
+    }
+
+    /// Takes note of a tile that is of the job, whole, and new.
+    fn take(&mut self, index: u32, tile: &[u8]) -> Result<(), ProductError> {
+        let fresh = self
+            .all
+            .get_mut(index as usize)
+            .filter(|seen| !**seen && tile.len() == self.tile_bytes);
+        *fresh.ok_or(ProductError::Tile(index))? = true;
+        self.left -= 1;
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.all.fill(false);
+        self.left = self.all.len() as u32;
     }
 }
 

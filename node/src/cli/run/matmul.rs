@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use starling_kernels::MAX_INPUT_BYTES;
-use starling_kernels::matmul::npy::{self, Matrix, NpyError};
+use starling_kernels::npy::{self, Matrix, NpyError};
 
 use super::{Asked, How, To, refused};
 use crate::cli::exit::{Exit, Failure};

@@ -30,6 +30,18 @@ Files are read and written by their names: .png (a u32 a pixel, red lowest), .np
 
 The shader and its inputs are visible to the swarm's peers: they need them to compute and to check.")]
 pub(super) struct Wgsl {
+    #[command(flatten)]
+    given: Given,
+    /// With --local: again whenever one of the files changes, until Ctrl-C.
+    #[arg(long, requires = "local")]
+    watch: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+/// What is to be run.
+#[derive(Args, Clone, Debug)]
+struct Given {
     /// The shader, or a job's file with all that follows in it.
     #[arg(value_name = "SHADER.wgsl|JOB.toml")]
     file: PathBuf,
@@ -57,11 +69,6 @@ pub(super) struct Wgsl {
     /// Value of an `override` declaration; again for more.
     #[arg(long = "override", value_name = "NAME=VALUE", value_parser = assignment)]
     overrides: Vec<(String, f64)>,
-    /// With --local: again whenever one of the files changes, until Ctrl-C.
-    #[arg(long, requires = "local")]
-    watch: bool,
-    #[command(flatten)]
-    how: How,
 }
 
 /// `NAME=FILE` or `NAME=u32:1,2,3`.
@@ -81,61 +88,17 @@ fn axes(text: &str) -> Result<[u32; 3], String> {
     Ok(std::array::from_fn(|i| all.get(i).copied().unwrap_or(1)))
 }
 
-/// What is asked for beside the file.
-#[derive(Clone)]
-struct Given {
-    file: PathBuf,
-    input: Vec<(String, Source)>,
-    output: Vec<Wanted>,
-    to: Option<PathBuf>,
-    dispatch: Option<[u32; 3]>,
-    tile: Option<[u32; 3]>,
-    fuel: Option<u32>,
-    entry: Option<String>,
-    overrides: Vec<(String, f64)>,
-    leaves: bool,
-}
-
 impl Wgsl {
     pub(super) async fn run(self, context: &Context, interrupt: Interrupt) -> Outcome {
-        let Self {
-            file,
-            input,
-            output,
-            to,
-            dispatch,
-            tile,
-            fuel,
-            entry,
-            overrides,
-            watch,
-            how,
-        } = self;
-        let given = Given {
-            file,
-            input,
-            output,
-            to,
-            dispatch,
-            tile,
-            fuel,
-            entry,
-            overrides,
-            leaves: how.detach || how.dry_run,
-        };
+        let Self { given, watch, how } = self;
+        let leaves = how.detach || how.dry_run;
         if !watch {
-            return super::start(context, how, given.make(), interrupt).await;
+            return super::start(context, how, given.make(leaves), interrupt).await;
         }
         loop {
             let seen = given.times();
-            match super::start(
-                context,
-                how.clone(),
-                given.clone().make(),
-                interrupt.clone(),
-            )
-            .await
-            {
+            let make = given.clone().make(leaves);
+            match super::start(context, how.clone(), make, interrupt.clone()).await {
                 Ok(Exit::Interrupted) => return Ok(Exit::Interrupted),
                 Ok(_) => {}
                 Err(failure) => context.console.failure(&failure),
@@ -152,10 +115,10 @@ impl Wgsl {
 }
 
 impl Given {
-    fn make(self) -> Make {
+    /// Whoever `leaves` before the job is done needs no file.
+    fn make(self, leaves: bool) -> Make {
         Box::new(move || {
             let command = device_process().map_err(Failure::of)?;
-            let leaves = self.leaves;
             let to = self.to.clone();
             let (work, named) = self.plan()?.work(&command).map_err(refused)?;
             let outputs = match (to, named.is_empty()) {

@@ -51,22 +51,21 @@ impl Check {
         plan.overrides.extend(self.overrides);
         let survey = match plan.survey(&command) {
             Ok(survey) => survey,
-            Err(ProductError::Refused { file, text, all }) if context.console.json => {
+            Err(ProductError::Refused { all, .. }) if context.console.json => {
                 context
                     .console
                     .json(&json!({ "runs": false, "refusals": all }));
-                drop((file, text));
                 return Ok(Exit::Usage);
             }
             Err(error) => return Err(refused(error)),
         };
         // Floats that are not canonical: nobody may compare them, so nobody takes the job.
         let runs = survey.tier != Tier::Tolerance;
-        let work = match plan.outputs.is_empty() || !runs {
-            true => None,
-            false => Some(plan.work(&command).map_err(refused)?.0),
-        };
-        let shape = work.map(|work| work.product.shape);
+        let mut shape = None;
+        if runs && !plan.outputs.is_empty() {
+            let (work, _) = plan.work(&command).map_err(refused)?;
+            shape = Some(work.product.shape);
+        }
         if context.console.json {
             context.console.json(&json!({
                 "runs": runs,

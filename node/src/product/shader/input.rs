@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use starling_kernels::MAX_INPUT_BYTES;
-use starling_kernels::matmul::npy;
+use starling_kernels::npy;
 
 use crate::product::{Format, ProductError, format_of};
 

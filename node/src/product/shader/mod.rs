@@ -161,16 +161,8 @@ impl Plan {
         let survey = self.survey(command)?;
         let spec = self.spec(&survey)?;
         let mut inputs = vec![Arc::from(self.text.as_bytes())];
-        for bound in &spec.inputs {
-            // It was found by its name.
-            let name = survey
-                .bindings
-                .iter()
-                .find(|b| b.at == *bound)
-                .map(|b| &b.name);
-            if let Some((_, source)) = self.inputs.iter().find(|(n, _)| Some(n) == name) {
-                inputs.push(source.read(&self.folder)?);
-            }
+        for (_, source) in &self.inputs {
+            inputs.push(source.read(&self.folder)?);
         }
         let bytes: Vec<usize> = inputs[1..].iter().map(|i| i.len()).collect();
         let admitted = command.admit(&spec, &self.text, &bytes, LOOK)?;
@@ -197,9 +189,12 @@ impl Plan {
     fn spec(&self, survey: &Survey) -> Result<Spec, ProductError> {
         let mut spec = draft(survey, [1; 3], [1; 3], self.fuel.unwrap_or(FUEL));
         spec.overrides.clone_from(&self.overrides);
-        for bound in &survey.bindings {
-            if !bound.written {
-                self.source_of(bound)?;
+        for Bound { name, .. } in survey.bindings.iter().filter(|b| !b.written) {
+            if !self.inputs.iter().any(|(n, _)| n == name) {
+                return Err(ProductError::Plan {
+                    what: format!("`{name}` is read, but nothing is given for it"),
+                    fix: format!("give it with --input {name}=FILE, or --input {name}=u32:1,2,3"),
+                });
             }
         }
         for (name, _) in &self.inputs {
@@ -227,30 +222,14 @@ impl Plan {
             }
             let from = spec.inputs.iter().position(|at| *at == bound.at);
             spec.outputs.push(OutputSpec {
-                name: wanted.name.clone(),
-                at: bound.at,
-                per: wanted.per,
-                extent: wanted.size,
-                elements: wanted.elements,
-                stride: bound.stride / 4,
-                words: bound.words,
                 from: from.map(|input| input as u32 + 1),
+                ..bound.output(wanted.per, wanted.size, wanted.elements)
             });
         }
         spec.groups = self.groups.unwrap_or_else(|| enough(&spec));
         spec.tile = self.tile.unwrap_or_else(|| cut(&spec));
         spec.check()?;
         Ok(spec)
-    }
-
-    fn source_of(&self, bound: &Bound) -> Result<&Source, ProductError> {
-        let found = self.inputs.iter().find(|(name, _)| *name == bound.name);
-        let name = &bound.name;
-        let missing = || ProductError::Plan {
-            what: format!("`{name}` is read, but nothing is given for it"),
-            fix: format!("give it with --input {name}=FILE, or --input {name}=u32:1,2,3"),
-        };
-        found.map(|(_, source)| source).ok_or_else(missing)
     }
 }
 

@@ -200,7 +200,7 @@ pub(super) struct Replay {
 }
 
 /// Remembered by a replaying peer.
-const OLD: usize = 8192;
+const OLD: usize = 2048;
 /// Before that it is a repetition and nothing old.
 const AGE: Duration = Duration::from_secs(1);
 

@@ -108,19 +108,10 @@ pub fn read(mut from: impl Read, most: u64) -> Result<Matrix, NpyError> {
         .ok()
         .zip(u32::try_from(columns).ok())
         .ok_or_else(large)?;
-    // Grows as bytes come: a short file with a large claim costs nothing.
-    let mut elements = Vec::new();
-    let got = from.by_ref().take(wanted).read_to_end(&mut elements)? as u64;
-    if got < wanted {
-        return Err(NpyError::Short { got, wanted });
-    }
-    if from.read(&mut [0])? > 0 {
-        return Err(NpyError::Long);
-    }
     Ok(Matrix {
         rows: narrow_rows,
         columns: narrow_columns,
-        elements,
+        elements: read_elements(from, wanted)?,
     })
 }
 
@@ -132,15 +123,21 @@ pub fn read_words(mut from: impl Read, most: u64) -> Result<Vec<u8>, NpyError> {
     let header = read_header(&mut from)?;
     let wanted = Header::parse(&header)?.words()?;
     let wanted = wanted.filter(|n| *n <= most).ok_or(NpyError::Huge(most))?;
-    let mut bytes = Vec::new();
-    let got = from.by_ref().take(wanted).read_to_end(&mut bytes)? as u64;
+    read_elements(from, wanted)
+}
+
+/// So many bytes, which are all that is left.
+fn read_elements(mut from: impl Read, wanted: u64) -> Result<Vec<u8>, NpyError> {
+    // Grows as bytes come: a short file with a large claim costs nothing.
+    let mut elements = Vec::new();
+    let got = from.by_ref().take(wanted).read_to_end(&mut elements)? as u64;
     if got < wanted {
         return Err(NpyError::Short { got, wanted });
     }
     if from.read(&mut [0])? > 0 {
         return Err(NpyError::Long);
     }
-    Ok(bytes)
+    Ok(elements)
 }
 
 /// Writes the header of an i32 matrix; `rows * columns` little-endian elements belong behind it, row by row.
@@ -282,12 +279,16 @@ impl<'a> Header<'a> {
         self.shape.replace(shape).is_none().then_some(rest)
     }
 
+    /// Type, whether in Fortran order, and shape: all three have to be there.
+    fn entries(self) -> Result<(&'a str, bool, Vec<u64>), NpyError> {
+        let all = self.descr.zip(self.fortran).zip(self.shape);
+        let ((descr, fortran), shape) = all.ok_or(NpyError::Header("an entry is missing"))?;
+        Ok((descr, fortran, shape))
+    }
+
     /// Bytes of an array of 32-bit numbers in C order, if they can be counted.
     fn words(self) -> Result<Option<u64>, NpyError> {
-        let missing = || NpyError::Header("an entry is missing");
-        let descr = self.descr.ok_or_else(missing)?;
-        let fortran = self.fortran.ok_or_else(missing)?;
-        let shape = self.shape.ok_or_else(missing)?;
+        let (descr, fortran, shape) = self.entries()?;
         if !matches!(descr, "<f4" | "<i4" | "<u4") {
             return Err(NpyError::Wide(descr.chars().take(64).collect()));
         }
@@ -300,10 +301,7 @@ impl<'a> Header<'a> {
 
     /// Rows and columns of an i8 matrix in C order.
     fn matrix(self) -> Result<(u64, u64), NpyError> {
-        let missing = || NpyError::Header("an entry is missing");
-        let descr = self.descr.ok_or_else(missing)?;
-        let fortran = self.fortran.ok_or_else(missing)?;
-        let shape = self.shape.ok_or_else(missing)?;
+        let (descr, fortran, shape) = self.entries()?;
         if !matches!(descr, "|i1" | "<i1" | ">i1" | "=i1" | "i1") {
             return Err(NpyError::Type(descr.chars().take(64).collect()));
         }
