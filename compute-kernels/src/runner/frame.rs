@@ -58,7 +58,7 @@ pub enum Response {
     },
     /// To [`Request::Bare`]. Part: its first output.
     Timed {
-        /// The quickest round.
+        /// Of a run that was not the first.
         seconds: f64,
     },
     /// To [`Request::Survey`]. Part: as JSON, the survey, or the reasons not to run the shader.

@@ -139,15 +139,13 @@ impl GpuProcess {
         Err(RunnerError::Lost("it returned too few bytes".into()))
     }
 
-    /// Times a shader of one's own as it is, without anything around it, in the quickest of some rounds: its first
-    /// output, and seconds.
+    /// Times a shader of one's own as it is, without anything around it: its first output, and seconds.
     pub fn bare(
         &mut self,
         job: &JobSpec,
-        rounds: u32,
         deadline: Duration,
     ) -> Result<(Vec<u8>, f64), RunnerError> {
-        let bound = json(&BareJob::of(job, rounds)?)?;
+        let bound = json(&BareJob::of(job)?)?;
         let parts = [bound.into()].into_iter().chain(job.inputs.iter().cloned());
         match self.call(Request::Bare, parts.collect(), Deadline::after(deadline))? {
             (Response::Timed { seconds }, mut parts) => {

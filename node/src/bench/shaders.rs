@@ -100,7 +100,7 @@ fn ratio(
     let (mut bare_s, mut guarded_s) = (f64::INFINITY, f64::INFINITY);
     let mut output = Vec::new();
     for _ in 0..ROUNDS {
-        let (bytes, seconds) = bare.bare(job, 1, DEADLINE)?;
+        let (bytes, seconds) = bare.bare(job, DEADLINE)?;
         (output, bare_s) = (bytes, bare_s.min(seconds));
         let begun = Instant::now();
         computed = guest.run(&tiles, DEADLINE)?;

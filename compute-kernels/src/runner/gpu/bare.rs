@@ -17,9 +17,8 @@ pub struct BareJob {
     entry: String,
     groups: [u32; 3],
     constants: Vec<(String, f64)>,
+    /// The first one is the result.
     buffers: Vec<BareBuffer>,
-    /// Timed runs, after one that is not.
-    rounds: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +33,7 @@ struct BareBuffer {
 
 impl BareJob {
     /// The same work as a job of the `wgsl` kernel, without anything around it.
-    pub fn of(job: &JobSpec, rounds: u32) -> Result<Self, KernelError> {
+    pub fn of(job: &JobSpec) -> Result<Self, KernelError> {
         let spec = Spec::decode(&job.params)?;
         let output = |at| spec.outputs.iter().any(|o| o.at == at);
         let read = spec
@@ -61,13 +60,12 @@ impl BareJob {
             groups: spec.groups,
             constants: spec.overrides.clone(),
             buffers: written.chain(read).collect(),
-            rounds,
         })
     }
 }
 
 impl Gpu {
-    /// Runs it, and gives the first output with the seconds of the quickest round: dispatch, and reading back.
+    /// Runs it twice, and gives the first output with the seconds of the second time: dispatch, and reading back.
     pub fn bare(
         &mut self,
         job: &BareJob,
@@ -145,16 +143,17 @@ impl Gpu {
                 (group, bound)
             })
             .collect();
-        let first = job.buffers.first().map_or(4, |b| b.bytes.max(4));
+        let (Some(first), Some(output)) = (job.buffers.first(), buffers.first()) else {
+            return Err(RunnerError::NotLoaded);
+        };
+        let len = first.bytes.max(4);
         let readback = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
-            size: first,
+            size: len,
             usage: Use::MAP_READ | Use::COPY_DST,
             mapped_at_creation: false,
         });
-        self.check_faults()?;
-        let (mut out, mut best) = (Vec::new(), f64::INFINITY);
-        for round in 0..=job.rounds {
+        let once = || {
             for (b, buffer) in job.buffers.iter().zip(&buffers) {
                 if let Some(input) = b.from.and_then(|i| inputs.get(i)) {
                     self.queue.write_buffer(buffer, 0, input);
@@ -174,23 +173,10 @@ impl Gpu {
                 let [x, y, z] = job.groups;
                 pass.dispatch_workgroups(x, y, z);
             }
-            if let Some(buffer) = buffers.first() {
-                encoder.copy_buffer_to_buffer(buffer, 0, &readback, 0, first);
-            }
-            self.queue.submit([encoder.finish()]);
-            readback.map_async(wgpu::MapMode::Read, ..first, |_| ());
-            let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
-            self.check_faults()?;
-            waited.map_err(|e| RunnerError::Lost(e.to_string()))?;
-            out = match readback.get_mapped_range(..first) {
-                Ok(view) => view.to_vec(),
-                Err(e) => return Err(RunnerError::Lost(e.to_string())),
-            };
-            readback.unmap();
-            if round > 0 {
-                best = best.min(start.elapsed().as_secs_f64());
-            }
-        }
-        Ok((out, best))
+            let bytes = self.read_back(encoder, (output, &readback), len)?;
+            Ok((bytes, start.elapsed().as_secs_f64()))
+        };
+        once()?;
+        once()
     }
 }

@@ -190,18 +190,28 @@ impl Gpu {
             pass.set_bind_group(0, &job.bindings, &[]);
             pass.dispatch_workgroups(tiles.len() as u32, job.groups_per_tile, 1);
         }
-        encoder.copy_buffer_to_buffer(&job.output, 0, &job.readback, 0, len);
+        self.read_back(encoder, (&job.output, &job.readback), len)
+    }
+
+    /// Has done what was encoded, and takes `len` bytes of a buffer by way of one that can be mapped.
+    fn read_back(
+        &self,
+        mut encoder: wgpu::CommandEncoder,
+        (output, readback): (&wgpu::Buffer, &wgpu::Buffer),
+        len: u64,
+    ) -> Result<Vec<u8>, RunnerError> {
+        encoder.copy_buffer_to_buffer(output, 0, readback, 0, len);
         self.queue.submit([encoder.finish()]);
         // The result of the mapping reaches us through `get_mapped_range`.
-        job.readback.map_async(wgpu::MapMode::Read, ..len, |_| ());
+        readback.map_async(wgpu::MapMode::Read, ..len, |_| ());
         let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
         self.check_faults()?;
         waited.map_err(|e| RunnerError::Lost(e.to_string()))?;
-        let bytes = match job.readback.get_mapped_range(..len) {
+        let bytes = match readback.get_mapped_range(..len) {
             Ok(view) => view.to_vec(),
             Err(e) => return Err(RunnerError::Lost(e.to_string())),
         };
-        job.readback.unmap();
+        readback.unmap();
         Ok(bytes)
     }
 
