@@ -7,11 +7,10 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::canon::{Canon, Real, Vec3, sum32};
 use crate::kernel::{JobSpec, Kernel, KernelError, MAX_TILES, Plan, Prepared, Shape, Tier};
-use crate::runner::{CpuRunner, Runner, RunnerError};
+use crate::runner::{CpuRunner, Runner, RunnerError, START};
 use crate::{fractal, matmul, noop, render};
 
 /// Operations of the table, by their number.
@@ -85,11 +84,9 @@ pub fn canary(runner: &mut Runner) -> Result<(), CanaryError> {
     let device = runner.describe().name.clone();
     for (name, job) in jobs() {
         let compute = |runner: &mut Runner| {
-            let shape = runner.load(&job, DEADLINE)?;
+            let shape = runner.load(&job, START)?;
             let tiles: Vec<u32> = (0..shape.tiles).collect();
-            runner
-                .run(&tiles, DEADLINE)
-                .map(|bytes| blake3::hash(&bytes))
+            runner.run(&tiles, START).map(|bytes| blake3::hash(&bytes))
         };
         let failed = |error| CanaryError::Failed {
             device: device.clone(),
@@ -108,9 +105,6 @@ pub fn canary(runner: &mut Runner) -> Result<(), CanaryError> {
     }
     Ok(())
 }
-
-/// Compiling shaders for the first time takes seconds with some drivers.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What the canary computes: every operation on all edge pairs and on fixed ordinary operands, then a small
 /// job of every kernel that is offered.

@@ -26,6 +26,18 @@ use crate::kernel::{JobSpec, KernelError, Shape};
 /// Most output bytes of one `run` call. Callers cut larger work into several calls.
 pub const MAX_RUN_BYTES: u64 = 256 << 20;
 
+/// Longest that a process takes to start, open its device and compile a job's shader.
+pub const START: Duration = Duration::from_secs(60);
+/// Operations a second that the slowest device does which is of use to anybody.
+const SLOWEST: u64 = 1 << 28;
+
+/// Longest that a job's tiles may take, the first ones too, by what each declares to cost. A process that has not
+/// answered by then never will.
+pub fn time_for(tiles: usize, units_per_tile: u64) -> Duration {
+    let units = (tiles as u64).saturating_mul(units_per_tile);
+    START + Duration::from_secs(units / SLOWEST)
+}
+
 /// What computes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceInfo {

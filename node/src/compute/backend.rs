@@ -7,14 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starling_kernels::runner::{
-    CpuRunner, DeviceInfo, Engine, GuestRunner, Runner, RunnerCommand, RunnerError,
+    CpuRunner, DeviceInfo, Engine, GuestRunner, Runner, RunnerCommand, RunnerError, START, time_for,
 };
-use starling_kernels::{JobSpec, KernelError};
+use starling_kernels::{JobSpec, KernelError, Shape};
 use starling_protocol::JobId;
 use starling_protocol::io::Purpose;
 
-/// Longest that one portion may take. The first one on a GPU compiles the shader.
-const DEADLINE: Duration = Duration::from_secs(60);
 /// Jobs that the CPU route keeps loaded: their acceleration structures are built once each.
 const LOADED_MAX: usize = 4;
 /// Processes of jobs that bring their own code: one each, and starting one takes longer than many an audit.
@@ -144,15 +142,16 @@ impl Backend {
         spec: &Arc<JobSpec>,
         tiles: &[u32],
     ) -> Result<Vec<u8>, RunnerError> {
+        let deadline = |shape: Shape| time_for(tiles.len(), shape.units_per_tile);
         if spec.is_guest() {
             let guest = self.guest(job)?;
-            guest.load(spec, DEADLINE)?;
-            return guest.run(tiles, DEADLINE);
+            let shape = guest.load(spec, START)?;
+            return guest.run(tiles, deadline(shape));
         }
         match &mut self.device {
             Device::Gpu(runner) => {
-                runner.load(spec, DEADLINE)?;
-                runner.run(tiles, DEADLINE)
+                let shape = runner.load(spec, START)?;
+                runner.run(tiles, deadline(shape))
             }
             Device::Cpu(loaded) => {
                 let runner = latest(loaded, LOADED_MAX, job, || {
@@ -160,7 +159,8 @@ impl Backend {
                     runner.load(spec)?;
                     Ok(runner)
                 })?;
-                runner.run(tiles, DEADLINE)
+                let shape = runner.shape().ok_or(RunnerError::NotLoaded)?;
+                runner.run(tiles, deadline(shape))
             }
         }
     }

@@ -7,7 +7,7 @@ use starling_kernels::canary::{CanaryError, canary};
 use starling_kernels::render::{RenderParams, scene};
 use starling_kernels::runner::{
     AdapterChoice, CpuRunner, DeviceInfo, DeviceKind as RunnerKind, GpuProcess, Runner,
-    RunnerCommand, RunnerError,
+    RunnerCommand, RunnerError, START,
 };
 use starling_kernels::shader::ours;
 use starling_kernels::{JobSpec, Kernel, KernelError, brings_code, fractal, kernels, matmul, noop};
@@ -17,8 +17,6 @@ use starling_protocol::text::cut;
 
 use super::Backend;
 
-/// Opening a device, its shader compiler's first run included.
-const DEADLINE: Duration = Duration::from_secs(60);
 /// How long a kernel is measured.
 const MEASURE: Duration = Duration::from_millis(150);
 
@@ -130,23 +128,19 @@ pub fn device_process() -> std::io::Result<RunnerCommand> {
 /// # Errors
 /// Why not.
 pub fn confinement(command: &RunnerCommand) -> Result<(), RunnerError> {
-    let surveyed = command.survey(ours::SHADER, None, &[], DEADLINE)?;
+    let surveyed = command.survey(ours::SHADER, None, &[], START)?;
     debug_assert!(surveyed.is_ok(), "this build's own shader: {surveyed:?}");
     Ok(())
 }
 
 fn admitted(command: &RunnerCommand, choice: AdapterChoice) -> Result<Runner, DeviceError> {
-    let mut runner = Runner::Gpu(Box::new(GpuProcess::spawn(
-        command.clone(),
-        choice,
-        DEADLINE,
-    )?));
+    let mut runner = Runner::Gpu(Box::new(GpuProcess::spawn(command.clone(), choice, START)?));
     canary(&mut runner)?;
     Ok(runner)
 }
 
 fn named(command: &RunnerCommand, wanted: &str) -> Result<AdapterChoice, DeviceError> {
-    let adapters = command.adapters(DEADLINE)?;
+    let adapters = command.adapters(START)?;
     let matches = |d: &&DeviceInfo| d.name.to_lowercase().contains(&wanted.to_lowercase());
     match adapters.iter().find(matches) {
         Some(device) => Ok(AdapterChoice::Nth(device.index)),
@@ -201,14 +195,14 @@ fn cpu_offers() -> Result<Vec<KernelOffer>, DeviceError> {
 /// Work units per second on a small job of the kernel's kind.
 fn measure(device: &mut Runner, kernel: &dyn Kernel) -> Result<KernelOffer, DeviceError> {
     let job = benchmark(kernel)?;
-    let shape = device.load(&job, DEADLINE)?;
+    let shape = device.load(&job, START)?;
     let tiles: Vec<u32> = (0..shape.tiles).collect();
     // Warm up: shaders are compiled at their first dispatch.
-    device.run(&tiles[..1], DEADLINE)?;
+    device.run(&tiles[..1], START)?;
     let start = Instant::now();
     let mut done = 0;
     while start.elapsed() < MEASURE {
-        device.run(&tiles, DEADLINE)?;
+        device.run(&tiles, START)?;
         done += u64::from(shape.tiles);
     }
     let units = done as f64 * shape.units_per_tile as f64;
