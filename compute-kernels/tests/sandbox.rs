@@ -61,6 +61,11 @@ fn attempts_in_a_confined_process() -> ExitCode {
             let sum = std::thread::spawn(|| 20 + 22).join();
             format!("{sum:?}")
         }
+        "memory" => {
+            sandbox::cap_memory(64 << 20);
+            let gib = |n: usize| Vec::<u8>::new().try_reserve_exact(n << 30).is_ok();
+            format!("{:?}", (gib(1), gib(2), gib(4)))
+        }
         other => panic!("{other}"),
     };
     println!("result: {result}");
@@ -108,4 +113,9 @@ fn it_starts_no_program() {
 fn it_has_what_drivers_need() {
     assert_eq!(confined("system", Path::new("")), "it could");
     assert_eq!(confined("thread", Path::new("")), "Ok(42)");
+}
+
+#[test]
+fn it_has_no_more_memory_than_its_work_needs() {
+    assert_eq!(confined("memory", Path::new("")), "(true, true, false)");
 }

@@ -96,6 +96,9 @@ fn answer(
     computed: &mut Vec<u8>,
     confined: bool,
 ) -> Result<Response, RunnerError> {
+    if confined && matches!(request, Request::Load(_) | Request::Survey | Request::Admit) {
+        sandbox::cap_memory(parts.iter().map(|p| p.len() as u64).sum());
+    }
     match request {
         Request::Adapters => Ok(Response::Adapters(gpu::adapters())),
         Request::Open(engine) => {

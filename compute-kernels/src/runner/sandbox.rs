@@ -3,6 +3,8 @@
 //! A shader is compiled by a driver of millions of lines, in a process that runs as its owner. Landlock takes away the
 //! owner's files (keys above all) and the network, seccomp the calls that start programs, look into other processes or
 //! open sockets. Both are given up at the start, before any thread exists, and cannot be had back.
+//! Memory is bounded by what the process was given to work on, and when the machine runs short of it this process is the
+//! first to go.
 //! Invariant: it is all or nothing. A Linux that refuses either has no sandbox, and whoever asked for one does not go on.
 //! Other systems have nothing of the kind that is known here: a process of its own is all that there is, and `doctor`
 //! says so.
@@ -32,8 +34,13 @@ pub fn enter() -> Result<(), SandboxError> {
     Err(SandboxError::Unsupported)
 }
 
+/// From now on this process may have so much memory of its own and no more, for work on so many bytes. Whatever asks for
+/// more ends it, as drivers do when there is none. Memory of a GPU is not counted, nor is what is only reserved.
+#[cfg(not(target_os = "linux"))]
+pub fn cap_memory(_: u64) {}
+
 #[cfg(target_os = "linux")]
-pub use linux::enter;
+pub use linux::{cap_memory, enter};
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -45,6 +52,7 @@ mod linux {
         ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, PathBeneath, PathFd,
         Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetStatus, Scope,
     };
+    use rustix::process::{Resource, Rlimit};
     use seccompiler::{
         BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
         SeccompRule,
@@ -79,8 +87,30 @@ mod linux {
     /// Names of devices begin so.
     const USE_TOO: [&str; 2] = ["nvidia", "mali"];
 
+    /// What a driver, its compiler, the interpreter and the output of a run may take.
+    const MEMORY_BYTES: u64 = 3 << 30;
+    /// As received, shared, staged for the device, and as the device has it if its memory is this one.
+    const COPIES: u64 = 4;
+
+    /// See [`super::cap_memory`].
+    pub fn cap_memory(given: u64) {
+        let old = rustix::process::getrlimit(Resource::Data);
+        let bytes = MEMORY_BYTES.saturating_add(given.saturating_mul(COPIES));
+        let current = old.maximum.map_or(bytes, |most| most.min(bytes));
+        // Only a limit above the maximum can be refused.
+        let _ = rustix::process::setrlimit(
+            Resource::Data,
+            Rlimit {
+                current: Some(current),
+                ..old
+            },
+        );
+    }
+
     /// See [`super::enter`].
     pub fn enter() -> Result<(), SandboxError> {
+        // A kernel that knows no such thing kills whom it likes.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
         files_and_network().map_err(|why| refused("Landlock", why))?;
         calls().map_err(|why| refused("seccomp", why))
     }
