@@ -123,6 +123,25 @@ impl Rewriter<'_, '_> {
             let right = self.binary(BinaryOperator::And, right, mask);
             return Ok(self.binary(op, left, right));
         }
+        let (sizes, kind) = (
+            (self.size(old_left), self.size(old_right)),
+            self.scalar_kind(old_left),
+        );
+        if let (BinaryOperator::Divide | BinaryOperator::Modulo, Some(size), Some(kind)) = (
+            op,
+            sizes.0.or(sizes.1),
+            kind.filter(|k| *k != ScalarKind::Float),
+        ) {
+            // One by one: NVIDIA's 580.159.04 divides 7 by 1 in vec3(0, 7, n) / vec3(4, 33, 0), once it knows the divisors.
+            let (left, right) = (self.parts(left, sizes.0), self.parts(right, sizes.1));
+            let quotients = (0..usize::from(u8::from(size)))
+                .map(|i| {
+                    let of = |parts: &Parts| parts[i.min(parts.len() - 1)];
+                    self.binary(op, of(&left), of(&right))
+                })
+                .collect();
+            return Ok(self.vector(quotients, Some(size), kind));
+        }
         let name = match op {
             BinaryOperator::Add => "starling_add",
             BinaryOperator::Subtract => "starling_sub",
@@ -138,14 +157,11 @@ impl Rewriter<'_, '_> {
             (Rank::Matrix(..), _) | (_, Rank::Matrix(..)) => {
                 self.matrices(name, op, (left, old_left), (right, old_right))
             }
-            _ => {
-                let sizes = (self.size(old_left), self.size(old_right));
-                self.each(
-                    name,
-                    &[(left, sizes.0), (right, sizes.1)],
-                    ScalarKind::Float,
-                )
-            }
+            _ => self.each(
+                name,
+                &[(left, sizes.0), (right, sizes.1)],
+                ScalarKind::Float,
+            ),
         }
     }
 
