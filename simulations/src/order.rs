@@ -24,12 +24,13 @@ const LEADS: Duration = Duration::from_secs(30);
 /// a shard.
 const HERE_MAX: usize = 100_000;
 
-/// What a peer must have on disk before it says it.
+/// What a peer must have on disk before it says it, or before it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Promise {
     Commitment(LeaseId, Hash),
     Lock(LeaseId, Hash, Hash),
     Reveal(LeaseId, Hash),
+    Done(JobId, u32),
 }
 
 /// What a peer may sign once for a lease.
@@ -92,6 +93,7 @@ impl Order {
                 Promise::Lock(*lease, *root, digest)
             }
             Record::Revealed { lease, lock_set } => Promise::Reveal(*lease, *lock_set),
+            Record::SliceDone { job, slice, .. } => Promise::Done(*job, *slice),
             Record::Submitted { record } => {
                 let (job, requester) =
                     (record.appointment.body.job, record.manifest.body.requester);
@@ -129,18 +131,24 @@ impl Order {
         }
     }
 
-    /// A peer is killed: what it had not logged it does not know any more, and its leases are void.
-    pub fn killed(&mut self, peer: PeerKey, now: Time) {
+    /// A peer is killed: what it had not logged it does not know any more, and its leases are void. The slices that it
+    /// called done, and will call done again.
+    pub fn killed(&mut self, peer: PeerKey, now: Time) -> Vec<(JobId, u32)> {
         self.down.insert(peer, now);
         self.trust.killed(peer);
         self.heard.retain(|(by, _), _| *by != peer);
         self.here.retain(|(by, _)| *by != peer);
-        self.pending.remove(&peer);
         self.gone.remove(&peer);
         let of = |lease: &Lease| lease.steward == peer;
         self.live
             .retain(|_, id| self.leases.get(id).is_none_or(|l| !of(l)));
         self.in_a_row.retain(|(steward, ..), _| *steward != peer);
+        let pending = self.pending.remove(&peer).into_iter().flatten();
+        let undone = |(_, promise)| match promise {
+            Promise::Done(job, slice) => Some((job, slice)),
+            _ => None,
+        };
+        pending.filter_map(undone).collect()
     }
 
     /// Gossip of an advert arrives.
@@ -262,6 +270,7 @@ impl Order {
                 Promise::Commitment(..) => "sent a commitment before its log had it",
                 Promise::Lock(..) => "sent a lock before its log had it",
                 Promise::Reveal(..) => "revealed a nonce before its log had it",
+                Promise::Done(..) => "called a slice done before its log had it",
             };
             self.breach(peer, how);
         }

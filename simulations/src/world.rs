@@ -362,9 +362,11 @@ impl World {
         };
         self.disks.insert(peer, host.kill());
         let (now, key) = (self.shared.engine.now(), self.shared.names[peer as usize]);
-        let down = &mut self.shared.observer.history.down;
-        down.entry(key).or_default().push((now, FOR_EVER));
-        self.shared.observer.history.order.killed(key, now);
+        let history = &mut self.shared.observer.history;
+        let down = history.down.entry(key).or_default();
+        down.push((now, FOR_EVER));
+        let undone = history.order.killed(key, now);
+        history.done.retain(|d| !undone.contains(&(d.job, d.slice)));
         self.shared.dht.leave(now, peer);
         for neighbour in self.shared.gossip.leave(peer) {
             self.shared.reach(UNREACHABLE, neighbour, What::Lost(peer));
