@@ -105,6 +105,11 @@ impl Adverts {
         self.capacity.as_ref()
     }
 
+    /// What this peer offers, while it lends.
+    pub(crate) fn lent(&self) -> Option<&Capacity> {
+        self.capacity().filter(|c| c.slots > 0)
+    }
+
     /// A new connection: hands over the advert that the peer may have missed.
     pub(crate) fn introduce(&self, ctx: &mut Context, peer: PeerKey) {
         if let Some((_, advert)) = &self.published

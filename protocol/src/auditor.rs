@@ -10,6 +10,7 @@
 //! | listed | Opening that answers the list | equal: attested; different: judging on the CPU reference |
 //! | judging | reference differs from the worker too | attested as dissent, with a fraud proof |
 //! | judging | reference agrees with the worker | forgotten: the own device is broken |
+//! | preparing, computing | its owner wants the device | declined |
 //!
 //! After its verdict an audit is forgotten, and so is every state after a while: somebody else's silence costs an
 //! auditor nothing. The verdict itself is kept at hand: the collector may die, and another steward go on in its place.
@@ -74,13 +75,15 @@ pub(crate) struct Auditor {
 }
 
 impl Auditor {
-    /// Checks a call and remembers it. True if the job should now be prepared and [`Auditor::compute`] called.
+    /// Checks a call and remembers it, if this peer lends its device. True if the job should now be prepared and
+    /// [`Auditor::compute`] called.
     pub(crate) fn on_call(
         &mut self,
         ctx: &mut Context,
         from: PeerKey,
         record: &Arc<JobRecord>,
         call: AuditCall,
+        lends: bool,
     ) -> bool {
         let lease = &call.lease.body;
         let id = lease.id(&ctx.swarm);
@@ -91,6 +94,10 @@ impl Auditor {
             return false;
         }
         if from != lease.steward || !record.is_steward(&from) {
+            return false;
+        }
+        if !lends {
+            Self::decline(ctx, from, id);
             return false;
         }
         let of_collector = self
@@ -401,6 +408,23 @@ impl Auditor {
             ctx.abort(audit.task);
             ctx.timers.clear(Timer::Audit(id));
         }
+    }
+
+    /// Its owner wants the device. Whoever waits for its seals need not.
+    pub(crate) fn stop_lending(&mut self, ctx: &mut Context) {
+        let unsealed = self.audits.iter().filter(|(_, a)| a.results.is_none());
+        for id in unsealed.map(|(id, _)| *id).collect::<Vec<_>>() {
+            if let Some(audit) = self.audits.get(&id) {
+                Self::decline(ctx, audit.call.lease.body.steward, id);
+            }
+            self.forget(ctx, id);
+        }
+    }
+
+    /// Says that this peer will not recompute anything of a lease.
+    fn decline(ctx: &mut Context, collector: PeerKey, lease: LeaseId) {
+        let reason = Reason::NotLending;
+        ctx.send(collector, &Message::LeaseEnded { lease, reason });
     }
 
     /// The collector ends a lease without a verdict.

@@ -355,7 +355,7 @@ impl Collector {
         }
     }
 
-    /// The worker gives its lease back before it has committed.
+    /// The worker gives its lease back before it has committed, or an auditor will not recompute anything of it.
     pub(crate) fn on_give_up(
         &mut self,
         ctx: &mut Context,
@@ -363,12 +363,14 @@ impl Collector {
         id: LeaseId,
         reason: Reason,
     ) {
-        if self
-            .cases
-            .get(&id)
-            .is_some_and(|c| c.worker() == from && c.step == Step::Computing)
-        {
+        let Some(case) = self.cases.get_mut(&id) else {
+            return;
+        };
+        if case.worker() == from && case.step == Step::Computing {
             self.end(ctx, id, reason, false, None);
+        } else if case.step == Step::Sealing && case.round.answered(&from) && case.round.is_over() {
+            // The next ranks are asked, as if it had been silent.
+            ctx.timers.set(Timer::Case(id), ctx.now);
         }
     }
 

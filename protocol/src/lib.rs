@@ -24,6 +24,7 @@ pub mod fraud;
 pub mod genesis;
 pub mod hash;
 pub mod io;
+pub mod lending;
 pub mod manifest;
 pub mod merkle;
 pub mod message;

@@ -136,7 +136,14 @@ impl Peer {
                 self.ctx.set_unix(unix_s);
                 self.on_timers();
             }
-            Input::Capacity(capacity) => self.adverts.set_capacity(&mut self.ctx, capacity),
+            Input::Capacity(capacity) => {
+                self.adverts.set_capacity(&mut self.ctx, capacity);
+                if self.adverts.lent().is_some() {
+                    self.worker.ask_soon(&mut self.ctx);
+                } else {
+                    self.stop_lending();
+                }
+            }
             Input::Submit(submission) => {
                 self.prober.uses(&mut self.ctx, submission.kernel);
                 self.requester.submit(
@@ -190,6 +197,13 @@ impl Peer {
                 self.on_result(task, result.map(Computed::tiles));
             }
         }
+    }
+
+    /// The device is its owner's again, at once. What has been computed is still witnessed, opened and handed over.
+    fn stop_lending(&mut self) {
+        self.worker.stop_lending(&mut self.ctx);
+        self.auditor.stop_lending(&mut self.ctx);
+        self.probed.give_up(&mut self.ctx);
     }
 
     fn on_started(&mut self, unix_s: u64, restored: &[Record]) {
@@ -257,11 +271,7 @@ impl Peer {
                 .now
                 .after(config::BOARD_LOOKUP * (1 << self.in_vain)),
         );
-        let Some(capacity) = self
-            .adverts
-            .capacity()
-            .filter(|c| c.slots > 0 && self.worker.idle())
-        else {
+        let Some(capacity) = self.adverts.lent().filter(|_| self.worker.idle()) else {
             return;
         };
         self.in_vain = (self.in_vain + 1).min(config::BOARD_LOOKUP_DOUBLINGS);

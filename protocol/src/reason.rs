@@ -55,11 +55,13 @@ pub enum Reason {
     WorkerLeft,
     /// The worker signed two roots for one lease.
     TwoRoots,
+    /// Its owner wants the device: it does not lend at the moment.
+    NotLending,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::NoEligiblePeer,
         Self::UnknownJob,
         Self::NotInRoster,
@@ -84,6 +86,7 @@ impl Reason {
         Self::StorageFull,
         Self::WorkerLeft,
         Self::TwoRoots,
+        Self::NotLending,
     ];
 
     /// Stable snake-case code for programs.
@@ -114,6 +117,7 @@ impl Reason {
             Self::StorageFull => "storage_full",
             Self::WorkerLeft => "worker_left",
             Self::TwoRoots => "two_roots",
+            Self::NotLending => "not_lending",
         }
     }
 
@@ -138,7 +142,7 @@ impl Reason {
             Self::NoOpening => "check the worker's connection",
             Self::DeviceFailed => "run `starling doctor` on the worker",
             Self::BadJob => "change the size or the number of samples of the job",
-            Self::NoQuorum | Self::NotDelivered | Self::WorkerLeft => {
+            Self::NoQuorum | Self::NotDelivered | Self::WorkerLeft | Self::NotLending => {
                 "nothing to do: the slice is leased again"
             }
             Self::FetchFailed => "check the connection to the peers that hold the data",
@@ -175,6 +179,7 @@ impl fmt::Display for Reason {
             Self::StorageFull => "an output could not be stored",
             Self::WorkerLeft => "the worker left the swarm",
             Self::TwoRoots => "the worker signed two results for one lease",
+            Self::NotLending => "the worker's owner wants the device",
         })
     }
 }

@@ -13,6 +13,7 @@
 //! | opening, opened | Audited | delivering: output and salt secret |
 //! | delivering | Stored, Receipt | earned |
 //! | any | LeaseEnded, time over, device failure | lost |
+//! | none, computing, checking | its owner wants the device | given back |
 //!
 //! Invariants: one root per lease, over any crash (a lease in the log is never taken up again); output and salt
 //! secret leave only after the auditors agreed; one opening per lease.
@@ -150,7 +151,7 @@ impl Worker {
         let worth = |k: &KernelOffer| k.kernel == manifest.kernel && k.price <= manifest.bid;
         let requester = manifest.requester;
         let of_requester = |e: &&Engagement| e.record.manifest.body.requester == requester;
-        let able = capacity.slots > 0 && capacity.kernels.iter().any(worth);
+        let able = capacity.kernels.iter().any(worth);
         let wanted = able
             && record.roster.index(&ctx.me).is_some()
             && self.jobs.len() < config::WORKER_JOBS_MAX
@@ -197,7 +198,14 @@ impl Worker {
         }
     }
 
-    pub(crate) fn on_grant(&mut self, ctx: &mut Context, from: PeerKey, lease: Signed<Lease>) {
+    /// `lends` while its owner leaves it the device.
+    pub(crate) fn on_grant(
+        &mut self,
+        ctx: &mut Context,
+        from: PeerKey,
+        lease: Signed<Lease>,
+        lends: bool,
+    ) {
         let body = &lease.body;
         let id = body.id(&ctx.swarm);
         let Some(engagement) = self.jobs.get_mut(&body.job).filter(|e| e.asked.is_some()) else {
@@ -219,6 +227,12 @@ impl Worker {
         engagement.asked = None;
         engagement.hear(&from);
         ctx.timers.clear(Timer::Ask(body.job));
+        if !lends {
+            // It was asked for before.
+            let reason = Reason::NotLending;
+            ctx.send(from, &Message::LeaseEnded { lease: id, reason });
+            return;
+        }
         let (job, slice) = (body.job, body.slice);
         let tiles = record.manifest.body.tiles_of(slice).collect();
         let task = Some(ctx.compute(Waiting::Worker(id), job, tiles, Purpose::Work));
@@ -326,15 +340,20 @@ impl Worker {
         ctx.timers.set(Timer::Work(id), ctx.retry_at(0));
     }
 
-    /// The lease cannot be fulfilled: tell the steward, so that it need not wait for the lease to lapse. A device that
-    /// fails again and again leaves the job to others.
-    fn give_up(&mut self, ctx: &mut Context, id: LeaseId, reason: Reason) {
-        let Some(work) = self.works.get(&id) else {
-            return;
-        };
+    /// The steward need not wait for the lease to lapse. Whose it was.
+    fn hand_back(&mut self, ctx: &mut Context, id: LeaseId, reason: Reason) -> Option<JobId> {
+        let work = self.works.get(&id)?;
         let job = work.lease.body.job;
         ctx.send(work.collector, &Message::LeaseEnded { lease: id, reason });
         self.lose(ctx, id, reason);
+        Some(job)
+    }
+
+    /// The lease cannot be fulfilled. A device that fails again and again leaves the job to others.
+    fn give_up(&mut self, ctx: &mut Context, id: LeaseId, reason: Reason) {
+        let Some(job) = self.hand_back(ctx, id, reason) else {
+            return;
+        };
         if let Some(engagement) = self.jobs.get_mut(&job) {
             engagement.failures += 1;
             if engagement.failures >= config::FAILURES_MAX {
@@ -486,13 +505,19 @@ impl Worker {
     /// This peer leaves: nobody needs to wait for what it has not finished.
     pub(crate) fn leave(&mut self, ctx: &mut Context) {
         self.jobs.clear();
-        let unfinished = self
-            .works
-            .iter()
-            .filter(|(_, w)| w.before_commitment())
-            .map(|(id, _)| *id);
-        for id in unfinished.collect::<Vec<_>>() {
-            self.give_up(ctx, id, Reason::WorkerLeft);
+        self.give_back(ctx, Reason::WorkerLeft, Work::before_commitment);
+    }
+
+    /// Its owner wants the device. Its jobs stay known: it asks again when it lends again.
+    pub(crate) fn stop_lending(&mut self, ctx: &mut Context) {
+        self.give_back(ctx, Reason::NotLending, Work::unfinished);
+    }
+
+    /// Hands leases back, so that others need not wait for them to lapse.
+    fn give_back(&mut self, ctx: &mut Context, reason: Reason, which: fn(&Work) -> bool) {
+        let works = self.works.iter().filter(|(_, w)| which(w));
+        for id in works.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.hand_back(ctx, id, reason);
         }
     }
 

@@ -36,8 +36,8 @@ impl Peer {
         else {
             return;
         };
-        let capacity = self.adverts.capacity();
-        let lends = capacity.is_some_and(|c| c.slots > 0);
+        let capacity = self.adverts.lent();
+        let lends = capacity.is_some();
         if capacity.is_some_and(|c| self.worker.consider(&self.ctx, &from, job, &record, c)) {
             // Also a second time: what could not be fetched before may be there now.
             let sources = record.sources(&[from]);
@@ -97,7 +97,10 @@ impl Peer {
                 self.steward
                     .on_lease_request(ctx, &self.adverts, &mut self.collector, from, job);
             }
-            Message::LeaseGrant(lease) => self.worker.on_grant(ctx, from, *lease),
+            Message::LeaseGrant(lease) => {
+                let lends = self.adverts.lent().is_some();
+                self.worker.on_grant(ctx, from, *lease, lends);
+            }
             Message::LeaseRefusal {
                 job,
                 reason: _,
@@ -196,8 +199,8 @@ impl Peer {
                 units,
                 probe,
             } => {
-                let capacity = self.adverts.capacity().filter(|c| c.slots > 0);
-                let offer = capacity.and_then(|c| c.kernels.iter().find(|k| k.kernel == kernel));
+                let lent = self.adverts.lent();
+                let offer = lent.and_then(|c| c.kernels.iter().find(|k| k.kernel == kernel));
                 let claim = offer.map(|k| k.units_per_s.max(1));
                 let asked = (version, kernel, units, probe);
                 self.probed.on_probe(ctx, from, claim, asked);
@@ -278,7 +281,11 @@ impl Peer {
     fn on_audit_call(&mut self, from: PeerKey, record: &Arc<JobRecord>, call: AuditCall) {
         let id = call.lease.body.id(&self.ctx.swarm);
         let (job, worker) = (call.lease.body.job, call.lease.body.worker);
-        if !self.auditor.on_call(&mut self.ctx, from, record, call) {
+        let lends = self.adverts.lent().is_some();
+        if !self
+            .auditor
+            .on_call(&mut self.ctx, from, record, call, lends)
+        {
             return;
         }
         let sources = record.sources(&[from, worker]);

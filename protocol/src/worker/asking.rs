@@ -214,7 +214,7 @@ impl Worker {
     }
 
     /// A slot or a receipt is free: every job may ask again.
-    pub(super) fn ask_soon(&self, ctx: &mut Context) {
+    pub(crate) fn ask_soon(&self, ctx: &mut Context) {
         for job in self
             .jobs
             .iter()

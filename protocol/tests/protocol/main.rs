@@ -12,6 +12,7 @@ mod genesis;
 mod hostile;
 mod jobs;
 mod leases;
+mod lending;
 mod merkle;
 mod model;
 mod prices;
