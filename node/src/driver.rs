@@ -7,16 +7,13 @@ pub(crate) mod index;
 mod inputs;
 mod pending;
 mod topics;
+mod words;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
-use starling_protocol::advert::Advert;
-use starling_protocol::io::{GossipId, KnownPeer, Proof, Record, Submission, Verdict};
-use starling_protocol::manifest::JobRecord;
-use starling_protocol::reputation::ReputationView;
+use starling_protocol::io::{Capacity, GossipId, KnownPeer, Record, Verdict};
 use starling_protocol::{
     BlobId, Core, Event, Input, JobId, LeaseId, Output, Peer, PeerKey, Time, codec,
 };
@@ -25,11 +22,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::blobs::BlobStore;
 use crate::compute::{Compute, Finished, Usage, probe::Probe};
 use crate::log::{LogError, LogWriter, Progress};
-use crate::net::{GossipHandle, Multiaddr, NetEvent, NetHandle, NetStatus, Parcel};
+use crate::net::{GossipHandle, Multiaddr, NetEvent, NetHandle, Parcel};
 use crate::reason::Reason;
 use crate::store::Store;
 use pending::Pending;
 pub(crate) use topics::Topics;
+pub(crate) use words::Command;
+pub use words::Happening;
 
 /// How long a leaving peer waits for the disk.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -50,48 +49,6 @@ impl Driven for Peer {
     fn peer(&self) -> &Peer {
         self
     }
-}
-
-/// Something that happened, for whoever shows it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "happening", rename_all = "snake_case")]
-pub enum Happening {
-    /// The core says.
-    Core(Event),
-    /// This peer can be dialled there.
-    Listening {
-        /// A multiaddress that ends in the peer's id.
-        address: String,
-    },
-    /// A bootstrap address does not answer.
-    DialFailed {
-        /// Which.
-        address: String,
-        /// Why.
-        reason: String,
-    },
-    /// The peer had to stop.
-    Failed {
-        /// Why, for people.
-        reason: String,
-        /// The same with code and fix.
-        why: Reason,
-    },
-}
-
-/// What a person asks of a running peer.
-pub(crate) enum Command {
-    Submit(Box<Submission>),
-    Cancel(JobId),
-    Collect(JobId),
-    Peers(oneshot::Sender<Vec<(Advert, u64)>>),
-    Reputations(oneshot::Sender<Vec<ReputationView>>),
-    /// What it has measured of their claims.
-    Proofs(oneshot::Sender<Vec<(PeerKey, Vec<Proof>)>>),
-    Record(JobId, oneshot::Sender<Option<JobRecord>>),
-    Network(oneshot::Sender<NetStatus>),
-    Usage(oneshot::Sender<Usage>),
-    Leave(oneshot::Sender<Usage>),
 }
 
 /// Everything that the loop drives.
@@ -177,7 +134,8 @@ impl<C: Driven> Driver<C> {
     pub(crate) async fn run(
         mut self,
         restored: Vec<Record>,
-        capacity: starling_protocol::io::Capacity,
+        capacity: Capacity,
+        (lends, duty_pct): (bool, u8),
     ) {
         self.give(Input::Started {
             unix_s: unix_s(),
@@ -185,7 +143,8 @@ impl<C: Driven> Driver<C> {
         })
         .await;
         self.pending.release_former();
-        self.give(Input::Capacity(capacity)).await;
+        self.give(Input::Capacity(capacity.lent(lends, duty_pct)))
+            .await;
         loop {
             let deadline = self
                 .parts
@@ -212,6 +171,10 @@ impl<C: Driven> Driver<C> {
                 }
                 command = self.parts.commands.recv() => match command {
                     Some(Command::Leave(done)) => break self.leave(Some(done)).await,
+                    Some(Command::Lend { lends, duty_pct }) => {
+                        let lent = capacity.lent(lends, duty_pct);
+                        self.give(Input::Capacity(lent)).await;
+                    }
                     // The node's handle is gone.
                     None => break self.leave(None).await,
                     Some(command) => self.on_command(command).await,
@@ -531,7 +494,8 @@ impl<C: Driven> Driver<C> {
             Command::Usage(answer) => {
                 let _ = answer.send(self.parts.compute.usage());
             }
-            Command::Leave(_) => {}
+            // The loop itself does these.
+            Command::Lend { .. } | Command::Leave(_) => {}
         }
     }
 

@@ -12,6 +12,7 @@ pub mod genesis;
 pub mod home;
 pub mod jobs;
 pub mod key;
+pub mod lend;
 pub mod log;
 pub mod net;
 pub mod node;

@@ -21,8 +21,8 @@ use tokio::task::JoinHandle;
 
 use crate::blobs::{BlobError, BlobStore};
 use crate::compute::{
-    Backend, Capability, Cheat, Compute, DeviceChoice, DeviceError, Teller, Usage, device_process,
-    open as open_device,
+    Backend, Capability, Cheat, Compute, DeviceChoice, DeviceError, Duty, Teller, Usage,
+    device_process, open as open_device,
 };
 use crate::driver::{Command, Driven, Driver, Parts, Topics, index, unix_s};
 use crate::home::disk::{DiskError, move_aside};
@@ -110,6 +110,7 @@ pub struct Node {
     blobs: BlobStore,
     store: Arc<Store>,
     unfinished: Vec<JobId>,
+    duty: Duty,
     /// Its loop; none once it has left.
     driver: Mutex<Option<JoinHandle<()>>>,
     _home: Home,
@@ -159,7 +160,8 @@ impl Node {
         };
         let core = wrap(Peer::new(setup, Box::new(signer)));
 
-        let (compute, finished) = Compute::start(backend.told_by(teller));
+        let duty = Duty::new(options.terms.duty_pct);
+        let (compute, finished) = Compute::start(backend.told_by(teller), duty.clone());
         let (commands, received) = mpsc::channel(64);
         let (happenings, happened) = mpsc::channel(1024);
         let driver = Driver::new(Parts {
@@ -181,11 +183,12 @@ impl Node {
         let capacity = Capacity {
             devices: vec![capability.profile.clone()],
             kernels: capability.kernels.clone(),
-            slots: u16::from(options.lend),
+            slots: 1,
             region: cut(&options.terms.region),
             software: cut(concat!("starling ", env!("CARGO_PKG_VERSION"))),
         };
-        let driver = tokio::spawn(driver.run(disk.restored, capacity));
+        let lent = (options.lend, options.terms.duty_pct);
+        let driver = tokio::spawn(driver.run(disk.restored, capacity, lent));
         let node = Self {
             key,
             genesis: options.genesis,
@@ -194,6 +197,7 @@ impl Node {
             blobs: disk.blobs,
             store: disk.store,
             unfinished: disk.unfinished,
+            duty,
             driver: Mutex::new(Some(driver)),
             _home: disk.home,
         };
@@ -345,6 +349,13 @@ impl Node {
             // Cancelled, as asked.
             let _ = driver.await;
         }
+    }
+
+    /// Lends its device from now on, or hands back at once what it has not finished. `duty_pct` is how much of its time
+    /// the device may compute.
+    pub async fn lend(&self, lends: bool, duty_pct: u8) {
+        self.duty.set(duty_pct);
+        let _ = self.commands.send(Command::Lend { lends, duty_pct }).await;
     }
 
     /// Says goodbye, writes everything down, stops; own jobs go on at the next start. Home and index are held until the

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use starling_kernels::KernelError;
 use starling_kernels::runner::RunnerError;
+use starling_protocol::lending::Objection;
 use utoipa::ToSchema;
 
 use crate::blobs::BlobError;
@@ -27,9 +28,13 @@ use crate::node::NodeError;
 use crate::store::StoreError;
 
 /// Every code of this crate, with what it means. The protocol has more.
-pub const CODES: [(&str, &str); 47] = [
+pub const CODES: [(&str, &str); 56] = [
     ("address_unusable", "the peer cannot listen on an address"),
     ("ambiguous_job", "several jobs' ids begin like that"),
+    (
+        "app_runs",
+        "a program runs beside which its owner does not lend",
+    ),
     ("bad_genesis", "the swarm's file cannot be used"),
     ("bad_input", "an input is not what the kernel takes"),
     ("bad_params", "the parameters are not what the kernel takes"),
@@ -48,6 +53,8 @@ pub const CODES: [(&str, &str); 47] = [
     ("disk_failed", "a file could not be read or written"),
     ("error", "something else went wrong; the sentence says what"),
     ("findings", "the doctor has found something"),
+    ("full_screen", "an application fills the screen"),
+    ("gpu_in_use", "other programs use the GPU"),
     (
         "home_exposed",
         "others on this machine can touch the key or the folder",
@@ -59,7 +66,10 @@ pub const CODES: [(&str, &str); 47] = [
     ("interrupted", "the peer was stopped while the job ran"),
     ("job_failed", "the job ended early"),
     ("job_running", "the job has not ended yet"),
+    ("lending_off", "its owner has switched lending off"),
+    ("lending_paused", "its owner has paused lending"),
     ("log_damaged", "the log of signed facts cannot be used"),
+    ("machine_in_use", "somebody is at the machine"),
     (
         "network_failed",
         "the network could not be started or has stopped",
@@ -78,11 +88,13 @@ pub const CODES: [(&str, &str); 47] = [
         "not_writable",
         "this user may not write to the file or folder",
     ),
+    ("on_battery", "the machine runs on battery"),
     (
         "origin_not_allowed",
         "the request comes from a web page of another origin",
     ),
     ("other_swarm", "the home's log belongs to another swarm"),
+    ("out_of_hours", "its owner lends at other hours"),
     (
         "output_collected",
         "the job's outputs were collected and removed",
@@ -104,6 +116,7 @@ pub const CODES: [(&str, &str); 47] = [
     ),
     ("token_missing", "the request has no token"),
     ("token_wrong", "the token is not this peer's"),
+    ("too_hot", "the device is hotter than its owner allows"),
     ("too_many", "more at once than is allowed"),
     ("unknown_kernel", "this build has no such kernel"),
     (
@@ -182,6 +195,33 @@ impl std::error::Error for Reason {}
 impl From<starling_protocol::Reason> for Reason {
     fn from(reason: starling_protocol::Reason) -> Self {
         Self::new(reason.code(), reason.to_string(), reason.fix())
+    }
+}
+
+impl From<&Objection> for Reason {
+    fn from(objection: &Objection) -> Self {
+        let reason = Self::new(objection.code(), objection.to_string(), objection.fix());
+        match objection {
+            Objection::Paused { until_s } => match until_s {
+                Some(until_s) => reason.with("until_s", *until_s),
+                None => reason,
+            },
+            Objection::InUse { idle_s, least_s } => {
+                reason.with("idle_s", *idle_s).with("least_s", *least_s)
+            }
+            Objection::App(app) => reason.with("app", app.as_str()),
+            Objection::GpuInUse { pct, most_pct } => {
+                reason.with("pct", *pct).with("most_pct", *most_pct)
+            }
+            Objection::OutOfHours { opens_in_min } => reason.with("opens_in_min", *opens_in_min),
+            Objection::TooHot {
+                temperature_c,
+                most_c,
+            } => reason
+                .with("temperature_c", *temperature_c)
+                .with("most_c", *most_c),
+            Objection::Off | Objection::FullScreen | Objection::OnBattery => reason,
+        }
     }
 }
 

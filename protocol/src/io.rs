@@ -67,6 +67,20 @@ pub struct Capacity {
     pub software: Text<32>,
 }
 
+impl Capacity {
+    /// What of it is offered if the device computes so much of its time, in percent, and only if it is lent.
+    #[must_use]
+    pub fn lent(&self, lends: bool, duty_pct: u8) -> Self {
+        let mut lent = self.clone();
+        lent.slots = if lends { self.slots } else { 0 };
+        for offer in &mut lent.kernels {
+            let share = u128::from(offer.units_per_s) * u128::from(duty_pct.min(100)) / 100;
+            offer.units_per_s = (share as u64).max(1);
+        }
+        lent
+    }
+}
+
 /// What the shell tells the core.
 #[derive(Clone, Debug)]
 pub enum Input {

@@ -238,6 +238,16 @@ pub struct Lending {
 }
 
 impl Lending {
+    /// As its owner has it; nothing has objected yet.
+    #[must_use]
+    pub fn new(switch: Switch, rules: Rules) -> Self {
+        Self {
+            switch,
+            rules,
+            last: Vec::new(),
+        }
+    }
+
     /// What speaks against lending now, the weightiest first. A pause that is over ends here.
     pub fn judge(&mut self, unix_s: u64, now: &Readings) -> Vec<Objection> {
         let mut against = Vec::new();

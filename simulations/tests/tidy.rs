@@ -29,7 +29,9 @@ fn our_files() -> Vec<String> {
     fn walk(dir: &Path, files: &mut Vec<String>) {
         for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
             let (path, kind) = (entry.path(), entry.file_type().unwrap());
-            if kind.is_dir() && entry.file_name() != "target" {
+            let name = entry.file_name();
+            // Neither what is built nor what is fetched.
+            if kind.is_dir() && name != "target" && name != "node_modules" {
                 walk(&path, files);
             } else if kind.is_file() {
                 files.push(

@@ -13,6 +13,7 @@ use starling_protocol::SwarmId;
 use tokio::time::Instant;
 
 use super::Token;
+use super::lending::{LendOrder, LendView};
 use super::types::{
     BlobInfo, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers, Problem, Status, Why,
 };
@@ -137,6 +138,26 @@ impl Client {
     /// As every request: `no_daemon` if it cannot be reached, else what it answers.
     pub async fn status(&self) -> Result<Status, Reason> {
         self.get("/status").await
+    }
+
+    /// Whether it is lent, and why not.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn lend(&self) -> Result<LendView, Reason> {
+        self.get("/lend").await
+    }
+
+    /// Switches lending on, off, or pauses it.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn set_lend(&self, order: &LendOrder) -> Result<LendView, Reason> {
+        json(
+            self.send(self.request(Method::POST, "/lend").json(order))
+                .await?,
+        )
+        .await
     }
 
     /// How it stands in its network.

@@ -7,6 +7,7 @@
 pub mod client;
 mod events;
 mod guard;
+pub mod lending;
 mod listen;
 mod problem;
 mod routes;
@@ -22,6 +23,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 use crate::jobs::{Desk, Feed};
+use crate::lend::Keeper;
 use crate::node::Node;
 use crate::reason::Reason;
 
@@ -35,8 +37,8 @@ pub type OpenDesk =
 pub struct Hosted {
     /// The lending peer; none in an ephemeral `run`.
     pub lender: Option<Arc<Node>>,
-    /// Whether it lends.
-    pub lends: bool,
+    /// When it lends; none in an ephemeral `run`.
+    pub lending: Option<Keeper>,
     /// The swarm's name.
     pub swarm_name: String,
     /// What happens.

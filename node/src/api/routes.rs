@@ -26,6 +26,7 @@ use utoipa_axum::routes;
 use super::Hosted;
 use super::events;
 use super::guard::{Guard, guard};
+use super::lending;
 use super::types::{
     BlobInfo, BundleQuery, EventQuery, JobLine, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers,
     PriceQuery, Problem, SCHEMA, Status, Why,
@@ -43,8 +44,8 @@ const WAIT_MAX: f64 = 600.0;
 /// Longest pause between two pieces of an upload.
 const PIECE_TIME: Duration = Duration::from_secs(15);
 
-type Shared = State<Arc<Hosted>>;
-type Answer<T> = Result<Json<T>, Reason>;
+pub(super) type Shared = State<Arc<Hosted>>;
+pub(super) type Answer<T> = Result<Json<T>, Reason>;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -77,7 +78,9 @@ pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bo
                 .routes(routes!(output))
                 .routes(routes!(bundle))
                 .routes(routes!(all_events))
-                .routes(routes!(put_blob)),
+                .routes(routes!(put_blob))
+                .routes(routes!(lending::show, lending::set))
+                .routes(routes!(lending::sensors)),
         )
         .split_for_parts();
     document.info.version = env!("CARGO_PKG_VERSION").into();
@@ -136,7 +139,10 @@ async fn status(State(hosted): Shared) -> Answer<Status> {
         peer: me,
         swarm: lender.swarm(),
         swarm_name: hosted.swarm_name.clone(),
-        lends: hosted.lends,
+        lends: hosted
+            .lending
+            .as_ref()
+            .is_some_and(|k| k.terms().borrow().lends()),
         device: capability.profile.name.to_string(),
         note: capability.note.clone(),
         peers: peers.iter().filter(|(advert, _)| advert.peer != me).count(),

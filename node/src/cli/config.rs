@@ -109,6 +109,30 @@ fn set(
     text: Option<&str>,
 ) -> Result<(), Failure> {
     let value = text.map(|text| value_of(key, text)).transpose()?;
+    change(context, place, key, value)?;
+    if context.console.json {
+        get(context, place, key)?;
+    }
+    Ok(())
+}
+
+/// Sets a setting to a value of its kind, and says what that does.
+pub fn put(context: &Context, place: &Place, name: &str, value: &Value) -> Result<(), Failure> {
+    let key = Key::find(name).ok_or_else(|| Failure::of(format!("there is no setting {name}")))?;
+    let misfit = key.kind.check(value, &address).err();
+    if let Some(misfit) = misfit {
+        let what = format!("{name} cannot be {value}");
+        return Err(Failure::new(Exit::Usage, what, misfit.problem));
+    }
+    change(context, place, key, Some(value.clone()))
+}
+
+fn change(
+    context: &Context,
+    place: &Place,
+    key: &'static Key,
+    value: Option<Value>,
+) -> Result<(), Failure> {
     // A file with a mistake is told before it is touched.
     place.config()?;
     write(place, key.name, value.as_ref())?;
@@ -120,13 +144,10 @@ fn set(
             "written, but {origin} stands above the file: {counts}"
         ));
     }
-    if place.running().is_some() {
+    if place.running().is_some() && !key.is_live() {
         context
             .console
             .note("`starling up` runs in this home: it takes the settings at its next start");
-    }
-    if context.console.json {
-        get(context, place, key)?;
     }
     Ok(())
 }

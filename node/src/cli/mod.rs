@@ -13,6 +13,7 @@ mod doctor;
 pub mod exit;
 pub mod interrupt;
 mod job;
+mod lend;
 mod man;
 mod net;
 mod node_options;
@@ -110,6 +111,7 @@ enum Command {
     Run(run::Run),
     Job(job::Job),
     Shader(shader::Shader),
+    Lend(lend::Lend),
     Peers(peers::Peers),
     Net(net::Net),
     Proof(proof::Proof),
@@ -200,6 +202,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Bench(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Up(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Run(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
+        Command::Lend(args) => interrupt::block_on(|_| args.run(context)),
         Command::Peers(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Net(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Runner { .. } => Err(Failure::new(

@@ -82,7 +82,7 @@ impl Session {
             let desk = open_desk(options, place.jobs(), feed.clone()).await?;
             let hosted = Hosted {
                 lender: None,
-                lends: false,
+                lending: None,
                 swarm_name: genesis.name.clone(),
                 feed,
                 desk: OnceCell::new_with(Some(desk.clone())),

@@ -31,6 +31,25 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// "90", "90s", "30m", "2h" or "1d".
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a number with s, m, h or d, such as 30m".to_owned();
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, unit)) if unit.is_ascii_alphabetic() => (&text[..at], unit),
+        _ => (text, 's'),
+    };
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let all = number.checked_mul(seconds).ok_or_else(wrong)?;
+    Ok(Duration::from_secs(all))
+}
+
 /// "1 slice", "2 slices".
 pub fn count(n: usize, noun: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
@@ -53,6 +72,31 @@ mod tests {
         ];
         for (value, text) in cases {
             assert_eq!(si(value), text);
+        }
+    }
+
+    #[test]
+    fn durations_are_read_with_their_units() {
+        for (text, seconds) in [
+            ("90", 90),
+            ("90s", 90),
+            ("30m", 1_800),
+            ("2h", 7_200),
+            ("1d", 86_400),
+        ] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        for text in [
+            "",
+            "m",
+            "1w",
+            "-1s",
+            "1.5h",
+            "99999999999999999999s",
+            "9999999999999999d",
+            "2\u{b5}",
+        ] {
+            assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 

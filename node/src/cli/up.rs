@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use starling_protocol::{Event, Genesis, Scope};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OnceCell, mpsc, oneshot};
+use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -28,6 +28,8 @@ use crate::api::{Hosted, Token, serve};
 use crate::compute::DeviceChoice;
 use crate::home::Config;
 use crate::jobs::{Desk, Feed, JobState, Side, account};
+use crate::lend::sensors::Machine;
+use crate::lend::{Keeper, Reread, Terms};
 use crate::net::Multiaddr;
 use crate::node::{Happening, Node, NodeOptions};
 use crate::reason::Reason;
@@ -75,6 +77,7 @@ impl Up {
         let place = context.place()?;
         let genesis = place.genesis()?;
         let config = place.config()?;
+        let keeper = Keeper::new(&place.root, &config.lend, self.no_lend);
         let options = NodeOptions {
             home: place.root.clone(),
             listen: listen(&self.listen, &config, genesis.scope),
@@ -83,7 +86,7 @@ impl Up {
             services: services(&config),
             device: self.device.choice(&config.device)?,
             require_gpu: self.device.require_gpu,
-            lend: !self.no_lend,
+            lend: keeper.terms().borrow().lends(),
             lies: self.lies,
             limits: config.limits,
             terms: config.lend.clone(),
@@ -94,7 +97,10 @@ impl Up {
             signal = interrupt.signalled() => return Ok(ended(signal)),
         };
         let node = Arc::new(node);
-        let hosted = Arc::new(self.hosted(&place, &config, &genesis, node.clone())?);
+        let machine = Machine::new(&node.capability().profile.name);
+        keeper.watch(machine, reread(&place));
+        let hosted = self.hosted(&place, &config, &genesis, node.clone(), keeper.clone());
+        let hosted = Arc::new(hosted?);
         let token = Token::load_or_create(&place.root.join(TOKEN_FILE))?;
         let server = match serve(hosted.clone(), config.api.port, token).await {
             Ok(server) => server,
@@ -126,6 +132,7 @@ impl Up {
         }
         api.write(&place.root)?;
         let mut peer = Peer {
+            terms: keeper.terms(),
             node,
             place,
             start,
@@ -142,6 +149,7 @@ impl Up {
         // Whom nobody can reach any more must not be found.
         let _ = std::fs::remove_file(peer.place.root.join(API_FILE));
         let _ = std::fs::remove_file(peer.place.running_file());
+        keeper.stop();
         server.stop().await;
         if let Some(desk) = hosted.desk.get() {
             desk.leave().await;
@@ -160,6 +168,7 @@ impl Up {
         config: &Config,
         genesis: &Genesis,
         node: Arc<Node>,
+        lending: Keeper,
     ) -> Result<Hosted, Failure> {
         let feed = Feed::default();
         let jobs = place.jobs();
@@ -174,7 +183,7 @@ impl Up {
         };
         Ok(Hosted {
             lender: Some(node),
-            lends: !self.no_lend,
+            lending: Some(lending),
             swarm_name,
             feed,
             desk: OnceCell::new(),
@@ -182,6 +191,31 @@ impl Up {
             jobs,
         })
     }
+}
+
+/// Reads the owner's terms whenever the settings have changed. A mistake in them changes nothing.
+fn reread(place: &Place) -> Reread {
+    let (place, file) = (place.clone(), place.config_file());
+    let stamp = move || {
+        std::fs::metadata(&file)
+            .and_then(|about| about.modified())
+            .ok()
+    };
+    let mut seen = stamp();
+    Box::new(move || {
+        let now = stamp();
+        if now == seen {
+            return None;
+        }
+        seen = now;
+        match place.config() {
+            Ok(config) => Some(config.lend),
+            Err(error) => {
+                tracing::warn!(%error, "the settings were changed, and cannot be used");
+                None
+            }
+        }
+    })
 }
 
 fn ended(signal: Signal) -> Exit {
@@ -193,6 +227,7 @@ fn ended(signal: Signal) -> Exit {
 
 /// A running peer and its audience.
 struct Peer {
+    terms: watch::Receiver<Terms>,
     node: Arc<Node>,
     place: Place,
     start: Instant,
@@ -260,8 +295,15 @@ impl Peer {
     ) -> (Outcome, JoinHandle<()>) {
         let mut stdin = std::pin::pin!(stdin_closed(with_stdin));
         let mut failed = std::pin::pin!(requester_failed(self.feed.clone()));
+        if let Err(failure) = self.on_terms().await {
+            return (Err(failure), drain(happenings));
+        }
         let outcome = loop {
             tokio::select! {
+                // The keeper outlives this loop.
+                _ = self.terms.changed() => if let Err(failure) = self.on_terms().await {
+                    break Err(failure);
+                },
                 why = &mut failed => {
                     let reason = why.what.clone();
                     let happening = Happening::Failed { reason, why };
@@ -299,6 +341,19 @@ impl Peer {
         }
     }
 
+    /// The owner, a rule or a sensor has changed on what terms it lends.
+    async fn on_terms(&mut self) -> Result<(), Failure> {
+        let terms = self.terms.borrow_and_update().clone();
+        self.node.lend(terms.lends(), terms.duty_pct).await;
+        let happening = Happening::Lending {
+            lends: terms.lends(),
+            why: terms.against.as_ref().map(Reason::from),
+        };
+        self.on(&happening)?;
+        self.feed.push(Side::Lender, happening);
+        Ok(())
+    }
+
     fn on(&mut self, happening: &Happening) -> Result<(), Failure> {
         self.event(&event_line(happening, self.start));
         match happening {
@@ -307,6 +362,10 @@ impl Peer {
                     self.line(line);
                 }
             }
+            Happening::Lending { why, .. } => self.line(match why {
+                None => "lending".into(),
+                Some(why) => format!("not lending: {}", why.what),
+            }),
             Happening::Listening { address } => {
                 if let Ok(parsed) = address.parse()
                     && self.addrs.len() < ADDRS_MAX

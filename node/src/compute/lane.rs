@@ -13,7 +13,7 @@ use starling_protocol::{JobId, Reason};
 use tokio::sync::mpsc::Sender;
 
 use super::probe::Probe;
-use super::{Backend, Failed, Finished, Jobs, lock};
+use super::{Backend, Duty, Failed, Finished, Jobs, lock};
 
 /// A portion of a task should take about this long: then more urgent work gets its turn.
 const PORTION: Duration = Duration::from_millis(50);
@@ -158,12 +158,14 @@ impl Lane {
     pub(super) fn start(
         name: &str,
         backend: Backend,
+        duty: &Duty,
         jobs: &Jobs,
         results: &Sender<Finished>,
     ) -> Self {
         let shared = Arc::new(Shared::default());
         let (here, jobs, results) = (shared.clone(), jobs.clone(), results.clone());
-        let run = move || run(&here, backend, &jobs, &results);
+        let duty = duty.clone();
+        let run = move || run(&here, backend, &duty, &jobs, &results);
         // Without a thread nothing computes: tasks stay queued, leases lapse, and `doctor` says why.
         if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(run) {
             tracing::error!(%error, "cannot start the {name} thread");
@@ -203,7 +205,13 @@ impl Drop for Lane {
     }
 }
 
-fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &Sender<Finished>) {
+fn run(
+    shared: &Shared,
+    mut backend: Backend,
+    duty: &Duty,
+    jobs: &Jobs,
+    results: &Sender<Finished>,
+) {
     // Seconds that a tile takes, per job, as last measured.
     let mut pace: HashMap<JobId, f64> = HashMap::new();
     while let Some(mut task) = next(shared, &mut backend) {
@@ -243,6 +251,8 @@ fn run(shared: &Shared, mut backend: Backend, jobs: &Jobs, results: &Sender<Fini
         } else {
             pace.insert(task.job, spent.as_secs_f64() / portion.len().max(1) as f64);
         }
+
+        std::thread::sleep(duty.rest(spent));
 
         let mut state = lock(&shared.state);
         state.usage.count(&task, portion.len() as u64, spent);

@@ -6,6 +6,7 @@
 
 mod backend;
 mod device;
+mod duty;
 mod here;
 mod lane;
 pub mod probe;
@@ -24,6 +25,7 @@ pub use backend::{Backend, Teller};
 pub use device::{
     Capability, DeviceChoice, DeviceError, benchmark, confinement, device_process, open, tier,
 };
+pub use duty::Duty;
 pub use here::Here;
 pub use lane::Usage;
 
@@ -80,13 +82,21 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// Starts the threads. Results arrive in the receiver; while nobody takes them, the threads wait.
-    pub fn start(backend: Backend) -> (Self, mpsc::Receiver<Finished>) {
+    /// Starts the threads, the device's resting as `duty` says. Results arrive in the receiver; while nobody takes them,
+    /// the threads wait.
+    pub fn start(backend: Backend, duty: Duty) -> (Self, mpsc::Receiver<Finished>) {
         let (results, finished) = mpsc::channel(RESULTS);
         let jobs = Jobs::default();
-        let reference = (!backend.is_cpu())
-            .then(|| Lane::start("reference", backend.reference(), &jobs, &results));
-        let device = Lane::start("device", backend, &jobs, &results);
+        let reference = (!backend.is_cpu()).then(|| {
+            Lane::start(
+                "reference",
+                backend.reference(),
+                &Duty::default(),
+                &jobs,
+                &results,
+            )
+        });
+        let device = Lane::start("device", backend, &duty, &jobs, &results);
         (
             Self {
                 jobs,

@@ -8,7 +8,7 @@ use super::*;
 
 #[test]
 fn probes_are_computed_at_once_and_are_no_audits() {
-    let (compute, mut finished) = Compute::start(Backend::cpu());
+    let (compute, mut finished) = Compute::start(Backend::cpu(), Duty::default());
     let kernel = noop::Noop.id().0.into();
     let probe = |seed, units| Probe {
         kernel,

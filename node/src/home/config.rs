@@ -1,6 +1,6 @@
 //! The owner's settings: `config.toml`, written with comments on the first run, below variables and flags.
 //!
-//! `keys` is the one table of what can be set, `layers` reads file, environment and flags into it, `edit` changes
+//! `table` is all that can be set, as `keys` has it; `layers` reads file, environment and flags into it, `edit` changes
 //! one value of a file. Unknown keys and values out of range are errors that name the place and the fix, because a
 //! misspelt limit that is silently ignored lends out more than its owner meant to.
 //! Invariant: the default file parses to [`Config::default`].
@@ -8,13 +8,17 @@
 pub mod edit;
 pub mod keys;
 mod layers;
+mod table;
 
 use std::path::{Path, PathBuf};
 
+use starling_protocol::lending::Rules;
+
 use super::disk::DiskError;
 
-pub use keys::{KEYS, Key, Kind, Value};
+pub use keys::{Key, Kind, Value};
 pub use layers::{Origin, Overrides, Settings};
+pub use table::KEYS;
 
 /// What a first run writes.
 const DEFAULT_FILE: &str = include_str!("default_config.toml");
@@ -183,12 +187,32 @@ impl Default for Limits {
 }
 
 /// On what terms the owner lends.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lend {
     /// Asked price per 10^9 work units.
     pub price: u64,
     /// Self-declared coarse region, at most 16 bytes; empty if untold.
     pub region: String,
+    /// On what conditions.
+    pub rules: Rules,
+    /// How much of its time the device computes for others, percent, 1 to 100.
+    pub duty_pct: u8,
+}
+
+impl Default for Lend {
+    fn default() -> Self {
+        Self {
+            price: 0,
+            region: String::new(),
+            rules: Rules {
+                full_screen: true,
+                battery: true,
+                temperature_c: Some(90),
+                ..Rules::default()
+            },
+            duty_pct: 100,
+        }
+    }
 }
 
 /// How programs of this machine reach the peer.

@@ -11,6 +11,7 @@ use starling::api::{Hosted, Server, Token, serve};
 use starling::compute::DeviceChoice;
 use starling::home::config::{Lend, Limits};
 use starling::jobs::{Desk, Feed};
+use starling::lend::Keeper;
 use starling::net::{Multiaddr, Services};
 use starling::node::{Happening, Node, NodeOptions};
 use starling_protocol::{Genesis, Hash, Scope};
@@ -99,7 +100,7 @@ async fn served_through(
     let desk = Desk::start(node, happenings, jobs.clone(), feed.clone()).expect("a desk");
     let hosted = Hosted {
         lender: nodes.first().cloned(),
-        lends: lenders > 0,
+        lending: (lenders > 0).then(|| Keeper::new(home.path(), &Lend::default(), false)),
         swarm_name: genesis.name.clone(),
         feed: feed.clone(),
         desk: OnceCell::new_with(Some(desk.clone())),

@@ -13,6 +13,7 @@ mod foreign;
 mod jobs;
 #[cfg(target_os = "linux")]
 mod lab;
+mod lending;
 mod matrices;
 mod network;
 mod room;

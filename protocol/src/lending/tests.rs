@@ -5,10 +5,7 @@ use alloc::vec;
 const NOW: u64 = 1_800_000_000;
 
 fn with(rules: Rules) -> Lending {
-    Lending {
-        rules,
-        ..Lending::default()
-    }
+    Lending::new(Switch::On, rules)
 }
 
 /// A machine that nobody uses.
@@ -92,12 +89,8 @@ fn the_owners_word_counts_most_and_everything_is_told() {
 
 #[test]
 fn a_pause_ends_by_itself_if_it_has_an_end() {
-    let mut lending = Lending {
-        switch: Switch::Paused {
-            until_s: Some(NOW + 60),
-        },
-        ..Lending::default()
-    };
+    let until_s = Some(NOW + 60);
+    let mut lending = Lending::new(Switch::Paused { until_s }, Rules::default());
     assert_eq!(
         codes(&lending.judge(NOW + 59, &quiet())),
         ["lending_paused"]

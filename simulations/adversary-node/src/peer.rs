@@ -270,7 +270,10 @@ impl Life {
                 self.next_job = Instant::now() + BETWEEN_JOBS;
             }
             Happening::Failed { why, .. } => return Err(Failure::from(why.clone())),
-            Happening::Listening { .. } | Happening::Core(_) | Happening::DialFailed { .. } => {}
+            Happening::Listening { .. }
+            | Happening::Core(_)
+            | Happening::DialFailed { .. }
+            | Happening::Lending { .. } => {}
         }
         Ok(())
     }

@@ -1,16 +1,18 @@
-//! The one table of settings: name, meaning, range, and where it stands in a [`Config`].
+//! What a setting is: name, meaning, what it takes, and where it stands in a [`Config`]. The table of them is `table`.
 //!
-//! File, variables, flags, `config show` and the reference are all made from it, so a setting that is missing here
-//! does not exist. Invariant: a value that [`Kind::check`] accepts can be put.
+//! Invariant: a value that [`Kind::check`] accepts can be put.
 
 use std::fmt;
 
 use serde::Serialize;
+use starling_protocol::lending::Hours;
 
-use super::{AddressCheck, Config, Device, LogLevel, Switch};
+use super::{AddressCheck, Config, KEYS};
 
-/// Most addresses in one list.
-const MAX_ADDRESSES: usize = 64;
+/// Most items of one list.
+const MAX_ITEMS: usize = 64;
+/// Longest name of a program, in bytes.
+const MAX_NAME: usize = 64;
 
 /// A value of any setting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -40,6 +42,10 @@ impl fmt::Display for Value {
 pub enum Kind {
     /// Multiaddresses, at most 64.
     Addresses,
+    /// Names of programs, at most 64.
+    Names,
+    /// Hours of the week, at most 64 spans.
+    Hours,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A text of so many bytes.
@@ -74,6 +80,12 @@ impl Kind {
             Self::Addresses => {
                 "write a list of multiaddresses, for instance [\"/ip4/0.0.0.0/tcp/4001\"]".into()
             }
+            Self::Names => {
+                "write a list of programs' names, for instance [\"blender\", \"game.exe\"]".into()
+            }
+            Self::Hours => {
+                "write a list of spans, for instance [\"mon-fri 22:00-08:00\", \"sat,sun\"]".into()
+            }
             Self::OneOf(words) => format!("write one of: {}", words.join(", ")),
             Self::Text { least: 0, most } => format!("write a text of at most {most} bytes"),
             Self::Text { least, most } => format!("write a text of {least} to {most} bytes"),
@@ -84,7 +96,11 @@ impl Kind {
     /// Whether `value` is within the range.
     pub fn check(&self, value: &Value, address: AddressCheck<'_>) -> Result<(), Misfit> {
         let fits = match (self, value) {
-            (Self::Addresses, Value::List(items)) => return check_addresses(items, address),
+            (Self::Addresses, Value::List(items)) => return check_items(items, "address", address),
+            (Self::Names, Value::List(items)) => return check_items(items, "name", &name),
+            (Self::Hours, Value::List(items)) => {
+                return check_items(items, "span of hours", &hours);
+            }
             (Self::OneOf(words), Value::Text(text)) => words.contains(&text.as_str()),
             (Self::Text { least, most }, Value::Text(text)) => {
                 let text = text.trim();
@@ -102,7 +118,12 @@ impl Kind {
     /// A value from a variable or an argument; lists are separated by commas.
     pub fn read(&self, text: &str) -> Result<Value, String> {
         Ok(match self {
-            Self::Addresses => {
+            // Days are listed with commas too.
+            Self::Hours => {
+                let items = text.split(';').map(str::trim).filter(|i| !i.is_empty());
+                Value::List(items.map(str::to_owned).collect())
+            }
+            Self::Addresses | Self::Names => {
                 let items = text.split(',').map(str::trim).filter(|i| !i.is_empty());
                 Value::List(items.map(str::to_owned).collect())
             }
@@ -112,21 +133,35 @@ impl Kind {
     }
 }
 
-fn check_addresses(items: &[String], address: AddressCheck<'_>) -> Result<(), Misfit> {
-    if items.len() > MAX_ADDRESSES {
+fn name(text: &str) -> Result<(), String> {
+    let fits = (1..=MAX_NAME).contains(&text.trim().len()) && !text.contains(char::is_control);
+    fits.then_some(())
+        .ok_or_else(|| format!("it has 1 to {MAX_NAME} bytes"))
+}
+
+fn hours(text: &str) -> Result<(), String> {
+    text.parse::<Hours>().map(drop).map_err(|e| e.to_string())
+}
+
+fn check_items(
+    items: &[String],
+    what: &str,
+    check: &dyn Fn(&str) -> Result<(), String>,
+) -> Result<(), Misfit> {
+    if items.len() > MAX_ITEMS {
         return Err(Misfit {
             item: None,
-            problem: format!("more than {MAX_ADDRESSES} addresses; list fewer"),
+            problem: format!("more than {MAX_ITEMS} items; list fewer"),
         });
     }
     let bad = items
         .iter()
         .enumerate()
-        .find_map(|(n, text)| address(text).err().map(|why| (n, text, why)));
+        .find_map(|(n, text)| check(text).err().map(|why| (n, text, why)));
     bad.map_or(Ok(()), |(n, text, why)| {
         Err(Misfit {
             item: Some(n),
-            problem: format!("{text:?} is no address: {why}"),
+            problem: format!("{text:?} is no {what}: {why}"),
         })
     })
 }
@@ -139,8 +174,8 @@ pub struct Key {
     pub about: &'static str,
     /// What it takes.
     pub kind: Kind,
-    get: fn(&Config) -> Value,
-    put: fn(&mut Config, &Value),
+    pub(super) get: fn(&Config) -> Value,
+    pub(super) put: fn(&mut Config, &Value),
 }
 
 impl fmt::Debug for Key {
@@ -170,6 +205,11 @@ impl Key {
         format!("STARLING_{}", self.name.to_uppercase().replace('.', "_"))
     }
 
+    /// Whether a running peer takes it when the file has changed; others count at its next start.
+    pub fn is_live(&self) -> bool {
+        self.name.starts_with("lend.") && !["lend.price", "lend.region"].contains(&self.name)
+    }
+
     /// Its value in `config`.
     pub fn get(&self, config: &Config) -> Value {
         (self.get)(config)
@@ -180,177 +220,3 @@ impl Key {
         (self.put)(config, value);
     }
 }
-
-fn text(value: &Value) -> &str {
-    match value {
-        Value::Text(text) => text.trim(),
-        Value::Number(_) | Value::List(_) => "",
-    }
-}
-
-fn number(value: &Value) -> u64 {
-    match value {
-        Value::Number(number) => *number,
-        Value::Text(_) | Value::List(_) => 0,
-    }
-}
-
-fn list(value: &Value) -> Vec<String> {
-    match value {
-        Value::List(items) => items.clone(),
-        Value::Text(_) | Value::Number(_) => Vec::new(),
-    }
-}
-
-fn switch(value: &Value) -> Switch {
-    match text(value) {
-        "off" => Switch::Off,
-        _ => Switch::Auto,
-    }
-}
-
-fn word(switch: Switch) -> Value {
-    let word = match switch {
-        Switch::Auto => "auto",
-        Switch::Off => "off",
-    };
-    Value::Text(word.into())
-}
-
-const SWITCH: Kind = Kind::OneOf(&["auto", "off"]);
-
-/// Every setting, in the order of the file.
-pub static KEYS: [Key; 15] = [
-    Key {
-        name: "network.listen",
-        about: "where to listen, as multiaddresses; port 0 lets the system choose",
-        kind: Kind::Addresses,
-        get: |c| Value::List(c.network.listen.clone()),
-        put: |c, v| c.network.listen = list(v),
-    },
-    Key {
-        name: "network.bootstrap",
-        about: "peers to dial at start",
-        kind: Kind::Addresses,
-        get: |c| Value::List(c.network.bootstrap.clone()),
-        put: |c, v| c.network.bootstrap = list(v),
-    },
-    Key {
-        name: "network.announce",
-        about: "addresses under which others reach this peer, such as a port that the router forwards",
-        kind: Kind::Addresses,
-        get: |c| Value::List(c.network.announce.clone()),
-        put: |c, v| c.network.announce = list(v),
-    },
-    Key {
-        name: "network.mdns",
-        about: "find peers of the local network by mDNS (swarms of scope lan)",
-        kind: SWITCH,
-        get: |c| word(c.network.mdns),
-        put: |c, v| c.network.mdns = switch(v),
-    },
-    Key {
-        name: "network.upnp",
-        about: "ask the router to open a port (swarms of scope public)",
-        kind: SWITCH,
-        get: |c| word(c.network.upnp),
-        put: |c, v| c.network.upnp = switch(v),
-    },
-    Key {
-        name: "network.autonat",
-        about: "ask others whether they can dial this peer, and tell them the same (scope public)",
-        kind: SWITCH,
-        get: |c| word(c.network.autonat),
-        put: |c, v| c.network.autonat = switch(v),
-    },
-    Key {
-        name: "network.relay",
-        about: "use relays where no direct connection is possible, and be one where it is (scope public)",
-        kind: SWITCH,
-        get: |c| word(c.network.relay),
-        put: |c, v| c.network.relay = switch(v),
-    },
-    Key {
-        name: "device.choose",
-        about: "what computes: auto, cpu, or part of an adapter's name",
-        kind: Kind::Text {
-            least: 1,
-            most: 128,
-        },
-        get: |c| {
-            Value::Text(match &c.device {
-                Device::Auto => "auto".into(),
-                Device::Cpu => "cpu".into(),
-                Device::Adapter(name) => name.clone(),
-            })
-        },
-        put: |c, v| {
-            c.device = match text(v) {
-                "auto" => Device::Auto,
-                "cpu" => Device::Cpu,
-                name => Device::Adapter(name.to_owned()),
-            }
-        },
-    },
-    Key {
-        name: "log.level",
-        about: "how much is logged to stderr",
-        kind: Kind::OneOf(&["error", "warn", "info", "debug", "trace"]),
-        get: |c| Value::Text(c.log.as_str().into()),
-        put: |c, v| {
-            let named = LogLevel::ALL.into_iter().find(|l| l.as_str() == text(v));
-            c.log = named.unwrap_or_default();
-        },
-    },
-    Key {
-        name: "limits.connections",
-        about: "open connections at most",
-        kind: Kind::Number { low: 4, high: 4096 },
-        get: |c| Value::Number(c.limits.connections.into()),
-        put: |c, v| c.limits.connections = number(v) as u32,
-    },
-    Key {
-        name: "limits.blobs_gib",
-        about: "disk space for inputs and outputs, in GiB",
-        kind: Kind::Number {
-            low: 1,
-            high: 65_536,
-        },
-        get: |c| Value::Number(c.limits.blobs_gib.into()),
-        put: |c, v| c.limits.blobs_gib = number(v) as u32,
-    },
-    Key {
-        name: "limits.threads",
-        about: "CPU threads for computing; 0 means all of them",
-        kind: Kind::Number { low: 0, high: 1024 },
-        get: |c| Value::Number(c.limits.threads.into()),
-        put: |c, v| c.limits.threads = number(v) as u32,
-    },
-    Key {
-        name: "lend.price",
-        about: "asked price per 10^9 work units",
-        kind: Kind::Number {
-            low: 0,
-            high: i64::MAX as u64,
-        },
-        get: |c| Value::Number(c.lend.price),
-        put: |c, v| c.lend.price = number(v),
-    },
-    Key {
-        name: "lend.region",
-        about: "coarse region to tell others, as you like to name it; empty tells none",
-        kind: Kind::Text { least: 0, most: 16 },
-        get: |c| Value::Text(c.lend.region.clone()),
-        put: |c, v| c.lend.region = text(v).to_owned(),
-    },
-    Key {
-        name: "api.port",
-        about: "loopback port of the local API; 0 lets the system choose",
-        kind: Kind::Number {
-            low: 0,
-            high: 65_535,
-        },
-        get: |c| Value::Number(c.api.port.into()),
-        put: |c, v| c.api.port = number(v) as u16,
-    },
-];

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use toml_edit::{Document, Item, Table};
 
-use super::keys::{KEYS, Key, Value};
-use super::{AddressCheck, Config, ConfigError, DEFAULT_FILE, MAX_FILE};
+use super::keys::{Key, Value};
+use super::{AddressCheck, Config, ConfigError, DEFAULT_FILE, KEYS, MAX_FILE};
 use crate::home::disk::{self, DiskError};
 
 /// Who said it.
