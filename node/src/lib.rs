@@ -18,6 +18,7 @@ pub mod net;
 pub mod node;
 pub mod product;
 pub mod reason;
+pub mod recent;
 mod restore;
 pub mod stage;
 pub mod store;

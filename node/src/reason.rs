@@ -28,7 +28,7 @@ use crate::node::NodeError;
 use crate::store::StoreError;
 
 /// Every code of this crate, with what it means. The protocol has more.
-pub const CODES: [(&str, &str); 56] = [
+pub const CODES: [(&str, &str); 58] = [
     ("address_unusable", "the peer cannot listen on an address"),
     ("ambiguous_job", "several jobs' ids begin like that"),
     (
@@ -48,6 +48,10 @@ pub const CODES: [(&str, &str); 56] = [
     (
         "canary_failed",
         "the device computes other bytes than the reference",
+    ),
+    (
+        "code_spent",
+        "the code for a session was used, or is too old",
     ),
     ("device_failed", "the device or its driver failed"),
     ("disk_failed", "a file could not be read or written"),
@@ -99,6 +103,7 @@ pub const CODES: [(&str, &str); 56] = [
         "output_collected",
         "the job's outputs were collected and removed",
     ),
+    ("session_over", "the browser's session has ended"),
     (
         "shader_fault",
         "the shader does what has no result: a race, or a barrier that not all reach",

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Token;
 use super::lending::{LendOrder, LendView};
+use super::session::CodeView;
 use super::types::{
     BlobInfo, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers, Problem, Status, Why,
 };
@@ -155,6 +156,18 @@ impl Client {
     pub async fn set_lend(&self, order: &LendOrder) -> Result<LendView, Reason> {
         json(
             self.send(self.request(Method::POST, "/lend").json(order))
+                .await?,
+        )
+        .await
+    }
+
+    /// An address that opens its pages, once and within a minute.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn session_code(&self) -> Result<CodeView, Reason> {
+        json(
+            self.send(self.request(Method::POST, "/session/code"))
                 .await?,
         )
         .await

@@ -1,9 +1,10 @@
-//! What every request has to pass before anything looks at it: host, token, origin, and a body in time.
+//! What every request has to pass before anything looks at it: host, origin, token or session, and a body in time.
 //!
 //! A web page that a person has open can send requests to loopback. The allowed hosts stop names that were rebound to
 //! 127.0.0.1, the token stops everything that cannot read a private file, and the origin rule stops pages that got
-//! hold of the token.
+//! hold of the token. A browser that shows a session's cookie has to say that one of the peer's own pages asks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -11,7 +12,9 @@ use axum::extract::{Request, State};
 use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use starling_protocol::config::BUNDLE_MAX;
 
+use super::session::{self, Sessions};
 use super::token::Token;
 use crate::reason::Reason;
 
@@ -25,14 +28,20 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 pub(super) struct Guard {
     pub(super) token: Token,
     pub(super) port: u16,
+    pub(super) sessions: Arc<Sessions>,
 }
+
+/// Where receipts are sent to, which may be longer.
+const VERIFY: &str = "/api/v1/bundles/verify";
+/// Where a browser exchanges its code: it has nothing else yet.
+const EXCHANGE: &str = "/api/v1/session";
 
 /// The middleware.
 pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let checked = guard
         .host(&request)
         .and_then(|()| guard.origin(&request))
-        .and_then(|()| guard.token(&request));
+        .and_then(|()| guard.shown(&request));
     if let Err(reason) = checked {
         return reason.into_response();
     }
@@ -40,7 +49,11 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     if request.method() == Method::PUT {
         return next.run(request).await;
     }
-    match whole(request).await {
+    let most = match request.uri().path() {
+        VERIFY => BUNDLE_MAX,
+        _ => BODY_MAX,
+    };
+    match whole(request, most).await {
         Ok(request) => next.run(request).await,
         Err(reason) => reason.into_response(),
     }
@@ -89,11 +102,41 @@ impl Guard {
         if page && site {
             return Ok(());
         }
-        Err(Reason::new(
-            "origin_not_allowed",
-            "only pages of this API itself may change anything",
-            "send the request from a program, or from the peer's own pages",
-        ))
+        Err(foreign_page())
+    }
+
+    /// A token or a session, unless it is a file of the pages that is asked for, or a session.
+    fn shown(&self, request: &Request) -> Result<(), Reason> {
+        let path = request.uri().path();
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if reads && !path.starts_with("/api/") {
+            return Ok(());
+        }
+        let headers = request.headers();
+        if request.method() == Method::POST && path == EXCHANGE {
+            return self.of_own_page(request);
+        }
+        match session::cookie(headers, self.port) {
+            Some(cookie) if headers.get(header::AUTHORIZATION).is_none() => {
+                if !self.sessions.knows(cookie) {
+                    let what = "the session is over: the peer was started again since";
+                    return Err(Reason::new("session_over", what, session::OPEN_AGAIN));
+                }
+                if reads {
+                    return Ok(());
+                }
+                self.of_own_page(request)
+            }
+            _ => self.token(request),
+        }
+    }
+
+    /// Browsers say whose page sends what changes something.
+    fn of_own_page(&self, request: &Request) -> Result<(), Reason> {
+        match request.headers().get(header::ORIGIN) {
+            Some(_) => self.origin(request),
+            None => Err(foreign_page()),
+        }
     }
 
     fn token(&self, request: &Request) -> Result<(), Reason> {
@@ -126,10 +169,18 @@ impl Guard {
     }
 }
 
+fn foreign_page() -> Reason {
+    Reason::new(
+        "origin_not_allowed",
+        "only pages of this API itself may change anything",
+        "send the request from a program, or from the peer's own pages",
+    )
+}
+
 /// Reads the body, if it is short and comes in time.
-async fn whole(request: Request) -> Result<Request, Reason> {
+async fn whole(request: Request, most: usize) -> Result<Request, Reason> {
     let (parts, body) = request.into_parts();
-    let read = tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_MAX)).await;
+    let read = tokio::time::timeout(BODY_TIME, to_bytes(body, most)).await;
     let bytes = read
         .map_err(|_| {
             let what = format!(
@@ -139,13 +190,13 @@ async fn whole(request: Request) -> Result<Request, Reason> {
             Reason::new("body_too_slow", what, "send it faster")
         })?
         .map_err(|_| {
-            let what = format!("the request's body has more than {BODY_MAX} bytes, or broke off");
+            let what = format!("the request's body has more than {most} bytes, or broke off");
             Reason::new(
                 "body_too_large",
                 what,
                 "put large inputs into the store: PUT /api/v1/blobs",
             )
-            .with("most", BODY_MAX)
+            .with("most", most)
         })?;
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }

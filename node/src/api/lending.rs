@@ -10,8 +10,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::Hosted;
 use super::routes::{Answer, Shared};
 use super::types::{Problem, SCHEMA};
+use crate::compute::Usage;
 use crate::driver::unix_s;
-use crate::lend::{Keeper, Sample, Span, Standings};
+use crate::lend::{Earnings, Keeper, Running, Sample, Span, Standings};
 use crate::reason::Reason;
 
 /// Longest pause with an end: a year.
@@ -201,6 +202,37 @@ pub(super) async fn set(
     let set = tokio::task::spawn_blocking(move || keeper.set(switch).map(|()| keeper.standings()));
     let standings = set.await.map_err(|e| Reason::of("error", e))??;
     Ok(Json(standings.into()))
+}
+
+/// What the peer does for others.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct WorkView {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Earned since midnight.
+    pub today: Earnings,
+    /// Slices that are being computed or audited.
+    pub running: Vec<Running>,
+    /// Device time and tiles by purpose, since the peer started.
+    #[schema(value_type = Object)]
+    pub usage: Usage,
+}
+
+/// What the peer computes for others, and what it has earned today.
+#[utoipa::path(get, path = "/work", responses((status = 200, body = WorkView),
+    (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn work(State(hosted): Shared) -> Answer<WorkView> {
+    keeper(&hosted)?;
+    let usage = match &hosted.lender {
+        Some(node) => node.usage().await,
+        None => Usage::default(),
+    };
+    Ok(Json(WorkView {
+        schema: SCHEMA,
+        today: hosted.ledger.today(),
+        running: hosted.ledger.running(),
+        usage,
+    }))
 }
 
 /// How the device was in the last hour or day.

@@ -2,15 +2,18 @@
 //!
 //! `listen` takes connections, `guard` lets requests in, `routes` answers them, `types` says in what form, `client` is the other end. The daemon
 //! serves it, and so does an ephemeral `run` for itself: the command line has one way to a peer.
-//! Invariant: nothing is answered without the token, errors included.
+//! Invariant: nothing is answered without token or session, errors included, but the files of the pages.
 
 pub mod client;
 mod events;
 mod guard;
 pub mod lending;
 mod listen;
+pub mod owner;
+mod pages;
 mod problem;
 mod routes;
+pub mod session;
 mod token;
 pub mod types;
 
@@ -23,10 +26,11 @@ use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 use crate::jobs::{Desk, Feed};
-use crate::lend::Keeper;
+use crate::lend::{Keeper, Ledger};
 use crate::node::Node;
 use crate::reason::Reason;
 
+pub use session::Sessions;
 pub use token::Token;
 
 /// Opens the desk when it is needed first.
@@ -47,6 +51,12 @@ pub struct Hosted {
     pub desk: OnceCell<Desk>,
     /// Opens it.
     pub open: OpenDesk,
+    /// What the lending peer does and has earned.
+    pub ledger: Arc<Ledger>,
+    /// The shell, for what only it knows; none in an ephemeral `run`.
+    pub owner: Option<Arc<dyn owner::Owner>>,
+    /// Browsers that were let in.
+    pub sessions: Arc<Sessions>,
     /// The folder of accounts, which can be read without a desk.
     pub jobs: std::path::PathBuf,
 }
@@ -88,6 +98,7 @@ pub async fn serve(hosted: Arc<Hosted>, port: u16, token: Token) -> Result<Serve
     let guard = guard::Guard {
         token,
         port: address.port(),
+        sessions: hosted.sessions.clone(),
     };
     let (stop, stopped) = watch::channel(false);
     let app: Router = routes::router(hosted, guard, stopped.clone());

@@ -9,7 +9,7 @@ use crate::reason::Reason;
 /// The status that goes with a code.
 fn status(code: &str) -> StatusCode {
     match code {
-        "token_missing" | "token_wrong" => StatusCode::UNAUTHORIZED,
+        "token_missing" | "token_wrong" | "session_over" | "code_spent" => StatusCode::UNAUTHORIZED,
         "host_not_allowed" | "origin_not_allowed" => StatusCode::FORBIDDEN,
         "unknown_job" | "not_found" => StatusCode::NOT_FOUND,
         "not_allowed" => StatusCode::METHOD_NOT_ALLOWED,

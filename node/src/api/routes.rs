@@ -26,11 +26,11 @@ use utoipa_axum::routes;
 use super::Hosted;
 use super::events;
 use super::guard::{Guard, guard};
-use super::lending;
 use super::types::{
     BlobInfo, BundleQuery, EventQuery, JobLine, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers,
     PriceQuery, Problem, SCHEMA, Status, Why,
 };
+use super::{lending, owner, pages, session};
 use crate::blobs::{BlobError, MAX_BLOB_BYTES};
 use crate::jobs::account::{self, unhex};
 use crate::jobs::{Desk, JobFile, Order};
@@ -80,11 +80,21 @@ pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bo
                 .routes(routes!(all_events))
                 .routes(routes!(put_blob))
                 .routes(routes!(lending::show, lending::set))
-                .routes(routes!(lending::sensors)),
+                .routes(routes!(lending::sensors))
+                .routes(routes!(lending::work))
+                .routes(routes!(owner::logs))
+                .routes(routes!(session::code))
+                .routes(routes!(owner::settings))
+                .routes(routes!(owner::set))
+                .routes(routes!(owner::doctor))
+                .routes(routes!(owner::verify))
+                .routes(routes!(owner::picture))
+                .routes(routes!(session::open, session::close)),
         )
         .split_for_parts();
     document.info.version = env!("CARGO_PKG_VERSION").into();
     router
+        .merge(pages::routes())
         .route(
             "/api/v1/openapi.json",
             axum::routing::get(move || async move { Json(document) }),
@@ -315,7 +325,7 @@ async fn submit(
     Ok((StatusCode::CREATED, Json(JobView::of(file, 0))))
 }
 
-async fn found(hosted: &Hosted, name: &str) -> Result<JobFile, Reason> {
+pub(super) async fn found(hosted: &Hosted, name: &str) -> Result<JobFile, Reason> {
     match hosted.desk.get() {
         Some(desk) => desk.find(name),
         None => {

@@ -48,28 +48,27 @@ impl Doctor {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let place = context.place()?;
         let mut checks = Checks::new(context.console);
-        checks.tell(home(&place));
-        checks.tell(running(&place));
-        checks.tell(key(&place));
-        let (genesis_check, scope) = genesis_of(&place);
-        checks.tell(genesis_check);
-        for check in logs(&place) {
-            checks.tell(check);
-        }
-        let (config_check, config) = config_of(&place);
-        checks.tell(config_check);
-        checks.tell(clock(&place));
-        checks.tell(disk_space(&place, &config));
-        for check in ports(&place, &config, scope) {
-            checks.tell(check);
-        }
-        checks.tell(processor());
-        for check in adapters() {
-            checks.tell(check);
-        }
-        checks.tell(confined());
+        examine(&place, |check| checks.tell(check));
         Ok(checks.end(None))
     }
+}
+
+/// Makes all checks, each told as it is made.
+pub(super) fn examine(place: &Place, mut tell: impl FnMut(Check)) {
+    tell(home(place));
+    tell(running(place));
+    tell(key(place));
+    let (genesis_check, scope) = genesis_of(place);
+    tell(genesis_check);
+    logs(place).into_iter().for_each(&mut tell);
+    let (config_check, config) = config_of(place);
+    tell(config_check);
+    tell(clock(place));
+    tell(disk_space(place, &config));
+    ports(place, &config, scope).into_iter().for_each(&mut tell);
+    tell(processor());
+    adapters().into_iter().for_each(&mut tell);
+    tell(confined());
 }
 
 fn home(place: &Place) -> Check {

@@ -109,6 +109,16 @@ impl Failure {
         }
     }
 
+    /// Without its exit code.
+    pub fn into_reason(self) -> Reason {
+        Reason {
+            code: self.code,
+            what: self.what,
+            params: self.params,
+            fix: self.fix,
+        }
+    }
+
     /// The same failure with another exit code.
     #[must_use]
     pub fn exit(mut self, exit: Exit) -> Self {

@@ -8,6 +8,7 @@ mod checks;
 mod completions;
 mod config;
 pub mod console;
+mod dash;
 mod demo;
 mod doctor;
 pub mod exit;
@@ -17,6 +18,7 @@ mod lend;
 mod man;
 mod net;
 mod node_options;
+mod owner;
 mod peers;
 mod place;
 mod proof;
@@ -33,9 +35,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::home::config::Overrides;
+use crate::recent::Recent;
 use console::{Colour, Console};
 use exit::{Exit, Failure, Outcome};
 use place::Place;
@@ -108,6 +113,7 @@ struct Global {
 enum Command {
     Demo(demo::Demo),
     Up(up::Up),
+    Dash(dash::Dash),
     Run(run::Run),
     Job(job::Job),
     Shader(shader::Shader),
@@ -202,6 +208,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Bench(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Up(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Run(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
+        Command::Dash(args) => interrupt::block_on(|_| args.run(context)),
         Command::Lend(args) => interrupt::block_on(|_| args.run(context)),
         Command::Peers(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Net(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
@@ -230,9 +237,13 @@ fn start_log(context: &Context) {
         .ok()
         .and_then(|f| EnvFilter::try_new(f).ok());
     // A second subscriber in one process is a test's affair; the first stays.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(level)))
+    let stderr = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(context.console.colour)
+        .with_filter(filter.unwrap_or_else(|| EnvFilter::new(level)));
+    let recent = Recent.with_filter(EnvFilter::new("warn,starling=info"));
+    let _ = tracing_subscriber::registry()
+        .with(stderr)
+        .with(recent)
         .try_init();
 }

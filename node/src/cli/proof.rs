@@ -213,7 +213,7 @@ fn reports(files: &[PathBuf], known: &BTreeSet<PeerKey>) -> Vec<FileReport> {
     reports
 }
 
-fn own_keys(place: &Place) -> impl Iterator<Item = PeerKey> {
+pub(super) fn own_keys(place: &Place) -> impl Iterator<Item = PeerKey> {
     let files = [
         place.root.join("identity.key"),
         place.requester().join("identity.key"),
@@ -274,17 +274,23 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
 }
 
 fn report(file: &Path, known: &BTreeSet<PeerKey>) -> FileReport {
-    let failed = |error: String| FileReport {
-        file: file.to_owned(),
-        error: Some(error),
-        about: None,
-        receipts: Vec::new(),
-    };
-    let bundle = match read(file, MAX_FILE)
-        .and_then(|b| Bundle::from_bytes(&b).map_err(|e| e.to_string()))
-    {
+    match read(file, MAX_FILE) {
+        Ok(bytes) => report_of(file, &bytes, known),
+        Err(error) => FileReport::failed(file, error),
+    }
+}
+
+/// What the bytes of one bundle say, as JSON.
+pub(super) fn verdict(bytes: &[u8], known: &BTreeSet<PeerKey>) -> serde_json::Value {
+    let report = report_of(Path::new("bundle"), bytes, known);
+    serde_json::json!(report)
+}
+
+fn report_of(file: &Path, bytes: &[u8], known: &BTreeSet<PeerKey>) -> FileReport {
+    let failed = |error| FileReport::failed(file, error);
+    let bundle = match Bundle::from_bytes(bytes) {
         Ok(bundle) => bundle,
-        Err(error) => return failed(error),
+        Err(error) => return failed(error.to_string()),
     };
     let results = match bundle.verify(&Ed25519Verifier) {
         Ok(results) => results,
@@ -351,6 +357,15 @@ impl Proven {
 }
 
 impl FileReport {
+    fn failed(file: &Path, error: String) -> Self {
+        Self {
+            file: file.to_owned(),
+            error: Some(error),
+            about: None,
+            receipts: Vec::new(),
+        }
+    }
+
     /// The receipts that hold, with job and slice.
     fn proven(&mut self) -> impl Iterator<Item = ((JobId, u32), &mut Proven)> {
         let job = self.about.as_ref().map(|about| about.job);

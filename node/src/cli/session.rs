@@ -83,6 +83,9 @@ impl Session {
             let hosted = Hosted {
                 lender: None,
                 lending: None,
+                owner: None,
+                ledger: Default::default(),
+                sessions: Default::default(),
                 swarm_name: genesis.name.clone(),
                 feed,
                 desk: OnceCell::new_with(Some(desk.clone())),

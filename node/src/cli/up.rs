@@ -24,12 +24,13 @@ use super::place::{Place, Running, announced, listen, services, write_atomically
 use super::session::{open_desk, requester};
 use super::text;
 use crate::api::client::{API_FILE, ApiFile, TOKEN_FILE};
+use crate::api::owner::Owner;
 use crate::api::{Hosted, Token, serve};
 use crate::compute::DeviceChoice;
 use crate::home::Config;
 use crate::jobs::{Desk, Feed, JobState, Side, account};
 use crate::lend::sensors::Machine;
-use crate::lend::{Keeper, Reread, Terms};
+use crate::lend::{Keeper, Ledger, Reread, Terms};
 use crate::net::Multiaddr;
 use crate::node::{Happening, Node, NodeOptions};
 use crate::reason::Reason;
@@ -133,6 +134,7 @@ impl Up {
         api.write(&place.root)?;
         let mut peer = Peer {
             terms: keeper.terms(),
+            ledger: hosted.ledger.clone(),
             node,
             place,
             start,
@@ -173,6 +175,7 @@ impl Up {
         let feed = Feed::default();
         let jobs = place.jobs();
         crate::home::disk::create_private_dir(&jobs).map_err(Failure::from)?;
+        let owner: Arc<dyn Owner> = Arc::new(place.clone());
         let (place, config, genesis) = (place.clone(), config.clone(), genesis.clone());
         let (named, shared, folder) = (self.bootstrap.clone(), feed.clone(), jobs.clone());
         let swarm_name = genesis.name.clone();
@@ -184,6 +187,9 @@ impl Up {
         Ok(Hosted {
             lender: Some(node),
             lending: Some(lending),
+            owner: Some(owner),
+            ledger: Default::default(),
+            sessions: Default::default(),
             swarm_name,
             feed,
             desk: OnceCell::new(),
@@ -228,6 +234,7 @@ fn ended(signal: Signal) -> Exit {
 /// A running peer and its audience.
 struct Peer {
     terms: watch::Receiver<Terms>,
+    ledger: Arc<Ledger>,
     node: Arc<Node>,
     place: Place,
     start: Instant,
@@ -358,6 +365,7 @@ impl Peer {
         self.event(&event_line(happening, self.start));
         match happening {
             Happening::Core(event) => {
+                self.ledger.take(event);
                 if let Some(line) = told(event) {
                     self.line(line);
                 }

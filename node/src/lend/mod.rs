@@ -4,6 +4,7 @@
 //! and a file of that kind which cannot be read counts as a pause.
 
 mod history;
+mod ledger;
 pub mod sensors;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use starling_protocol::lending::{Lending, Objection, Readings, Rule, Standing, S
 use tokio::sync::watch;
 
 pub use history::{History, Sample, Span};
+pub use ledger::{Earnings, Ledger, Running};
 
 use crate::driver::unix_s;
 use crate::home::config::Lend;

@@ -29,6 +29,10 @@ fn answer(mut stream: TcpStream) -> (u16, String) {
 }
 
 fn request(served: &Served, line: &str, headers: &[&str]) -> (u16, String) {
+    sent(served, line, headers, "")
+}
+
+fn sent(served: &Served, line: &str, headers: &[&str], body: &str) -> (u16, String) {
     let host = format!("Host: {}", served.server.address);
     let token = format!("Authorization: Bearer {}", served.token.text());
     let mut all: Vec<&str> = vec![line];
@@ -41,7 +45,7 @@ fn request(served: &Served, line: &str, headers: &[&str]) -> (u16, String) {
     }
     all.extend(headers.iter().filter(|h| !h.ends_with(": none")));
     all.push("Connection: close");
-    raw(served, all.join("\r\n") + "\r\n\r\n")
+    raw(served, all.join("\r\n") + "\r\n\r\n" + body)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,9 +108,22 @@ async fn foreign_hosts_origins_and_tokens_are_refused() {
             "origin_not_allowed",
         ),
         ("GET /api/v1/nothing HTTP/1.1", vec![], 404, "not_found"),
+        // Its pages hold nothing of anybody.
         (
             "GET / HTTP/1.1",
             vec!["Authorization: none"],
+            200,
+            "default-src 'none'",
+        ),
+        (
+            "GET / HTTP/1.1",
+            vec!["Authorization: none", &rebound],
+            403,
+            "host_not_allowed",
+        ),
+        (
+            "POST / HTTP/1.1",
+            vec!["Authorization: none", "Content-Length: 0"],
             401,
             "token_missing",
         ),
@@ -326,7 +343,7 @@ async fn the_document_lists_every_resource_and_each_answers() {
         .expect("an object");
     let document: serde_json::Value = serde_json::from_str(body).expect("JSON");
     let paths = document["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 16, "{:?}", paths.keys());
+    assert_eq!(paths.len(), 27, "{:?}", paths.keys());
     for (path, methods) in paths {
         for method in methods.as_object().expect("methods").keys() {
             let filled = path.replace("{id}", "feed").replace("{n}", "0");
@@ -337,7 +354,10 @@ async fn the_document_lists_every_resource_and_each_answers() {
             let (status, text) = request(&served, &line, &["Content-Length: 0"]);
             assert!(status < 500 && status != 405, "{line}: {text}");
             assert!(
-                !text.contains("\"not_found\"") || path.contains("peers"),
+                !text.contains("\"not_found\"")
+                    || path.contains("peers")
+                    // Without a shell behind it.
+                    || text.contains("one of a command"),
                 "{line}: {text}"
             );
         }
@@ -355,4 +375,88 @@ async fn streams_end_with_the_server() {
     end.await.expect("an open stream does not hold the server");
     assert!(TcpStream::connect(address).is_err());
     assert_eq!(events.next().await.expect_err("gone").code, "no_daemon");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browsers_session_is_opened_once_and_serves_the_peers_own_pages_only() {
+    let served = served(0).await;
+    let url = served.client.session_code().await.expect("a code").url;
+    let code = url
+        .split_once("/#code=")
+        .expect("in the fragment")
+        .1
+        .to_owned();
+    let own = format!("Origin: http://{}", served.server.address);
+    let evil = "Origin: http://evil.example";
+    let open = |code: &str, headers: &[&str]| {
+        let body = format!("{{\"code\":\"{code}\"}}");
+        let length = format!("Content-Length: {}", body.len());
+        let kind = "Content-Type: application/json";
+        let no_token = ["Authorization: none", kind, &length];
+        let headers = [&no_token, headers].concat();
+        sent(&served, "POST /api/v1/session HTTP/1.1", &headers, &body)
+    };
+    assert_eq!(open(&code, &[]).0, 403, "whose page asks?");
+    assert_eq!(open(&code, &[evil]).0, 403);
+    let (status, answer) = open(&"0".repeat(64), &[&own]);
+    assert_eq!(status, 401);
+    assert!(answer.contains("code_spent"), "{answer}");
+    let (status, answer) = open(&code, &[&own]);
+    assert_eq!(status, 204, "{answer}");
+    let cookie = answer
+        .lines()
+        .find(|l| l.to_lowercase().starts_with("set-cookie:"));
+    let cookie = cookie
+        .expect("it is set")
+        .split_once(": ")
+        .expect("a value")
+        .1;
+    assert!(cookie.contains("; HttpOnly; SameSite=Strict"), "{cookie}");
+    assert_eq!(open(&code, &[&own]).0, 401, "it is used up");
+
+    let session = format!(
+        "Cookie: theme=dark; {}",
+        cookie.split(';').next().expect("a pair")
+    );
+    let of_other_port = session.replace("starling_", "starling_1");
+    let get = "GET /api/v1/status HTTP/1.1";
+    let post = "POST /api/v1/jobs/last/cancel HTTP/1.1";
+    let none = "Authorization: none";
+    let empty = "Content-Length: 0";
+    for (line, headers, status, says) in [
+        (get, vec![none, &session], 200, "\"schema\":1"),
+        (get, vec![none, &of_other_port], 401, "token_missing"),
+        (
+            get,
+            vec![none, "Cookie: starling_0=00"],
+            401,
+            "token_missing",
+        ),
+        (post, vec![none, &session, empty], 403, "origin_not_allowed"),
+        (
+            post,
+            vec![none, &session, empty, evil],
+            403,
+            "origin_not_allowed",
+        ),
+        (post, vec![none, &session, empty, &own], 404, "unknown_job"),
+        (
+            "DELETE /api/v1/session HTTP/1.1",
+            vec![none, &session],
+            403,
+            "origin_not_allowed",
+        ),
+        (
+            "DELETE /api/v1/session HTTP/1.1",
+            vec![none, &session, &own],
+            204,
+            "Max-Age=0",
+        ),
+        (get, vec![none, &session], 401, "session_over"),
+    ] {
+        let (found, answer) = request(&served, line, &headers);
+        assert_eq!(found, status, "{line} {headers:?}: {answer}");
+        assert!(answer.contains(says), "{line} {headers:?}: {answer}");
+    }
+    served.end().await;
 }

@@ -100,7 +100,10 @@ async fn served_through(
     let desk = Desk::start(node, happenings, jobs.clone(), feed.clone()).expect("a desk");
     let hosted = Hosted {
         lender: nodes.first().cloned(),
-        lending: (lenders > 0).then(|| Keeper::new(home.path(), &Lend::default(), false)),
+        lending: Some(Keeper::new(home.path(), &Lend::default(), false)),
+        owner: None,
+        ledger: Default::default(),
+        sessions: Default::default(),
         swarm_name: genesis.name.clone(),
         feed: feed.clone(),
         desk: OnceCell::new_with(Some(desk.clone())),

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use starling_protocol::lending::Hours;
 
 use super::{AddressCheck, Config, KEYS};
@@ -15,7 +15,7 @@ const MAX_ITEMS: usize = 64;
 const MAX_NAME: usize = 64;
 
 /// A value of any setting.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
     /// A word or a name.

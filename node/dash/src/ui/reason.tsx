@@ -1,0 +1,33 @@
+import type { Reason } from "../api.ts";
+import type { Failure } from "../data/client.ts";
+import { text } from "../text/index.ts";
+import { Prose } from "./prose.tsx";
+
+type Weight = "quiet" | "warn" | "bad";
+
+/** Why not, and what to do about it. */
+export function ReasonNote({ reason, weight = "warn" }: { reason: Reason; weight?: Weight }) {
+  return (
+    <div class={`note note-${weight}`}>
+      <p class="note-what">
+        <Prose text={reason.what} /> <code class="note-code">{reason.code}</code>
+      </p>
+      {reason.fix !== "" && (
+        <p>
+          <span class="label">{text().common.fix}</span> <Prose text={reason.fix} />
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** A request that failed. Silent where the banner says it for all. */
+export function FailureNote({ failure }: { failure: Failure | null }) {
+  if (failure === null || failure.silent) return null;
+  if (failure.notOffered) return <p class="note note-quiet">{text().common.notOffered}</p>;
+  return (
+    <div role="alert">
+      <ReasonNote reason={failure.reason} weight="bad" />
+    </div>
+  );
+}
