@@ -83,17 +83,17 @@ mod x11 {
         let atom = |name: &[u8]| -> Result<Atom, ReplyError> {
             Ok(connection.intern_atom(false, name)?.reply()?.atom)
         };
-        let property = |window, name, kind: AtomEnum, most| -> Result<Vec<u32>, ReplyError> {
-            let asked = connection.get_property(false, window, name, kind, 0, most)?;
+        let property = |window, name, most| -> Result<Vec<u32>, ReplyError> {
+            let asked = connection.get_property(false, window, name, AtomEnum::ANY, 0, most)?;
             let values = asked.reply()?;
             Ok(values.value32().map(Iterator::collect).unwrap_or_default())
         };
-        let active = property(root, atom(b"_NET_ACTIVE_WINDOW")?, AtomEnum::WINDOW, 1)?;
+        let active = property(root, atom(b"_NET_ACTIVE_WINDOW")?, 1)?;
         let Some(window) = active.first().copied().filter(|w| *w != 0) else {
             return Ok(Some(false));
         };
         let full = atom(b"_NET_WM_STATE_FULLSCREEN")?;
-        let states = property(window, atom(b"_NET_WM_STATE")?, AtomEnum::ATOM, STATES);
+        let states = property(window, atom(b"_NET_WM_STATE")?, STATES);
         match states {
             Ok(states) => Ok(Some(states.contains(&full))),
             // It was closed meanwhile.
