@@ -320,6 +320,7 @@ mod tests {
             relaying: false,
             gateway: None,
             peers: 1,
+            connections: Vec::new(),
             relayed_peers: 0,
             punched: 0,
             serves_kademlia: false,

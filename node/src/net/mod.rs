@@ -46,7 +46,7 @@ pub use provider_store::{ProviderCaps, ProviderStore};
 pub use rate::Rate;
 pub use reach::How;
 pub use scope::{Scope, any_port, socket};
-pub use status::{Asked, Bootstrapped, Gateway, NetStatus, Reachable, RelayInfo};
+pub use status::{Asked, Bootstrapped, Connected, Gateway, NetStatus, Reachable, RelayInfo};
 
 use libp2p::{identity::Keypair, relay, swarm};
 use tokio::sync::mpsc;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use libp2p::{
-    Multiaddr,
+    Multiaddr, PeerId,
     core::{
         Transport,
         transport::{DialOpts, ListenerId, TransportError, TransportEvent},
@@ -156,6 +156,15 @@ impl Bounds {
 /// Whether an address leads over a relay.
 pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
     address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
+/// The relay that an address leads over.
+pub(crate) fn relay_of(address: &Multiaddr) -> Option<PeerId> {
+    let parts: Vec<_> = address.iter().collect();
+    parts.windows(2).find_map(|pair| match pair {
+        [Protocol::P2p(relay), Protocol::P2pCircuit] => Some(*relay),
+        _ => None,
+    })
 }
 
 /// The address's IP, if it is of a form that this network speaks: IP, then TCP or QUIC, then at most a peer id; or such

@@ -30,12 +30,26 @@ pub struct NetStatus {
     pub peers: usize,
     /// Of these, peers that are reached over a relay only.
     pub relayed_peers: usize,
+    /// Each of them, ascending by name.
+    #[serde(default)]
+    pub connections: Vec<Connected>,
     /// Connections that began over a relay and became direct.
     pub punched: u64,
     /// Whether this peer answers Kademlia's questions, so that others find it.
     pub serves_kademlia: bool,
     /// Addresses that were to be dialled at start.
     pub bootstrap: Vec<Bootstrapped>,
+}
+
+/// A connected peer of this swarm.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub struct Connected {
+    /// Its name, in hex.
+    pub peer: String,
+    /// The relay that it is reached over, in hex; none if directly.
+    pub relay: Option<String>,
+    /// How long the last ping took there and back, ms.
+    pub rtt_ms: Option<u64>,
 }
 
 /// An address that works.

@@ -62,7 +62,9 @@ impl Network {
                 }
                 self.on_visitor(peer, &endpoint, num_established.get() - 1);
                 let address = endpoint.get_remote_address().clone();
-                self.remotes.insert(connection_id, Remote { peer, address });
+                let rtt = None;
+                let remote = Remote { peer, address, rtt };
+                self.remotes.insert(connection_id, remote);
             }
             SwarmEvent::ConnectionClosed {
                 peer_id,
@@ -121,7 +123,15 @@ impl Network {
                     self.swarm.close_connection(connection);
                 }
             }
-            BehaviourEvent::Ping(_) => {}
+            BehaviourEvent::Ping(ping::Event {
+                connection,
+                result: Ok(rtt),
+                ..
+            }) => {
+                if let Some(remote) = self.remotes.get_mut(&connection) {
+                    remote.rtt = Some(rtt);
+                }
+            }
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Kad(event) => self.on_kad(event),
             BehaviourEvent::Control(event) => self.on_control(event),

@@ -109,6 +109,8 @@ struct EarlyGossip {
 pub(super) struct Remote {
     pub(super) peer: PeerId,
     pub(super) address: Multiaddr,
+    /// What its last ping took.
+    pub(super) rtt: Option<Duration>,
 }
 
 pub(super) struct Bootstrap {

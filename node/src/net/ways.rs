@@ -19,8 +19,8 @@ use libp2p::{
 use super::{
     Scope, peer_key,
     reach::{How, Step},
-    scope::{Bounds, is_relayed},
-    status::{Asked, Bootstrapped, Gateway, NetStatus, Reachable, RelayInfo, name},
+    scope::{Bounds, is_relayed, relay_of},
+    status::{Asked, Bootstrapped, Connected, Gateway, NetStatus, Reachable, RelayInfo, name},
     task::Network,
 };
 
@@ -276,6 +276,23 @@ impl Network {
         }
     }
 
+    /// Members, each by its best connection.
+    fn connections(&self) -> Vec<Connected> {
+        let member = |peer: &PeerId| {
+            let remotes = self.remotes.values().filter(|r| r.peer == *peer);
+            let best = remotes.min_by_key(|r| (is_relayed(&r.address), r.rtt.is_none(), r.rtt))?;
+            let relay = relay_of(&best.address).and_then(|relay| peer_key(&relay));
+            Some(Connected {
+                peer: name(&peer_key(peer)?),
+                relay: relay.map(|key| name(&key)),
+                rtt_ms: best.rtt.map(|rtt| rtt.as_millis() as u64),
+            })
+        };
+        let mut all: Vec<_> = self.members.iter().filter_map(member).collect();
+        all.sort();
+        all
+    }
+
     /// For people.
     pub(super) fn status(&self) -> NetStatus {
         let relayed = |peer: &PeerId| {
@@ -312,6 +329,7 @@ impl Network {
             relaying: self.services.relay && self.reach.is_direct(),
             gateway: self.gateway,
             peers: self.members.len(),
+            connections: self.connections(),
             relayed_peers: self.members.iter().filter(|peer| relayed(peer)).count(),
             punched: self.punched,
             serves_kademlia: self.swarm.behaviour().kad.mode() == libp2p::kad::Mode::Server,
