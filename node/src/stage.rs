@@ -14,6 +14,14 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, Command};
 use tokio::sync::mpsc;
 
+/// With these a peer lends whatever its machine does: what is staged must not depend on a battery or on whether the
+/// terminal fills the screen.
+pub const ALWAYS: [(&str, &str); 3] = [
+    ("STARLING_LEND_BATTERY", "lend"),
+    ("STARLING_LEND_FULL_SCREEN", "lend"),
+    ("STARLING_LEND_TEMPERATURE_C", "0"),
+];
+
 /// Something a process said.
 #[derive(Debug)]
 pub enum Line {
@@ -55,6 +63,7 @@ impl Child {
         let log = home.with_extension("log");
         command.arg("--home").arg(home).kill_on_drop(true);
         command
+            .envs(ALWAYS)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&log)?);

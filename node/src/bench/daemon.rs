@@ -14,6 +14,7 @@ use crate::genesis;
 use crate::home::disk;
 use crate::net::Multiaddr;
 use crate::reason::Reason;
+use crate::stage::ALWAYS;
 
 /// How long it idles.
 const IDLE: Duration = Duration::from_secs(60);
@@ -61,6 +62,7 @@ fn spawn(home: &std::path::Path, bootstrap: &[Multiaddr]) -> Result<Child, Reaso
             "--home",
         ])
         .arg(home)
+        .envs(ALWAYS)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

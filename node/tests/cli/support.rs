@@ -79,6 +79,7 @@ impl Place {
             .arg(self.path(home))
             .current_dir(self.dir.path());
         command
+            .envs(starling::stage::ALWAYS)
             .env_remove("STARLING_LOG")
             .env_remove("NO_COLOR")
             .stdin(Stdio::null());
