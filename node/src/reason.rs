@@ -28,7 +28,7 @@ use crate::node::NodeError;
 use crate::store::StoreError;
 
 /// Every code of this crate, with what it means. The protocol has more.
-pub const CODES: [(&str, &str); 58] = [
+pub const CODES: [(&str, &str); 59] = [
     ("address_unusable", "the peer cannot listen on an address"),
     ("ambiguous_job", "several jobs' ids begin like that"),
     (
@@ -103,6 +103,7 @@ pub const CODES: [(&str, &str); 58] = [
         "output_collected",
         "the job's outputs were collected and removed",
     ),
+    ("scope_too_small", "the token is not good for this"),
     ("session_over", "the browser's session has ended"),
     (
         "shader_fault",

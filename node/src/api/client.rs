@@ -13,7 +13,7 @@ use starling_protocol::SwarmId;
 use tokio::time::Instant;
 
 use super::Token;
-use super::lending::{LendOrder, LendView};
+use super::lending::{LendOrder, LendView, SensorsView, WorkView};
 use super::session::CodeView;
 use super::types::{
     BlobInfo, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers, Problem, Status, Why,
@@ -159,6 +159,22 @@ impl Client {
                 .await?,
         )
         .await
+    }
+
+    /// What it does for others.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn work(&self) -> Result<WorkView, Reason> {
+        self.get("/work").await
+    }
+
+    /// How its device was in the last hour.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn sensors(&self) -> Result<SensorsView, Reason> {
+        self.get("/sensors").await
     }
 
     /// An address that opens its pages, once and within a minute.

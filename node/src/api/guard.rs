@@ -14,6 +14,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use starling_protocol::config::BUNDLE_MAX;
 
+use super::pages;
+use super::scopes::Tokens;
 use super::session::{self, Sessions};
 use super::token::Token;
 use crate::reason::Reason;
@@ -29,7 +31,11 @@ pub(super) struct Guard {
     pub(super) token: Token,
     pub(super) port: u16,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) tokens: Arc<Tokens>,
 }
+
+/// For whoever starts and watches the process: they tell nothing of anybody.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Where receipts are sent to, which may be longer.
 const VERIFY: &str = "/api/v1/bundles/verify";
@@ -109,7 +115,7 @@ impl Guard {
     fn shown(&self, request: &Request) -> Result<(), Reason> {
         let path = request.uri().path();
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        if reads && !path.starts_with("/api/") {
+        if reads && (pages::has(path) || OPEN.contains(&path)) {
             return Ok(());
         }
         let headers = request.headers();
@@ -160,11 +166,19 @@ impl Guard {
                 fix,
             )),
             Some(given) if self.token.is(given.trim()) => Ok(()),
-            Some(_) => Err(Reason::new(
-                "token_wrong",
-                "the token is not this peer's",
-                fix,
-            )),
+            Some(given) => match self.tokens.scope(given.trim()) {
+                Some(scope) if scope.covers(request.method(), request.uri().path()) => Ok(()),
+                Some(_) => Err(Reason::new(
+                    "scope_too_small",
+                    "the token is not good for this",
+                    "use another one: `starling token create` makes them",
+                )),
+                None => Err(Reason::new(
+                    "token_wrong",
+                    "the token is not this peer's",
+                    fix,
+                )),
+            },
         }
     }
 }

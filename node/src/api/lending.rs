@@ -205,7 +205,7 @@ pub(super) async fn set(
 }
 
 /// What the peer does for others.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct WorkView {
     /// [`SCHEMA`].
     pub schema: u32,

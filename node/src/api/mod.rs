@@ -9,10 +9,12 @@ mod events;
 mod guard;
 pub mod lending;
 mod listen;
+mod metrics;
 pub mod owner;
 mod pages;
 mod problem;
 mod routes;
+pub mod scopes;
 pub mod session;
 mod token;
 pub mod types;
@@ -29,6 +31,7 @@ use crate::jobs::{Desk, Feed};
 use crate::lend::{Keeper, Ledger};
 use crate::node::Node;
 use crate::reason::Reason;
+use scopes::Tokens;
 
 pub use session::Sessions;
 pub use token::Token;
@@ -55,6 +58,8 @@ pub struct Hosted {
     pub ledger: Arc<Ledger>,
     /// The shell, for what only it knows; none in an ephemeral `run`.
     pub owner: Option<Arc<dyn owner::Owner>>,
+    /// The home that it serves.
+    pub home: std::path::PathBuf,
     /// Browsers that were let in.
     pub sessions: Arc<Sessions>,
     /// The folder of accounts, which can be read without a desk.
@@ -99,6 +104,7 @@ pub async fn serve(hosted: Arc<Hosted>, port: u16, token: Token) -> Result<Serve
         token,
         port: address.port(),
         sessions: hosted.sessions.clone(),
+        tokens: Arc::new(Tokens::of(&hosted.home)),
     };
     let (stop, stopped) = watch::channel(false);
     let app: Router = routes::router(hosted, guard, stopped.clone());

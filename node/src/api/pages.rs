@@ -49,6 +49,11 @@ const FILES: [File; 6] = [
     ),
 ];
 
+/// Whether a path is one of the files.
+pub(super) fn has(path: &str) -> bool {
+    FILES.iter().any(|(of, ..)| *of == path)
+}
+
 /// A route for each file.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     FILES.into_iter().fold(Router::new(), |router, file| {

@@ -10,7 +10,7 @@ use crate::reason::Reason;
 fn status(code: &str) -> StatusCode {
     match code {
         "token_missing" | "token_wrong" | "session_over" | "code_spent" => StatusCode::UNAUTHORIZED,
-        "host_not_allowed" | "origin_not_allowed" => StatusCode::FORBIDDEN,
+        "host_not_allowed" | "origin_not_allowed" | "scope_too_small" => StatusCode::FORBIDDEN,
         "unknown_job" | "not_found" => StatusCode::NOT_FOUND,
         "not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
         "output_collected" => StatusCode::GONE,

@@ -30,7 +30,7 @@ use super::types::{
     BlobInfo, BundleQuery, EventQuery, JobLine, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers,
     PriceQuery, Problem, SCHEMA, Status, Why,
 };
-use super::{lending, owner, pages, session};
+use super::{lending, metrics, owner, pages, session};
 use crate::blobs::{BlobError, MAX_BLOB_BYTES};
 use crate::jobs::account::{self, unhex};
 use crate::jobs::{Desk, JobFile, Order};
@@ -95,6 +95,9 @@ pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bo
     document.info.version = env!("CARGO_PKG_VERSION").into();
     router
         .merge(pages::routes())
+        .route("/metrics", axum::routing::get(metrics::metrics))
+        .route("/healthz", axum::routing::get(metrics::healthz))
+        .route("/readyz", axum::routing::get(metrics::readyz))
         .route(
             "/api/v1/openapi.json",
             axum::routing::get(move || async move { Json(document) }),

@@ -60,7 +60,7 @@ impl Exit {
             | "shader_refused" | "shader_fault" => Self::Usage,
             "no_daemon" => Self::NoDaemon,
             "home_exposed" | "token_missing" | "token_wrong" | "token_in_url"
-            | "host_not_allowed" | "origin_not_allowed" => Self::Auth,
+            | "host_not_allowed" | "origin_not_allowed" | "scope_too_small" => Self::Auth,
             "no_eligible_peer" => Self::NoEligiblePeer,
             "deadline_passed" | "timeout" => Self::Timeout,
             "cancelled" => Self::Interrupted,

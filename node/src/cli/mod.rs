@@ -27,6 +27,8 @@ mod session;
 mod shader;
 mod swarm;
 mod text;
+mod token;
+mod top;
 mod up;
 mod version;
 
@@ -117,6 +119,7 @@ enum Command {
     Run(run::Run),
     Job(job::Job),
     Shader(shader::Shader),
+    Top(top::Top),
     Lend(lend::Lend),
     Peers(peers::Peers),
     Net(net::Net),
@@ -125,6 +128,7 @@ enum Command {
     Bench(bench::Bench),
     Doctor(doctor::Doctor),
     Config(config::Config),
+    Token(token::Token),
     Completions(completions::Completions),
     Man(man::Man),
     Version(version::Version),
@@ -201,6 +205,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Swarm(args) => args.run(context),
         Command::Doctor(args) => args.run(context),
         Command::Config(args) => args.run(context),
+        Command::Token(args) => args.run(context),
         Command::Completions(args) => args.run(),
         Command::Man(args) => args.run(context),
         Command::Version(args) => args.run(context),
@@ -209,6 +214,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Up(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Run(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Dash(args) => interrupt::block_on(|_| args.run(context)),
+        Command::Top(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Lend(args) => interrupt::block_on(|_| args.run(context)),
         Command::Peers(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Net(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),

@@ -84,6 +84,7 @@ impl Session {
                 lender: None,
                 lending: None,
                 owner: None,
+                home: place.root.clone(),
                 ledger: Default::default(),
                 sessions: Default::default(),
                 swarm_name: genesis.name.clone(),

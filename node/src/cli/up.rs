@@ -176,6 +176,7 @@ impl Up {
         let jobs = place.jobs();
         crate::home::disk::create_private_dir(&jobs).map_err(Failure::from)?;
         let owner: Arc<dyn Owner> = Arc::new(place.clone());
+        let home = place.root.clone();
         let (place, config, genesis) = (place.clone(), config.clone(), genesis.clone());
         let (named, shared, folder) = (self.bootstrap.clone(), feed.clone(), jobs.clone());
         let swarm_name = genesis.name.clone();
@@ -188,6 +189,7 @@ impl Up {
             lender: Some(node),
             lending: Some(lending),
             owner: Some(owner),
+            home,
             ledger: Default::default(),
             sessions: Default::default(),
             swarm_name,

@@ -5,7 +5,7 @@ use std::ops::Add;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use starling_kernels::runner::RunnerError;
 use starling_protocol::config::PROBE_TILES;
 use starling_protocol::io::{Purpose, TaskId};
@@ -21,7 +21,7 @@ const PORTION: Duration = Duration::from_millis(50);
 const FIRST_TILES: usize = 4;
 
 /// Device time and tiles by purpose.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Leased slices, microseconds of the device.
     pub work_us: u64,

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+use starling::api::scopes::{self, Scope};
+
 use crate::{Served, served};
 
 /// One request as raw text; the status and the body.
@@ -458,5 +460,90 @@ async fn a_browsers_session_is_opened_once_and_serves_the_peers_own_pages_only()
         assert_eq!(found, status, "{line} {headers:?}: {answer}");
         assert!(answer.contains(says), "{line} {headers:?}: {answer}");
     }
+    served.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_of_others_open_what_they_are_for_until_they_are_taken_back() {
+    let served = served(1).await;
+    let home = served.home.path().to_owned();
+    let grant = |name: &str, scope| {
+        let token = scopes::grant(&home, name, scope).expect("granted");
+        format!("Authorization: Bearer {}", token.text())
+    };
+    let metrics = grant("prometheus", Scope::Metrics);
+    let submit = grant("notebook", Scope::Submit);
+    let cancel = "POST /api/v1/jobs/last/cancel HTTP/1.1";
+    let empty = "Content-Length: 0";
+    for (line, headers, status, says) in [
+        (
+            "GET /metrics HTTP/1.1",
+            vec![metrics.as_str()],
+            200,
+            "starling_lending{} 1.0",
+        ),
+        (
+            "GET /metrics HTTP/1.1",
+            vec!["Authorization: none"],
+            401,
+            "token_missing",
+        ),
+        (
+            "GET /metrics HTTP/1.1",
+            vec![&submit],
+            403,
+            "scope_too_small",
+        ),
+        (
+            "GET /api/v1/status HTTP/1.1",
+            vec![&metrics],
+            403,
+            "scope_too_small",
+        ),
+        (
+            "GET /api/v1/status HTTP/1.1",
+            vec![&submit],
+            200,
+            "\"schema\":1",
+        ),
+        (cancel, vec![&submit, empty], 404, "unknown_job"),
+        (
+            "GET /api/v1/settings HTTP/1.1",
+            vec![&submit],
+            403,
+            "scope_too_small",
+        ),
+        (
+            "POST /api/v1/session/code HTTP/1.1",
+            vec![&submit, empty],
+            403,
+            "scope_too_small",
+        ),
+        (
+            "GET /healthz HTTP/1.1",
+            vec!["Authorization: none"],
+            200,
+            "ok",
+        ),
+        (
+            "GET /readyz HTTP/1.1",
+            vec!["Authorization: none"],
+            200,
+            "ok",
+        ),
+        (
+            "GET /healthz/../metrics HTTP/1.1",
+            vec!["Authorization: none"],
+            401,
+            "",
+        ),
+    ] {
+        let (found, answer) = request(&served, line, &headers);
+        assert_eq!(found, status, "{line} {headers:?}: {answer}");
+        assert!(answer.contains(says), "{line} {headers:?}: {answer}");
+    }
+    scopes::revoke(&home, "prometheus").expect("it is there");
+    let (status, answer) = request(&served, "GET /metrics HTTP/1.1", &[&metrics]);
+    assert!(status == 401 && answer.contains("token_wrong"), "{answer}");
     served.end().await;
 }

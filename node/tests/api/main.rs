@@ -27,7 +27,7 @@ struct Served {
     desk: Desk,
     feed: Feed,
     lenders: Vec<Arc<Node>>,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 fn options(
@@ -102,6 +102,7 @@ async fn served_through(
         lender: nodes.first().cloned(),
         lending: Some(Keeper::new(home.path(), &Lend::default(), false)),
         owner: None,
+        home: home.path().to_owned(),
         ledger: Default::default(),
         sessions: Default::default(),
         swarm_name: genesis.name.clone(),
@@ -122,7 +123,7 @@ async fn served_through(
         desk,
         feed,
         lenders: nodes,
-        _home: home,
+        home,
     }
 }
 
