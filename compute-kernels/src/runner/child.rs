@@ -96,6 +96,7 @@ fn answer(
     computed: &mut Vec<u8>,
     confined: bool,
 ) -> Result<Response, RunnerError> {
+    // A parser, a compiler and an interpreter could all be made to ask for any amount.
     if confined && matches!(request, Request::Load(_) | Request::Survey | Request::Admit) {
         sandbox::cap_memory(parts.iter().map(|p| p.len() as u64).sum());
     }

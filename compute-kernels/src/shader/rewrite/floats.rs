@@ -69,6 +69,18 @@ impl Rewriter<'_, '_> {
         arguments: &[(Handle<Expression>, Option<VectorSize>)],
         kind: ScalarKind,
     ) -> Result<Handle<Expression>, Refusal> {
+        self.by_component(arguments, kind, |rewriter, parts| {
+            rewriter.call(name, parts)
+        })
+    }
+
+    /// The same with anything that is made of a component of each argument.
+    fn by_component(
+        &mut self,
+        arguments: &[(Handle<Expression>, Option<VectorSize>)],
+        kind: ScalarKind,
+        mut make: impl FnMut(&mut Self, Parts) -> Result<Handle<Expression>, Refusal>,
+    ) -> Result<Handle<Expression>, Refusal> {
         let size = arguments.iter().find_map(|(_, size)| *size);
         let columns: Vec<Parts> = arguments
             .iter()
@@ -79,7 +91,7 @@ impl Rewriter<'_, '_> {
         for i in 0..count {
             let of = |parts: &Parts| parts[i.min(parts.len() - 1)];
             let arguments = columns.iter().map(of).collect();
-            results.push(self.call(name, arguments)?);
+            results.push(make(self, arguments)?);
         }
         Ok(self.vector(results, size, kind))
     }
@@ -123,24 +135,15 @@ impl Rewriter<'_, '_> {
             let right = self.binary(BinaryOperator::And, right, mask);
             return Ok(self.binary(op, left, right));
         }
-        let (sizes, kind) = (
-            (self.size(old_left), self.size(old_right)),
-            self.scalar_kind(old_left),
-        );
-        if let (BinaryOperator::Divide | BinaryOperator::Modulo, Some(size), Some(kind)) = (
-            op,
-            sizes.0.or(sizes.1),
-            kind.filter(|k| *k != ScalarKind::Float),
-        ) {
+        let both = [(left, self.size(old_left)), (right, self.size(old_right))];
+        let whole = self
+            .scalar_kind(old_left)
+            .filter(|k| *k != ScalarKind::Float);
+        if let (BinaryOperator::Divide | BinaryOperator::Modulo, Some(kind)) = (op, whole) {
             // One by one: NVIDIA's 580.159.04 divides 7 by 1 in vec3(0, 7, n) / vec3(4, 33, 0), once it knows the divisors.
-            let (left, right) = (self.parts(left, sizes.0), self.parts(right, sizes.1));
-            let quotients = (0..usize::from(u8::from(size)))
-                .map(|i| {
-                    let of = |parts: &Parts| parts[i.min(parts.len() - 1)];
-                    self.binary(op, of(&left), of(&right))
-                })
-                .collect();
-            return Ok(self.vector(quotients, Some(size), kind));
+            return self.by_component(&both, kind, |rewriter, parts| {
+                Ok(rewriter.binary(op, parts[0], parts[1]))
+            });
         }
         let name = match op {
             BinaryOperator::Add => "starling_add",
@@ -157,11 +160,7 @@ impl Rewriter<'_, '_> {
             (Rank::Matrix(..), _) | (_, Rank::Matrix(..)) => {
                 self.matrices(name, op, (left, old_left), (right, old_right))
             }
-            _ => self.each(
-                name,
-                &[(left, sizes.0), (right, sizes.1)],
-                ScalarKind::Float,
-            ),
+            _ => self.each(name, &both, ScalarKind::Float),
         }
     }
 
