@@ -60,7 +60,7 @@ impl Machine {
             gpu: Gpu::named(device),
             battery: Battery::default(),
             screen: Screen::default(),
-            processes: Processes::new(),
+            processes: Processes::default(),
         }
     }
 }

@@ -2,31 +2,26 @@
 
 use std::path::Path;
 
-use sysinfo::{Components, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use sysinfo::{
+    Components, IS_SUPPORTED_SYSTEM, Pid, ProcessRefreshKind, ProcessesToUpdate, System,
+};
 
 /// The process table, read when it is asked for.
+#[derive(Default)]
 pub(super) struct Processes {
-    system: Option<System>,
+    system: System,
     components: Option<Components>,
 }
 
 impl Processes {
-    pub(super) fn new() -> Self {
-        let system = System::new();
-        Self {
-            system: system
-                .inspect_err(|error| tracing::debug!(%error, "no process table"))
-                .ok(),
-            components: None,
-        }
-    }
-
     /// Those of `wanted` that run: a program's name, with or without what stands behind its last dot.
     pub(super) fn running(&mut self, wanted: &[String]) -> Option<Vec<String>> {
-        let system = self.system.as_mut()?;
-        refresh(system, ProcessesToUpdate::All);
+        if !IS_SUPPORTED_SYSTEM {
+            return None;
+        }
+        refresh(&mut self.system, ProcessesToUpdate::All);
         let mut found: Vec<String> = Vec::new();
-        for process in system.processes().values() {
+        for process in self.system.processes().values() {
             let name = process.name().to_string_lossy();
             let is = |app: &&String| is_named(&name, app) && !found.contains(app);
             if let Some(app) = wanted.iter().find(is) {
@@ -42,29 +37,24 @@ impl Processes {
         if pid == own {
             return true;
         }
-        let Some(system) = self.system.as_mut() else {
-            return false;
-        };
         let pid = Pid::from_u32(pid);
-        refresh(system, ProcessesToUpdate::Some(&[pid]));
-        let parent = system.process(pid).and_then(sysinfo::Process::parent);
+        refresh(&mut self.system, ProcessesToUpdate::Some(&[pid]));
+        let parent = self.system.process(pid).and_then(sysinfo::Process::parent);
         parent == Some(Pid::from_u32(own))
     }
 
     /// Since the last call; nothing at the first.
     pub(super) fn cpu_pct(&mut self) -> Option<u8> {
-        let system = self.system.as_mut()?;
-        let first = system.cpus().is_empty();
-        system.refresh_cpu_usage();
-        (!first).then(|| system.global_cpu_usage().clamp(0.0, 100.0) as u8)
+        let first = self.system.cpus().is_empty();
+        self.system.refresh_cpu_usage();
+        (!first).then(|| self.system.global_cpu_usage().clamp(0.0, 100.0) as u8)
     }
 
     /// Of the hottest part of a processor.
     pub(super) fn temperature_c(&mut self) -> Option<i16> {
-        if self.components.is_none() {
-            self.components = Components::new_with_refreshed_list().ok();
-        }
-        let known = self.components.as_mut()?;
+        let known = self
+            .components
+            .get_or_insert_with(Components::new_with_refreshed_list);
         let of_cpu = |label: &str| {
             ["coretemp", "k10temp", "Tctl", "Package", "CPU", "cpu"]
                 .iter()
@@ -111,7 +101,7 @@ mod tests {
 
     #[test]
     fn this_process_runs_and_is_its_own() {
-        let mut processes = Processes::new();
+        let mut processes = Processes::default();
         let exe = std::env::current_exe().expect("a path");
         let name = exe
             .file_name()
