@@ -60,9 +60,7 @@ impl<S: Subscriber> Layer<S> for Recent {
         let mut text = Text(String::new());
         event.record(&mut text);
         let mut message = text.0;
-        let cut = (0..=LINE_MAX.min(message.len())).rev();
-        let cut = cut.into_iter().find(|at| message.is_char_boundary(*at));
-        message.truncate(cut.unwrap_or(0));
+        message.truncate(message.floor_char_boundary(LINE_MAX));
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let about = event.metadata();
         let mut ring = RING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,31 +104,15 @@ mod tests {
     #[test]
     fn lines_are_kept_cut_and_numbered() {
         let subscriber = tracing_subscriber::registry().with(Recent);
-        let mine = || {
-            let mut all = lines(0);
-            all.retain(|line| line.target == "recent-test");
-            all
-        };
         tracing::subscriber::with_default(subscriber, || {
-            tracing::info!(target: "recent-test", n = 7, "it went {}", "well");
-            tracing::warn!(target: "recent-test", "{}", "\u{4f60}".repeat(LINE_MAX));
-            for _ in 0..KEPT {
-                tracing::info!(target: "recent-test", "again");
-            }
+            (0..KEPT).for_each(|n| tracing::info!(n, "again"));
+            tracing::info!(n = 7, "it went {}", "well");
+            tracing::warn!("{}", "\u{4f60}".repeat(LINE_MAX));
         });
-        let all = mine();
-        assert_eq!(lines(0).len(), KEPT);
-        assert!(all.windows(2).all(|w| w[0].id < w[1].id));
-        assert_eq!(
-            lines(all[all.len() - 2].id).last().map(|l| l.id),
-            all.last().map(|l| l.id)
-        );
-        let subscriber = tracing_subscriber::registry().with(Recent);
-        tracing::subscriber::with_default(subscriber, || {
-            tracing::info!(target: "recent-test", n = 7, "it went {}", "well");
-            tracing::warn!(target: "recent-test", "{}", "\u{4f60}".repeat(LINE_MAX));
-        });
-        let all = mine();
+        let all = lines(0);
+        assert_eq!(all.len(), KEPT);
+        assert!(all.windows(2).all(|w| w[1].id == w[0].id + 1));
+        assert_eq!(lines(all[KEPT - 3].id).len(), 2);
         let [.., well, long] = all.as_slice() else {
             panic!("{all:?}")
         };

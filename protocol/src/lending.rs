@@ -58,7 +58,7 @@ pub struct Rules {
 }
 
 /// What sensors say; nothing where there is none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Readings {
     /// Seconds since the last touch of keyboard or mouse.
     pub idle_s: Option<u32>,
@@ -73,6 +73,7 @@ pub struct Readings {
     /// The device's temperature, degrees Celsius.
     pub temperature_c: Option<i16>,
     /// Minute of the local week; Monday begins with 0.
+    #[serde(default)]
     pub minute: u16,
 }
 

@@ -36,26 +36,10 @@ pub struct LendView {
     /// Since when it is lent, or is not, Unix seconds.
     pub since_s: u64,
     /// What it is judged by; null where there is no sensor, or no rule that needs it.
-    pub readings: ReadingsView,
+    #[schema(value_type = Object)]
+    pub readings: Readings,
     /// The owner's rules.
     pub rules: Vec<RuleView>,
-}
-
-/// What the sensors say.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct ReadingsView {
-    /// Seconds since the last touch of keyboard or mouse.
-    pub idle_s: Option<u32>,
-    /// Whether an application fills the screen.
-    pub full_screen: Option<bool>,
-    /// The listed programs that run.
-    pub apps: Option<Vec<String>>,
-    /// How much of the GPU other programs use, percent.
-    pub foreign_gpu_pct: Option<u8>,
-    /// Whether the machine runs on battery.
-    pub on_battery: Option<bool>,
-    /// The device's temperature, degrees Celsius.
-    pub temperature_c: Option<i16>,
 }
 
 /// One rule, and what it does now.
@@ -123,19 +107,6 @@ pub fn key_of(rule: Rule) -> &'static str {
     }
 }
 
-impl From<Readings> for ReadingsView {
-    fn from(readings: Readings) -> Self {
-        Self {
-            idle_s: readings.idle_s,
-            full_screen: readings.full_screen,
-            apps: readings.apps,
-            foreign_gpu_pct: readings.foreign_gpu_pct,
-            on_battery: readings.on_battery,
-            temperature_c: readings.temperature_c,
-        }
-    }
-}
-
 impl From<Standings> for LendView {
     fn from(now: Standings) -> Self {
         let against: Vec<Reason> = now.against.iter().map(Reason::from).collect();
@@ -156,7 +127,7 @@ impl From<Standings> for LendView {
             reason: against.first().cloned(),
             against,
             since_s: now.since_s,
-            readings: now.readings.into(),
+            readings: now.readings,
             rules: now.rules.iter().map(rule).collect(),
         }
     }

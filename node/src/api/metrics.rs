@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicU64;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::TypedMetric;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -57,31 +59,55 @@ pub(super) async fn readyz(State(hosted): Shared) -> Response {
     (status, says).into_response()
 }
 
+type Named<'a> = (&'a str, &'a str);
+
 fn gauges(
     all: &mut Registry,
-    (name, help): (&str, &str),
+    about: Named<'_>,
     unit: Option<Unit>,
     values: impl IntoIterator<Item = (Labels, f64)>,
 ) {
-    let family = Family::<Labels, Gauge<f64, AtomicU64>>::default();
-    for (labels, value) in values {
-        family.get_or_create(&labels).set(value);
-    }
-    match unit {
-        Some(unit) => all.register_with_unit(name, help, unit, family),
-        None => all.register(name, help, family),
-    }
+    register(
+        all,
+        about,
+        unit,
+        values,
+        |gauge: &Gauge<f64, AtomicU64>, value| {
+            gauge.set(value);
+        },
+    );
 }
 
 fn counters(
     all: &mut Registry,
-    (name, help): (&str, &str),
+    about: Named<'_>,
     unit: Option<Unit>,
     values: impl IntoIterator<Item = (Labels, f64)>,
 ) {
-    let family = Family::<Labels, Counter<f64, AtomicU64>>::default();
+    register(
+        all,
+        about,
+        unit,
+        values,
+        |counter: &Counter<f64, AtomicU64>, value| {
+            counter.inc_by(value);
+        },
+    );
+}
+
+/// One family, with a value for each set of labels.
+fn register<M>(
+    all: &mut Registry,
+    (name, help): Named<'_>,
+    unit: Option<Unit>,
+    values: impl IntoIterator<Item = (Labels, f64)>,
+    put: impl Fn(&M, f64),
+) where
+    M: EncodeMetric + TypedMetric + Default + std::fmt::Debug + Send + Sync + 'static,
+{
+    let family = Family::<Labels, M>::default();
     for (labels, value) in values {
-        family.get_or_create(&labels).inc_by(value);
+        put(&family.get_or_create(&labels), value);
     }
     match unit {
         Some(unit) => all.register_with_unit(name, help, unit, family),

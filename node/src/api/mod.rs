@@ -12,6 +12,7 @@ mod listen;
 mod metrics;
 pub mod owner;
 mod pages;
+mod picture;
 mod problem;
 mod routes;
 pub mod scopes;

@@ -30,7 +30,7 @@ use super::types::{
     BlobInfo, BundleQuery, EventQuery, JobLine, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers,
     PriceQuery, Problem, SCHEMA, Status, Why,
 };
-use super::{lending, metrics, owner, pages, session};
+use super::{lending, metrics, owner, pages, picture, session};
 use crate::blobs::{BlobError, MAX_BLOB_BYTES};
 use crate::jobs::account::{self, unhex};
 use crate::jobs::{Desk, JobFile, Order};
@@ -88,7 +88,7 @@ pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bo
                 .routes(routes!(owner::set))
                 .routes(routes!(owner::doctor))
                 .routes(routes!(owner::verify))
-                .routes(routes!(owner::picture))
+                .routes(routes!(picture::picture))
                 .routes(routes!(session::open, session::close)),
         )
         .split_for_parts();

@@ -119,11 +119,8 @@ fn set(
 /// Sets a setting to a value of its kind, and says what that does.
 pub fn put(context: &Context, place: &Place, name: &str, value: &Value) -> Result<(), Failure> {
     let key = Key::find(name).ok_or_else(|| Failure::of(format!("there is no setting {name}")))?;
-    let misfit = key.kind.check(value, &address).err();
-    if let Some(misfit) = misfit {
-        let what = format!("{name} cannot be {value}");
-        return Err(Failure::new(Exit::Usage, what, misfit.problem));
-    }
+    let checked = key.kind.check(value, &address);
+    checked.map_err(|misfit| unfit(key, value, misfit.problem))?;
     change(context, place, key, Some(value.clone()))
 }
 
@@ -157,10 +154,12 @@ fn value_of(key: &Key, text: &str) -> Result<Value, Failure> {
         let checked = key.kind.check(&value, &address);
         checked.map(|()| value).map_err(|misfit| misfit.problem)
     });
-    checked.map_err(|problem| {
-        let what = format!("{} cannot be {text:?}", key.name);
-        Failure::new(Exit::Usage, what, problem)
-    })
+    checked.map_err(|problem| unfit(key, format_args!("{text:?}"), problem))
+}
+
+fn unfit(key: &Key, value: impl std::fmt::Display, problem: String) -> Failure {
+    let what = format!("{} cannot be {value}", key.name);
+    Failure::new(Exit::Usage, what, problem)
 }
 
 /// Writes a setting of this home, or takes it out.

@@ -9,19 +9,14 @@ use crate::support::{Place, Process, Up, read};
 
 /// Two peers of one local swarm, in the homes "a" and "b".
 pub fn two_peers(place: &Place) -> [Up; 2] {
+    two_peers_with(place, "200")
+}
+
+/// The same with slices of so many ms.
+pub fn two_peers_with(place: &Place, slice_ms: &str) -> [Up; 2] {
+    let create = ["swarm", "create", "pair", "--scope", "local", "--slice-ms"];
     place
-        .run(
-            "a",
-            &[
-                "swarm",
-                "create",
-                "pair",
-                "--scope",
-                "local",
-                "--slice-ms",
-                "200",
-            ],
-        )
+        .run("a", &[&create[..], &[slice_ms]].concat())
         .expect(0);
     place.member("b", "a");
     let first = place.up("a", &[]);

@@ -4,6 +4,7 @@ use chrono::Datelike as _;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::jobs::two_peers_with;
 use crate::support::Place;
 
 fn is_lending(value: &Value, lends: bool) -> bool {
@@ -13,19 +14,7 @@ fn is_lending(value: &Value, lends: bool) -> bool {
 #[test]
 fn a_pause_hands_back_what_is_computed_and_others_go_on() {
     let place = Place::new();
-    let swarm = [
-        "swarm",
-        "create",
-        "pair",
-        "--scope",
-        "local",
-        "--slice-ms",
-        "1500",
-    ];
-    place.run("a", &swarm).expect(0);
-    place.member("b", "a");
-    let first = place.up("a", &[]);
-    let mut other = place.up("b", &["--bootstrap", &first.address]);
+    let [_first, mut other] = two_peers_with(&place, "1500");
     let job = [
         "run",
         "fractal",
