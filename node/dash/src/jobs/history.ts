@@ -20,11 +20,12 @@ export function merged(known: readonly Happening[], more: readonly Happening[]):
   return [...by.values()].sort((a, b) => a.id - b.id).slice(-MOST);
 }
 
-export function useHistory(job: string): ReadonlySignal<Happening[]> {
-  const history = useSignal<Happening[]>([]);
+/** The history; null until the past is told. */
+export function useHistory(job: string): ReadonlySignal<Happening[] | null> {
+  const history = useSignal<Happening[] | null>(null);
 
   useEffect(() => {
-    history.value = [];
+    history.value = null;
     let waiting: Happening[] = [];
     const past = new EventSource(`${API}/jobs/${job}/events?after=0`);
     let timer = setTimeout(flush, QUIET_MS);
@@ -32,7 +33,7 @@ export function useHistory(job: string): ReadonlySignal<Happening[]> {
     // Hundreds come at once: they are shown together.
     function flush() {
       past.close();
-      history.value = merged(history.peek(), waiting);
+      history.value = merged(history.peek() ?? [], waiting);
       waiting = [];
     }
     past.addEventListener("happening", (message) => {
@@ -41,7 +42,7 @@ export function useHistory(job: string): ReadonlySignal<Happening[]> {
       timer = setTimeout(flush, QUIET_MS);
     });
     const stop = listen((happening) => {
-      if (happening.job === job) history.value = merged(history.peek(), [happening]);
+      if (happening.job === job) history.value = merged(history.peek() ?? [], [happening]);
     });
     return () => {
       clearTimeout(timer);

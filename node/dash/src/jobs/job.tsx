@@ -69,7 +69,7 @@ function Account({ job, resource }: { job: Job; resource: Resource<Job> }) {
         {PICTURES.has(job.kernel) && <Picture job={job} />}
         <SliceGrid slices={job.slices} />
       </div>
-      <Workers job={job} history={history.value} />
+      <Workers job={job} history={history.value ?? []} />
       <div class="columns">
         <Panel title={words.refusals}>
           <ReopenedList reopened={job.reopened} />

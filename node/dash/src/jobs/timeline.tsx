@@ -6,12 +6,12 @@ import { Panel } from "../ui/panel.tsx";
 /** The newest of what happened; all of it would be longer than anybody reads. */
 const SHOWN = 100;
 
-export function Timeline({ history }: { history: readonly Happening[] }) {
+export function Timeline({ history }: { history: readonly Happening[] | null }) {
   const words = text().jobs;
-  const newest = history.slice(-SHOWN).reverse();
+  const newest = (history ?? []).slice(-SHOWN).reverse();
   return (
     <Panel title={words.timeline}>
-      {newest.length === 0 && <p class="quiet">{words.noTimeline}</p>}
+      {newest.length === 0 && <p class="quiet">{history === null ? text().common.loading : words.noTimeline}</p>}
       <ol class="timeline">
         {newest.map((happening) => (
           <li key={happening.id}>
