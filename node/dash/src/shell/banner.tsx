@@ -1,5 +1,6 @@
 import { link } from "../data/link.ts";
 import { text } from "../text/index.ts";
+import { Prose } from "../ui/prose.tsx";
 
 /** Says that the daemon does not answer. The live region stands there always, so that its first words are read out. */
 export function Banner() {
@@ -8,7 +9,7 @@ export function Banner() {
     <div role="status" aria-live="assertive">
       {link.value === "down" && (
         <p class="note note-bad">
-          <span class="note-what">{words.lost}</span> {words.lostFix}
+          <span class="note-what">{words.lost}</span> <Prose text={words.lostFix} ours />
         </p>
       )}
     </div>

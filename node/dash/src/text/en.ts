@@ -14,7 +14,8 @@ export const en = {
     theme: "Theme",
     themes: { system: "System", light: "Light", dark: "Dark" },
     lost: "The peer does not answer.",
-    lostFix: "This page asks again by itself, and goes on when it is back.",
+    lostFix:
+      "Start it with `starling up`: this page asks again by itself. If it runs already, it has another address now, and `starling dash` opens that.",
     locked: "This page is not signed in",
     lockedFix: "The peer was started again, or this address was opened by hand. Run this in a terminal; it opens the pages anew:",
   },

@@ -9,7 +9,7 @@ export const zh: Catalogue = {
     theme: "主题",
     themes: { system: "跟随系统", light: "浅色", dark: "深色" },
     lost: "节点没有应答。",
-    lostFix: "本页会自动重试，节点恢复后继续更新。",
+    lostFix: "请用 `starling up` 启动它：本页会自动重试。如果它已在运行，说明地址已经改变，请用 `starling dash` 打开新地址。",
     locked: "本页尚未登录",
     lockedFix: "节点已重新启动，或者这个地址是手动打开的。请在终端运行下面的命令，它会重新打开页面：",
   },
