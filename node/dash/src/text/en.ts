@@ -34,6 +34,7 @@ export const en = {
     fix: "What to do:",
     notOffered: "This peer's version does not offer this.",
     loading: "Loading …",
+    notLoaded: "This part of the page did not load. Reload the page.",
     copy: "Copy",
     copied: "Copied",
     yes: "Yes",

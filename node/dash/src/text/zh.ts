@@ -28,6 +28,7 @@ export const zh: Catalogue = {
     fix: "解决办法：",
     notOffered: "这个版本的节点不提供此功能。",
     loading: "正在加载……",
+    notLoaded: "页面的这一部分未能加载，请重新加载页面。",
     copy: "复制",
     copied: "已复制",
     yes: "是",

@@ -1,6 +1,7 @@
+import { effect, useSignal } from "@preact/signals";
 import type { ComponentChild } from "preact";
-import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { epoch } from "../data/link.ts";
 import { text } from "../text/index.ts";
 
 interface Props<M> {
@@ -9,13 +10,24 @@ interface Props<M> {
   children: (module: M) => ComponentChild;
 }
 
-/** Shows something whose code is fetched when it is needed first. */
+/** Shows something whose code is fetched when it is needed first, and again when a peer that was gone is back. */
 export function Later<M extends object>({ load, children }: Props<M>) {
   const module = useSignal<M | null>(null);
-  useEffect(() => {
-    void load().then((here) => {
-      module.value = here;
-    });
-  }, []);
-  return <>{module.value === null ? <p class="quiet">{text().common.loading}</p> : children(module.value)}</>;
+  const failed = useSignal(false);
+
+  useEffect(
+    () =>
+      effect(() => {
+        epoch.value;
+        if (module.peek() !== null) return;
+        load().then(
+          (here) => (module.value = here),
+          () => (failed.value = true),
+        );
+      }),
+    [],
+  );
+
+  if (module.value !== null) return <>{children(module.value)}</>;
+  return <p class="quiet">{failed.value ? text().common.notLoaded : text().common.loading}</p>;
 }
