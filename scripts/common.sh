@@ -42,3 +42,17 @@ set_up() {
     *) exit "$status" ;;
     esac
 }
+
+# Prints the path of a Chromium, the one that CHROMIUM names first.
+chromium() {
+    if [[ -n ${CHROMIUM:-} ]]; then
+        type -P "$CHROMIUM"
+        return
+    fi
+    local name
+    for name in chromium chromium-browser google-chrome google-chrome-stable \
+        '/Applications/Chromium.app/Contents/MacOS/Chromium' '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'; do
+        type -P "$name" && return
+    done
+    return 1
+}
