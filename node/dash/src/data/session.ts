@@ -1,7 +1,8 @@
 /**
  * From the one-time code in the address to the session's cookie.
  *
- * Invariant: the code is out of the address, and so of the history, before anything else runs.
+ * Invariant: the code is out of the address, and so of the tab's history, before anything else runs. The browser may keep
+ * it in its own records of where it was: it is spent then.
  */
 import { codeIn } from "../router.ts";
 import { put } from "./client.ts";
