@@ -6,6 +6,7 @@
 //! `fuzz/libfuzzer`, which needs cargo-fuzz and a nightly compiler. Not a place for assertions about good input:
 //! those are tests.
 
+mod admission;
 mod arena;
 mod facts;
 mod files;
@@ -28,10 +29,11 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     facts::MESSAGE,
     facts::FACTS,
     facts::BUNDLE,
+    admission::ADMISSION,
     arena::PEERS,
     jobs::KERNELS,
     shaders::SHADER,

@@ -29,6 +29,10 @@ pub const TILE_MAX: u32 = 64 * 1024;
 pub const BUNDLE_MAX: usize = 16 * 1024 * 1024;
 /// A genesis file.
 pub const GENESIS_MAX: usize = 4 * 1024;
+/// What one side of a connection shows to be let in.
+pub const CREDENTIAL_MAX: usize = 4 * 1024;
+/// An invitation, before it becomes letters.
+pub const INVITATION_MAX: usize = 4 * 1024;
 
 // ---- shapes of jobs ----
 
@@ -59,6 +63,19 @@ pub const BOOK_JOBS_MAX: usize = 256;
 pub const PARKED_BYTES_PER_JOB: usize = 256 * 1024;
 /// ... and in all.
 pub const PARKED_BYTES: usize = 1024 * 1024;
+
+// ---- closed swarms ----
+
+/// Certificates in a list of revocations. With a certificate it must fit [`CREDENTIAL_MAX`].
+pub const REVOCATIONS_MAX: usize = 128;
+/// Peers that an invitation names.
+pub const ENTRANCES_MAX: usize = 4;
+/// Invitations that an issuer has open at once.
+pub const INVITATIONS_MAX: usize = 64;
+/// Members that an issuer keeps, those that are no more included.
+pub const MEMBERS_MAX: usize = 1_024;
+/// Homes whose certificates a peer remembers to have seen.
+pub const MET_MAX: usize = 1_024;
 
 // ---- committee ----
 

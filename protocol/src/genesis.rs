@@ -1,7 +1,7 @@
 //! A swarm's genesis: the few parameters that all its peers share. `SwarmId` is the digest of its canonical bytes,
 //! and stands in every protocol name and under every signature, so two swarms can never mix.
 
-use crate::hash::{Hash, SwarmId};
+use crate::hash::{Hash, PeerKey, SwarmId};
 use crate::manifest::{Manifest, Roster};
 use crate::{codec, config};
 use alloc::string::String;
@@ -39,6 +39,8 @@ pub struct Genesis {
     pub salt: Hash,
     /// What its jobs may ask of a peer.
     pub limits: Limits,
+    /// Whose certificates admit a peer; none in an open swarm. See [`crate::admission`].
+    pub admission: Option<PeerKey>,
 }
 
 /// A swarm's own limits, at most those of the protocol. A peer takes up no job beyond them.
@@ -104,6 +106,16 @@ impl Genesis {
             shards: 1,
             salt,
             limits: Limits::default(),
+            admission: None,
+        }
+    }
+
+    /// The same, closed: certificates of `admission` admit.
+    #[must_use]
+    pub fn closed(self, admission: PeerKey) -> Self {
+        Self {
+            admission: Some(admission),
+            ..self
         }
     }
 

@@ -30,6 +30,7 @@ fn every_field_is_part_of_the_swarms_name() {
         with(|g| g.limits.roster -= 1),
         with(|g| g.limits.input_mib -= 1),
         with(|g| g.limits.deadline_s -= 1),
+        genesis().closed([5; 32].into()),
     ];
     let names: BTreeSet<_> = all.iter().map(Genesis::swarm_id).collect();
     assert_eq!(names.len(), all.len());
