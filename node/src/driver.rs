@@ -5,6 +5,7 @@
 
 pub(crate) mod index;
 mod inputs;
+mod members;
 mod pending;
 mod topics;
 mod words;
@@ -22,9 +23,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::blobs::BlobStore;
 use crate::compute::{Compute, Finished, Usage, probe::Probe};
 use crate::log::{LogError, LogWriter, Progress};
+use crate::membership;
 use crate::net::{GossipHandle, Multiaddr, NetEvent, NetHandle, Parcel};
 use crate::reason::Reason;
 use crate::store::Store;
+pub(crate) use members::Members;
 use pending::Pending;
 pub(crate) use topics::Topics;
 pub(crate) use words::Command;
@@ -70,6 +73,8 @@ pub(crate) struct Parts<C> {
     /// Blobs that were fetched as inputs of others' jobs in a former life.
     pub(crate) inputs: Vec<BlobId>,
     pub(crate) home: PathBuf,
+    /// Who may stay in a closed swarm.
+    pub(crate) members: Members,
 }
 
 /// What waits for a record.
@@ -155,7 +160,19 @@ impl<C: Driven> Driver<C> {
             let wake = deadline.map_or(tick, |d| d.min(tick));
             let index_at = self.index_at.unwrap_or(tick);
             tokio::select! {
-                () = tokio::time::sleep_until(wake.into()) => self.give(Input::Tick { unix_s: unix_s() }).await,
+                () = tokio::time::sleep_until(wake.into()) => {
+                    self.give(Input::Tick { unix_s: unix_s() }).await;
+                    self.parts.members.expel(&self.parts.net).await;
+                    if self.is_expelled().await {
+                        break self.leave(None).await;
+                    }
+                }
+                () = self.parts.members.news() => {
+                    self.parts.members.tell(&self.parts.net).await;
+                    if self.is_expelled().await {
+                        break self.leave(None).await;
+                    }
+                }
                 () = tokio::time::sleep_until(index_at.into()), if self.index_at.is_some() => self.index(),
                 Some(event) = self.parts.net_events.recv() => self.on_net(event).await,
                 Some(finished) = self.parts.finished.recv() => self.pending.on_finished(finished),
@@ -181,6 +198,18 @@ impl<C: Driven> Driver<C> {
                 },
             }
         }
+    }
+
+    /// Whether this peer's own certificate has ended; says so.
+    async fn is_expelled(&mut self) -> bool {
+        let Some(why) = self.parts.members.ended(&self.parts.net) else {
+            return false;
+        };
+        let reason = why.to_string();
+        let failed = Happening::Failed { reason, why };
+        // The receiver is the program's own front end, or gone.
+        let _ = self.parts.happenings.send(failed).await;
+        true
     }
 
     async fn give(&mut self, input: Input) {
@@ -395,6 +424,16 @@ impl<C: Driven> Driver<C> {
 
     async fn on_net(&mut self, event: NetEvent) {
         match event {
+            NetEvent::Gossip {
+                topic,
+                data,
+                handle,
+            } if topic == membership::TOPIC => {
+                self.parts
+                    .members
+                    .hear(&self.parts.net, &data, handle)
+                    .await;
+            }
             NetEvent::Gossip {
                 topic,
                 data,

@@ -120,8 +120,12 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Genesis, GenesisFileError> {
 pub fn text(genesis: &Genesis) -> String {
     // Field order and quoting are toml's; a genesis is a flat table of numbers and strings, which cannot fail.
     let fields = toml::to_string(genesis).unwrap_or_default();
+    let who = match genesis.admission {
+        None => "Whoever holds this file can join with `starling swarm join FILE`.",
+        Some(_) => "It is private: members join with an invitation, `starling swarm join CODE`.",
+    };
     format!(
-        "# A Starling swarm. Whoever holds this file can join with `starling swarm join FILE`.\n\
+        "# A Starling swarm. {who}\n\
          # Every value is part of the swarm's name: change one, and it is another swarm.\n\
          # swarm {}\n\n{fields}",
         genesis.swarm_id()

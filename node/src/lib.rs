@@ -14,6 +14,8 @@ pub mod jobs;
 pub mod key;
 pub mod lend;
 pub mod log;
+pub mod membership;
+pub mod neighbours;
 pub mod net;
 pub mod node;
 pub mod product;

@@ -24,7 +24,7 @@ use crate::compute::{
     Backend, Capability, Cheat, Compute, DeviceChoice, DeviceError, Duty, Teller, Usage,
     device_process, open as open_device,
 };
-use crate::driver::{Command, Driven, Driver, Parts, Topics, index, unix_s};
+use crate::driver::{Command, Driven, Driver, Members, Parts, Topics, index, unix_s};
 use crate::home::disk::{DiskError, move_aside};
 use crate::home::{
     Home, HomeError,
@@ -32,8 +32,10 @@ use crate::home::{
 };
 use crate::key::{KeyError, Seed};
 use crate::log::{Log, LogError, LogWriter, MAX_RECORD};
+use crate::membership::{self, Gate};
 use crate::net::{
-    Multiaddr, NetConfig, NetError, NetLimits, NetStatus, Scope, Services, start as start_net,
+    Admission, Multiaddr, NetConfig, NetError, NetLimits, NetStatus, Scope, Services,
+    start as start_net,
 };
 use crate::restore::Restored;
 use crate::store::{Space, Store, StoreError};
@@ -50,6 +52,8 @@ pub struct NodeOptions {
     pub home: PathBuf,
     /// Its swarm.
     pub genesis: Genesis,
+    /// The door of a closed swarm.
+    pub gate: Option<Arc<Gate>>,
     /// Where to listen.
     pub listen: Vec<Multiaddr>,
     /// Whom to dial at start.
@@ -99,6 +103,8 @@ pub enum NodeError {
     Exe(std::io::Error),
     #[error("the start was interrupted")]
     Interrupted,
+    #[error("{0}")]
+    NotAMember(crate::reason::Reason),
 }
 
 /// A running peer.
@@ -145,11 +151,15 @@ impl Node {
         let swarm = options.genesis.swarm_id();
         let signer = Ed25519Signer::from_seed(disk.seed.as_bytes());
         let key = signer.key();
+        may_enter(&options, &key)?;
         let net_config = net_config(&options, swarm, *disk.seed.as_bytes());
         let (net, net_events) = start_net(net_config, disk.blobs.clone())?;
         let topics = Topics::of_shard(board::home(&key, options.genesis.shards));
         for topic in topics.names() {
             net.subscribe(topic).await?;
+        }
+        if options.gate.is_some() {
+            net.subscribe(membership::TOPIC).await?;
         }
         let mut rng_seed = [0; 32];
         getrandom::fill(&mut rng_seed).map_err(|e| NodeError::Exe(e.into()))?;
@@ -179,6 +189,7 @@ impl Node {
             commands: received,
             happenings,
             home: options.home.clone(),
+            members: Members::new(options.gate),
         });
         let capacity = Capacity {
             devices: vec![capability.profile.clone()],
@@ -431,8 +442,24 @@ impl Disk {
     }
 }
 
+/// A closed swarm takes nobody without a certificate, so a peer without one does not even begin.
+fn may_enter(options: &NodeOptions, key: &PeerKey) -> Result<(), NodeError> {
+    if options.genesis.admission.is_none() {
+        return Ok(());
+    }
+    let Some(gate) = &options.gate else {
+        let what = "the swarm is closed: a peer needs its home's certificate";
+        let reason =
+            crate::reason::Reason::new("no_certificate", what, "use the peer that runs in a home");
+        return Err(NodeError::NotAMember(reason));
+    };
+    gate.check(key).map_err(NodeError::NotAMember)
+}
+
 fn net_config(options: &NodeOptions, swarm: SwarmId, keypair_secret: [u8; 32]) -> NetConfig {
     let scope = Scope::from(options.genesis.scope);
+    let mut topics = Topics::PREFIXES.map(String::from).to_vec();
+    topics.extend(options.gate.as_ref().map(|_| membership::TOPIC.into()));
     let half = (options.limits.connections / 2).max(2);
     NetConfig {
         keypair_secret,
@@ -442,13 +469,13 @@ fn net_config(options: &NodeOptions, swarm: SwarmId, keypair_secret: [u8; 32]) -
         bootstrap: options.bootstrap.clone(),
         announce: options.announce.clone(),
         services: Services::of(scope).and(options.services),
-        topics: Topics::PREFIXES.map(Into::into).to_vec(),
+        topics,
         limits: NetLimits {
             established_in: half,
             established_out: half,
             ..NetLimits::default()
         },
-        admission: None,
+        admission: options.gate.clone().map(|gate| gate as Arc<dyn Admission>),
         agent: concat!("starling/", env!("CARGO_PKG_VERSION")).into(),
     }
 }

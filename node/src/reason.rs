@@ -28,7 +28,7 @@ use crate::node::NodeError;
 use crate::store::StoreError;
 
 /// Every code of this crate, with what it means. The protocol has more.
-pub const CODES: [(&str, &str); 59] = [
+pub const CODES: [(&str, &str); 71] = [
     ("address_unusable", "the peer cannot listen on an address"),
     ("ambiguous_job", "several jobs' ids begin like that"),
     (
@@ -37,6 +37,10 @@ pub const CODES: [(&str, &str); 59] = [
     ),
     ("bad_genesis", "the swarm's file cannot be used"),
     ("bad_input", "an input is not what the kernel takes"),
+    (
+        "bad_invitation",
+        "the code is no invitation, or not a whole one",
+    ),
     ("bad_params", "the parameters are not what the kernel takes"),
     ("bad_request", "the request makes no sense"),
     ("bad_settings", "the settings cannot be used"),
@@ -48,6 +52,19 @@ pub const CODES: [(&str, &str); 59] = [
     (
         "canary_failed",
         "the device computes other bytes than the reference",
+    ),
+    (
+        "certificate_expired",
+        "a certificate of a closed swarm has expired",
+    ),
+    ("certificate_foreign", "a certificate is of another swarm"),
+    (
+        "certificate_not_yours",
+        "a certificate belongs to another peer",
+    ),
+    (
+        "certificate_revoked",
+        "a certificate of a closed swarm was taken back",
     ),
     (
         "code_spent",
@@ -68,6 +85,15 @@ pub const CODES: [(&str, &str); 59] = [
     ("host_not_allowed", "the request was made for another host"),
     ("identity_damaged", "the key file is no key"),
     ("interrupted", "the peer was stopped while the job ran"),
+    ("invitation_expired", "the invitation has expired"),
+    (
+        "invitation_unknown",
+        "the issuer does not know the invitation, or has taken it back",
+    ),
+    (
+        "invitation_used_up",
+        "as many have joined by the invitation as it was for",
+    ),
     ("job_failed", "the job ended early"),
     ("job_running", "the job has not ended yet"),
     ("lending_off", "its owner has switched lending off"),
@@ -79,6 +105,10 @@ pub const CODES: [(&str, &str); 59] = [
         "the network could not be started or has stopped",
     ),
     ("no_adapter", "no GPU was found"),
+    (
+        "no_certificate",
+        "the swarm is closed, and no certificate was shown",
+    ),
     ("no_daemon", "no peer of this home runs"),
     ("no_peer", "no peer of the swarm is connected"),
     ("no_such_adapter", "no adapter has that name"),
@@ -87,6 +117,10 @@ pub const CODES: [(&str, &str); 59] = [
     (
         "not_held",
         "no steward holds the job: it would stop with the command that submitted it",
+    ),
+    (
+        "not_issuer",
+        "this home does not hold the swarm's admission key",
     ),
     (
         "not_writable",
@@ -114,6 +148,11 @@ pub const CODES: [(&str, &str); 59] = [
     (
         "store_version",
         "another version of this program wrote the home's log",
+    ),
+    ("swarm_full", "the swarm has as many members as it can"),
+    (
+        "swarm_open",
+        "the swarm is open: it has no members and no invitations",
     ),
     ("timeout", "it took longer than allowed"),
     (
@@ -337,6 +376,7 @@ impl From<NodeError> for Reason {
             NodeError::Key(error) => Self::from(error).or_fix(doctor),
             NodeError::Log(error) => Self::from(error).or_fix(doctor),
             NodeError::Net(error) => error.into(),
+            NodeError::NotAMember(reason) => reason,
             NodeError::Store(error) => Self::from(error).or_fix(doctor),
             NodeError::Exe(_) | NodeError::Interrupted => Self::of("error", error).or_fix(doctor),
         }
@@ -400,6 +440,7 @@ impl From<NetError> for Reason {
     fn from(error: NetError) -> Self {
         let code = match &error {
             NetError::Listen { .. } | NetError::OutOfScope(_) => "address_unusable",
+            NetError::Unreachable { .. } => "unreachable",
             _ => "network_failed",
         };
         Self::of(code, error)

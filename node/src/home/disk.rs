@@ -98,6 +98,22 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     write().map_err(DiskError::on("write", path))
 }
 
+/// The same, synced and for its owner only: for what must not be lost or seen.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let folder = folder_of(path);
+    let write = || {
+        // Drafts are private (0600) unless they are told otherwise.
+        let mut draft = tempfile::Builder::new()
+            .prefix(".starling-")
+            .tempfile_in(folder)?;
+        draft.write_all(bytes)?;
+        draft.as_file().sync_all()?;
+        draft.persist(path).map(drop).map_err(|e| e.error)
+    };
+    write().map_err(DiskError::on("write", path))?;
+    sync_dir(folder)
+}
+
 /// Makes the names in `dir` durable. Platforms whose folders cannot be opened do this by themselves.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), DiskError> {
     if cfg!(unix) {

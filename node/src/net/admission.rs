@@ -7,15 +7,19 @@
 use std::{
     io,
     task::{Poll, ready},
+    time::Duration,
 };
 
 use futures::{AsyncReadExt, AsyncWriteExt, future::BoxFuture};
-use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerExt};
+use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerExt, SubstreamBox};
+use starling_protocol::config::CREDENTIAL_MAX;
 
 use super::PeerKey;
 
-/// Most bytes that one side may send in [`Handshake::exchange`].
-pub const MAX_CREDENTIAL_BYTES: usize = 4096;
+/// Most bytes that one side may say.
+pub const MAX_CREDENTIAL_BYTES: usize = CREDENTIAL_MAX;
+/// How long a refused dialer has to read why.
+const DISMISSAL: Duration = Duration::from_secs(2);
 
 /// Decides who may connect. Both sides of a swarm must run the same kind of hook, because the exchange is one.
 pub trait Admission: Send + Sync + 'static {
@@ -41,10 +45,13 @@ pub enum AdmissionError {
 }
 
 /// A connection whose remote has proven its key and waits for admission.
+///
+/// The dialer says something on the connection's first stream, the listener answers. Both sides must do so, or neither.
 pub struct Handshake<'a> {
     remote: PeerKey,
     dialed: bool,
     muxer: &'a mut StreamMuxerBox,
+    stream: Option<SubstreamBox>,
 }
 
 impl<'a> Handshake<'a> {
@@ -53,6 +60,7 @@ impl<'a> Handshake<'a> {
             remote,
             dialed,
             muxer,
+            stream: None,
         }
     }
 
@@ -61,51 +69,99 @@ impl<'a> Handshake<'a> {
         self.remote
     }
 
-    /// Whether this side opened the connection.
+    /// Whether this side speaks first.
     pub fn dialed(&self) -> bool {
         self.dialed
     }
 
-    /// Sends `mine` (at most [`MAX_CREDENTIAL_BYTES`]) and returns what the other side sent, on the connection's first
-    /// stream. The dialer speaks first. Both sides must call this once or neither.
-    pub async fn exchange(&mut self, mine: &[u8]) -> Result<Vec<u8>, AdmissionError> {
-        if mine.len() > MAX_CREDENTIAL_BYTES {
-            return Err(AdmissionError::TooLarge(mine.len()));
-        }
-        let dialed = self.dialed;
+    /// The dialer's part: says `greeting` (at most [`MAX_CREDENTIAL_BYTES`]), and returns what the other side answers.
+    pub async fn greet(&mut self, greeting: &[u8]) -> Result<Vec<u8>, AdmissionError> {
         let muxer = &mut *self.muxer;
-        let mut stream = futures::future::poll_fn(|cx| {
-            let opened = if dialed {
-                muxer.poll_outbound_unpin(cx)
-            } else {
-                muxer.poll_inbound_unpin(cx)
-            };
-            if let Poll::Ready(opened) = opened {
-                return Poll::Ready(opened);
-            }
-            poll_connection(muxer, cx)
-        })
-        .await?;
+        let mut stream = first_stream(muxer, true).await?;
         let talk = async {
-            if dialed {
-                write_credential(&mut stream, mine).await?;
-            }
-            let theirs = read_credential(&mut stream).await?;
-            if !dialed {
-                write_credential(&mut stream, mine).await?;
-            }
+            write_credential(&mut stream, greeting).await?;
+            let answer = read_credential(&mut stream).await?;
             stream.close().await?;
-            Ok(theirs)
+            Ok(answer)
         };
-        let mut talk = std::pin::pin!(talk);
-        futures::future::poll_fn(|cx| {
-            if let Poll::Ready(done) = talk.as_mut().poll(cx) {
-                return Poll::Ready(done);
-            }
-            poll_connection(muxer, cx).map_err(AdmissionError::from)
-        })
-        .await
+        beside(muxer, talk).await
     }
+
+    /// The listener's part: what the other side says first.
+    pub async fn hear(&mut self) -> Result<Vec<u8>, AdmissionError> {
+        let muxer = &mut *self.muxer;
+        let mut stream = first_stream(muxer, false).await?;
+        let greeting = beside(muxer, read_credential(&mut stream)).await?;
+        self.stream = Some(stream);
+        Ok(greeting)
+    }
+
+    /// Then: answers, and goes on with the connection.
+    pub async fn answer(&mut self, answer: &[u8]) -> Result<(), AdmissionError> {
+        let mut stream = self.stream.take().ok_or_else(out_of_turn)?;
+        let talk = async {
+            write_credential(&mut stream, answer).await?;
+            stream.close().await?;
+            Ok(())
+        };
+        beside(self.muxer, talk).await
+    }
+
+    /// Or: answers, and sees to it that the answer arrives before the connection is closed.
+    pub async fn dismiss(&mut self, answer: &[u8]) -> Result<(), AdmissionError> {
+        let mut stream = self.stream.take().ok_or_else(out_of_turn)?;
+        let talk = async {
+            write_credential(&mut stream, answer).await?;
+            stream.close().await?;
+            // The dialer closes its end once it has read.
+            let mut rest = [0; 1];
+            while stream.read(&mut rest).await.is_ok_and(|n| n > 0) {}
+            Ok(())
+        };
+        let talk = beside(self.muxer, talk);
+        // Who does not read has had the time.
+        tokio::time::timeout(DISMISSAL, talk)
+            .await
+            .unwrap_or(Ok(()))
+    }
+}
+
+fn out_of_turn() -> AdmissionError {
+    io::Error::other("an answer before anything was said").into()
+}
+
+/// Opens the connection's first stream, or takes it.
+async fn first_stream(
+    muxer: &mut StreamMuxerBox,
+    dialed: bool,
+) -> Result<SubstreamBox, AdmissionError> {
+    let opened = futures::future::poll_fn(|cx| {
+        let opened = if dialed {
+            muxer.poll_outbound_unpin(cx)
+        } else {
+            muxer.poll_inbound_unpin(cx)
+        };
+        if let Poll::Ready(opened) = opened {
+            return Poll::Ready(opened);
+        }
+        poll_connection(muxer, cx)
+    });
+    Ok(opened.await?)
+}
+
+/// Does something on a stream while the connection beneath it makes progress.
+async fn beside<T>(
+    muxer: &mut StreamMuxerBox,
+    talk: impl Future<Output = Result<T, AdmissionError>>,
+) -> Result<T, AdmissionError> {
+    let mut talk = std::pin::pin!(talk);
+    futures::future::poll_fn(|cx| {
+        if let Poll::Ready(done) = talk.as_mut().poll(cx) {
+            return Poll::Ready(done);
+        }
+        poll_connection(muxer, cx).map_err(AdmissionError::from)
+    })
+    .await
 }
 
 /// Lets the connection make progress beneath its streams; ready only if it broke.

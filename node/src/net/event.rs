@@ -186,6 +186,14 @@ pub enum NetError {
         /// What the system said.
         reason: String,
     },
+    /// Nobody answers there, or not as it should.
+    #[error("{address}: {reason}")]
+    Unreachable {
+        /// The address.
+        address: Multiaddr,
+        /// What happened.
+        reason: String,
+    },
     /// A setting is impossible.
     #[error("network setting: {0}")]
     Config(String),

@@ -45,8 +45,11 @@ pub use prefixes::PrefixCaps;
 pub use provider_store::{ProviderCaps, ProviderStore};
 pub use rate::Rate;
 pub use reach::How;
+pub(crate) use scope::is_relayed;
 pub use scope::{Scope, any_port, socket};
 pub use status::{Asked, Bootstrapped, Connected, Gateway, NetStatus, Reachable, RelayInfo};
+
+use std::sync::Arc;
 
 use libp2p::{identity::Keypair, relay, swarm};
 use tokio::sync::mpsc;
@@ -129,6 +132,25 @@ pub fn start(
         commands,
     };
     Ok((handle, sent))
+}
+
+/// Dials an address for `admission` alone, under the key of that seed; whatever it says, the connection ends.
+///
+/// # Errors
+/// Why there was no connection; the admission's own refusals are among them.
+pub async fn knock(
+    keypair_secret: [u8; 32],
+    scope: Scope,
+    address: Multiaddr,
+    admission: Arc<dyn Admission>,
+) -> Result<(), NetError> {
+    let keypair = Keypair::ed25519_from_bytes(keypair_secret);
+    let keypair = keypair.map_err(|e| NetError::Key(e.to_string()))?;
+    if !scope.may_dial(&address) {
+        return Err(NetError::OutOfScope(address));
+    }
+    let bounds = Bounds::new(scope, std::iter::once(&address));
+    transport::knock(&keypair, bounds, admission, address).await
 }
 
 #[cfg(test)]

@@ -50,6 +50,10 @@ pub struct Connected {
     pub relay: Option<String>,
     /// How long the last ping took there and back, ms.
     pub rtt_ms: Option<u64>,
+    /// Where it says that others reach it; at most eight.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub announced: Vec<Multiaddr>,
 }
 
 /// An address that works.

@@ -9,7 +9,7 @@ use libp2p::{
     gossipsub::{self, MessageAcceptance},
     identify, kad, ping, relay,
     request_response::{self, Message, OutboundFailure},
-    swarm::{ConnectionId, StreamUpgradeError, SwarmEvent},
+    swarm::{ConnectionId, DialError, StreamUpgradeError, SwarmEvent},
 };
 
 use super::{
@@ -26,6 +26,21 @@ use super::{
 
 /// What one more token buys, in bytes of a control message.
 const BYTES_PER_TOKEN: f64 = 4096.0;
+
+/// What lies at the bottom of a failure: the layers above say that something below them failed.
+fn cause(error: &DialError) -> String {
+    let DialError::Transport(errors) = error else {
+        return error.to_string();
+    };
+    let Some((_, error)) = errors.last() else {
+        return error.to_string();
+    };
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string()
+}
 
 impl Network {
     pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -74,7 +89,7 @@ impl Network {
             } => {
                 self.remotes.remove(&connection_id);
                 if num_established == 0
-                    && self.members.remove(&peer_id)
+                    && self.members.remove(&peer_id).is_some()
                     && let Some(peer) = peer_key(&peer_id)
                 {
                     self.tell(NetEvent::PeerLost { peer });
@@ -86,7 +101,7 @@ impl Network {
                 ..
             } => {
                 if let Some(address) = self.dials.remove(&connection_id) {
-                    let reason = error.to_string();
+                    let reason = cause(&error);
                     self.on_bootstrap(&address, Err(reason.clone()));
                     self.tell(NetEvent::DialFailed { address, reason });
                 }
@@ -169,10 +184,11 @@ impl Network {
         announced.retain(|address| bounds.may_learn(address, &told_by));
         let relays = info.protocols.contains(&relay::HOP_PROTOCOL_NAME);
         self.on_relay_offer(peer, relays, announced.iter().cloned());
+        let known = announced.iter().take(ADDRESSES_PER_PEER).cloned().collect();
         if info.protocols.contains(&self.protocols.kad) {
             routing::learn(&mut self.swarm.behaviour_mut().kad, peer, announced);
         }
-        if self.members.insert(peer) {
+        if self.members.insert(peer, known).is_none() {
             self.tell(NetEvent::PeerConnected { peer: key });
         }
     }

@@ -5,7 +5,7 @@
 //! against its own network.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -58,8 +58,8 @@ pub(crate) struct Network {
     pub(super) protocols: Protocols,
     pub(super) limits: NetLimits,
     pub(super) local: PeerId,
-    /// Peers that have shown that they belong to this swarm, and are connected.
-    pub(super) members: HashSet<PeerId>,
+    /// Peers that have shown that they belong to this swarm, and are connected, with the addresses that they announce.
+    pub(super) members: HashMap<PeerId, Vec<Multiaddr>>,
     pub(super) lookups: Lookups,
     pub(super) outbox: Outbox,
     pub(super) message_rate: Gate<PeerId>,
@@ -151,7 +151,7 @@ impl Network {
             gateway: None,
             foreign: VecDeque::new(),
             limits,
-            members: HashSet::new(),
+            members: HashMap::new(),
             lookups: Lookups::new(limits.lookups, limits.waiting_lookups),
             outbox: Outbox::new(limits.sends, limits.sends_per_peer),
             message_rate: Gate::new(limits.message_rate, &floods),
@@ -277,7 +277,7 @@ impl Network {
                 let _ = answer.send(others.count());
             }
             Command::Connected(answer) => {
-                let mut peers: Vec<_> = self.members.iter().filter_map(peer_key).collect();
+                let mut peers: Vec<_> = self.members.keys().filter_map(peer_key).collect();
                 peers.sort_unstable();
                 // Nobody waits any more: nothing to tell.
                 let _ = answer.send(peers);

@@ -14,8 +14,11 @@ use futures::{future::Either, io::BufReader};
 use libp2p::{
     Multiaddr, PeerId, Transport,
     core::{
+        ConnectedPoint, Endpoint,
         muxing::StreamMuxerBox,
-        transport::{Boxed, OptionalTransport, OrTransport, timeout::TransportTimeout},
+        transport::{
+            Boxed, DialOpts, OptionalTransport, OrTransport, PortUse, timeout::TransportTimeout,
+        },
         upgrade::Version,
     },
     identity::Keypair,
@@ -24,7 +27,7 @@ use libp2p::{
 };
 
 use super::{
-    NetError, Rate,
+    NetError, NetLimits, Rate,
     admission::{Admission, AdmissionError, Handshake},
     metered::Metered,
     peer_key::peer_key,
@@ -75,10 +78,43 @@ pub(crate) fn build(
             Either::Left(connection) | Either::Right(connection) => connection,
         })
         .and_then(move |(peer, muxer), endpoint| {
-            admit(admission.clone(), peer, endpoint.is_dialer(), muxer)
+            admit(admission.clone(), peer, speaks_first(&endpoint), muxer)
         });
     let timed = TransportTimeout::new(admitted, HANDSHAKE_TIMEOUT);
     Ok(Scoped::new(timed, bounds).boxed())
+}
+
+/// Dials an address for `admission` alone: whatever it says, the connection ends.
+///
+/// # Errors
+/// Why there was no connection; `admission`'s own refusals too.
+pub(crate) async fn knock(
+    keypair: &Keypair,
+    bounds: Bounds,
+    admission: Arc<dyn Admission>,
+    address: Multiaddr,
+) -> Result<(), NetError> {
+    let dial = DialOpts {
+        role: Endpoint::Dialer,
+        port_use: PortUse::New,
+    };
+    let unreachable = |e: String| NetError::Unreachable {
+        address: address.clone(),
+        reason: e,
+    };
+    let streams = NetLimits::default().connection_streams;
+    let mut transport = build(keypair, bounds, Some(admission), None, streams)?;
+    let dialed = transport.dial(address.clone(), dial);
+    let connected = dialed.map_err(|e| unreachable(e.to_string()))?.await;
+    connected.map(drop).map_err(|e| unreachable(e.to_string()))
+}
+
+/// Whether this side speaks first. Where two peers punch a hole both have dialled, and have agreed on who is which.
+fn speaks_first(endpoint: &ConnectedPoint) -> bool {
+    match endpoint {
+        ConnectedPoint::Dialer { role_override, .. } => role_override.is_dialer(),
+        ConnectedPoint::Listener { .. } => false,
+    }
 }
 
 /// Refuses a TCP port that another process listens on. libp2p shares ports (hole punching needs that), so two peers

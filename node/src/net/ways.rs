@@ -278,7 +278,7 @@ impl Network {
 
     /// Members, each by its best connection.
     fn connections(&self) -> Vec<Connected> {
-        let member = |peer: &PeerId| {
+        let member = |(peer, announced): (&PeerId, &Vec<Multiaddr>)| {
             let remotes = self.remotes.values().filter(|r| r.peer == *peer);
             let best = remotes.min_by_key(|r| (is_relayed(&r.address), r.rtt.is_none(), r.rtt))?;
             let relay = relay_of(&best.address).and_then(|relay| peer_key(&relay));
@@ -286,6 +286,7 @@ impl Network {
                 peer: name(&peer_key(peer)?),
                 relay: relay.map(|key| name(&key)),
                 rtt_ms: best.rtt.map(|rtt| rtt.as_millis() as u64),
+                announced: announced.clone(),
             })
         };
         let mut all: Vec<_> = self.members.iter().filter_map(member).collect();
@@ -330,7 +331,7 @@ impl Network {
             gateway: self.gateway,
             peers: self.members.len(),
             connections: self.connections(),
-            relayed_peers: self.members.iter().filter(|peer| relayed(peer)).count(),
+            relayed_peers: self.members.keys().filter(|peer| relayed(peer)).count(),
             punched: self.punched,
             serves_kademlia: self.swarm.behaviour().kad.mode() == libp2p::kad::Mode::Server,
             bootstrap: self

@@ -31,7 +31,13 @@ impl Admission for Password {
         mut handshake: Handshake<'a>,
     ) -> BoxFuture<'a, Result<(), AdmissionError>> {
         async move {
-            let theirs = handshake.exchange(self.mine).await?;
+            let theirs = if handshake.dialed() {
+                handshake.greet(self.mine).await?
+            } else {
+                let theirs = handshake.hear().await?;
+                handshake.answer(self.mine).await?;
+                theirs
+            };
             let seen = (handshake.remote(), handshake.dialed());
             self.seen.lock().unwrap().push(seen);
             if theirs == b"sesame" {

@@ -8,6 +8,7 @@ mod full_disk;
 mod gossip;
 mod large;
 mod lookups;
+mod members;
 mod messages;
 mod providers;
 mod sources;

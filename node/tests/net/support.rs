@@ -32,6 +32,8 @@ pub struct Node {
 }
 
 pub struct Setup {
+    /// Its seed; by default one that no other node of this process has.
+    pub secret: Option<[u8; 32]>,
     /// Nothing: the node only dials.
     pub listen: &'static str,
     pub announce: Vec<Multiaddr>,
@@ -48,6 +50,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Setup {
+            secret: None,
             listen: TCP,
             announce: Vec::new(),
             swarm: [1; 32],
@@ -61,12 +64,16 @@ impl Default for Setup {
     }
 }
 
-/// A configuration with a key that no other node of this process has.
-pub fn config(setup: Setup) -> NetConfig {
+/// A seed that no other node of this process has.
+pub fn secret() -> [u8; 32] {
     static NODES: AtomicU8 = AtomicU8::new(1);
+    [NODES.fetch_add(1, Ordering::Relaxed); 32]
+}
+
+pub fn config(setup: Setup) -> NetConfig {
     let listen = (!setup.listen.is_empty()).then(|| setup.listen.parse().unwrap());
     NetConfig {
-        keypair_secret: [NODES.fetch_add(1, Ordering::Relaxed); 32],
+        keypair_secret: setup.secret.unwrap_or_else(secret),
         swarm_id: setup.swarm,
         scope: setup.scope,
         listen: listen.into_iter().collect(),

@@ -12,12 +12,12 @@ const SERVICES: Services = Services {
     relay: true,
     ..Services::OFF
 };
-const RELAY: Services = Services {
+pub const RELAY: Services = Services {
     autonat: false,
     ..SERVICES
 };
 
-fn public(services: Services) -> Setup {
+pub fn public(services: Services) -> Setup {
     Setup {
         scope: Scope::Public,
         services,
@@ -31,6 +31,11 @@ fn public(services: Services) -> Setup {
 
 /// A node whose owner says that others reach it.
 async fn announced() -> Node {
+    announced_as(public(SERVICES)).await
+}
+
+/// The same with everything else as in `setup`.
+pub async fn announced_as(setup: Setup) -> Node {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
@@ -38,13 +43,13 @@ async fn announced() -> Node {
     Node::start(Setup {
         listen: address,
         announce: vec![address.parse().unwrap()],
-        ..public(SERVICES)
+        ..setup
     })
     .await
 }
 
 /// Asks until the node's view of its network is as wanted.
-async fn until(node: &Node, what: &str, wanted: impl Fn(&NetStatus) -> bool) -> NetStatus {
+pub async fn until(node: &Node, what: &str, wanted: impl Fn(&NetStatus) -> bool) -> NetStatus {
     let looking = async {
         loop {
             let status = node.net.status().await.unwrap();
