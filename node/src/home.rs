@@ -19,9 +19,11 @@ use etcetera::BaseStrategy;
 
 pub mod config;
 pub mod disk;
+pub mod swarms;
 
 pub use config::{Config, ConfigError};
 pub use disk::DiskError;
+pub use swarms::Swarms;
 
 /// Held by the process that has the home open.
 const LOCK: &str = "lock";

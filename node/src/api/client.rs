@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Token;
 use super::lending::{LendOrder, LendView, SensorsView, WorkView};
+use super::members::{InvitationCode, InvitationOrder, RevocationOrder, Revoked, SwarmView};
 use super::session::CodeView;
 use super::types::{
     BlobInfo, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers, Problem, Status, Why,
@@ -187,6 +188,32 @@ impl Client {
                 .await?,
         )
         .await
+    }
+
+    /// The swarm, and who belongs to it.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn swarm(&self) -> Result<SwarmView, Reason> {
+        self.get("/swarm").await
+    }
+
+    /// Makes an invitation.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn invite(&self, order: &InvitationOrder) -> Result<InvitationCode, Reason> {
+        let request = self.request(Method::POST, "/swarm/invitations");
+        json(self.send(request.json(order)).await?).await
+    }
+
+    /// Takes back a certificate or an invitation.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn revoke(&self, order: &RevocationOrder) -> Result<Revoked, Reason> {
+        let request = self.request(Method::POST, "/swarm/revocations");
+        json(self.send(request.json(order)).await?).await
     }
 
     /// How it stands in its network.

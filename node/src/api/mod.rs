@@ -9,6 +9,7 @@ mod events;
 mod guard;
 pub mod lending;
 mod listen;
+pub mod members;
 mod metrics;
 pub mod owner;
 mod pages;
@@ -30,6 +31,7 @@ use tokio::task::JoinHandle;
 
 use crate::jobs::{Desk, Feed};
 use crate::lend::{Keeper, Ledger};
+use crate::membership::Gate;
 use crate::node::Node;
 use crate::reason::Reason;
 use scopes::Tokens;
@@ -47,6 +49,8 @@ pub struct Hosted {
     pub lender: Option<Arc<Node>>,
     /// When it lends; none in an ephemeral `run`.
     pub lending: Option<Keeper>,
+    /// The door of a closed swarm.
+    pub gate: Option<Arc<Gate>>,
     /// The swarm's name.
     pub swarm_name: String,
     /// What happens.

@@ -30,7 +30,7 @@ use super::types::{
     BlobInfo, BundleQuery, EventQuery, JobLine, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers,
     PriceQuery, Problem, SCHEMA, Status, Why,
 };
-use super::{lending, metrics, owner, pages, picture, session};
+use super::{lending, members, metrics, owner, pages, picture, session};
 use crate::blobs::{BlobError, MAX_BLOB_BYTES};
 use crate::jobs::account::{self, unhex};
 use crate::jobs::{Desk, JobFile, Order};
@@ -82,6 +82,9 @@ pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bo
                 .routes(routes!(lending::show, lending::set))
                 .routes(routes!(lending::sensors))
                 .routes(routes!(lending::work))
+                .routes(routes!(members::show))
+                .routes(routes!(members::invite))
+                .routes(routes!(members::revoke))
                 .routes(routes!(owner::logs))
                 .routes(routes!(session::code))
                 .routes(routes!(owner::settings))

@@ -27,7 +27,7 @@ const NAME_MAX: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// To look at everything but settings and logs.
+    /// To look at everything but settings, logs and members.
     Read,
     /// That, and to submit, cancel and collect jobs.
     Submit,
@@ -41,7 +41,7 @@ impl Scope {
     /// Whether it covers a request.
     pub(super) fn covers(self, method: &Method, path: &str) -> bool {
         let reads = matches!(*method, Method::GET | Method::HEAD);
-        let private = ["/settings", "/logs", "/doctor", "/session"];
+        let private = ["/settings", "/logs", "/doctor", "/session", "/swarm"];
         let rest = path.strip_prefix("/api/v1");
         let open = rest.filter(|rest| !private.iter().any(|p| rest.starts_with(p)));
         let of_jobs =
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn scopes_cover_what_they_say_and_no_more() {
         use Scope::{Admin, Metrics, Read, Submit};
-        let cases: [(Method, &str, &[Scope]); 10] = [
+        let cases: [(Method, &str, &[Scope]); 12] = [
             (Method::GET, "/api/v1/jobs", &[Admin, Read, Submit]),
             (Method::POST, "/api/v1/jobs", &[Admin, Submit]),
             (Method::POST, "/api/v1/jobs/3fa9/cancel", &[Admin, Submit]),
@@ -199,6 +199,8 @@ mod tests {
             (Method::POST, "/api/v1/lend", &[Admin]),
             (Method::GET, "/api/v1/settings", &[Admin]),
             (Method::GET, "/api/v1/logs", &[Admin]),
+            (Method::GET, "/api/v1/swarm", &[Admin]),
+            (Method::POST, "/api/v1/swarm/invitations", &[Admin]),
             (Method::POST, "/api/v1/session/code", &[Admin]),
             (Method::GET, "/metrics", &[Admin, Metrics]),
         ];

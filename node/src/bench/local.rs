@@ -281,6 +281,7 @@ fn options(
     NodeOptions {
         home,
         genesis: genesis.clone(),
+        gate: None,
         listen: ["/ip4/127.0.0.1/tcp/0"]
             .iter()
             .filter_map(|a| a.parse().ok())

@@ -57,10 +57,24 @@ impl Exit {
     fn of(code: &str) -> Self {
         match code {
             "bad_request" | "bad_input" | "bad_params" | "bad_job" | "usage" | "ambiguous_job"
-            | "shader_refused" | "shader_fault" => Self::Usage,
+            | "shader_refused" | "shader_fault" | "bad_invitation" => Self::Usage,
             "no_daemon" => Self::NoDaemon,
-            "home_exposed" | "token_missing" | "token_wrong" | "token_in_url"
-            | "host_not_allowed" | "origin_not_allowed" | "scope_too_small" => Self::Auth,
+            "home_exposed"
+            | "token_missing"
+            | "token_wrong"
+            | "token_in_url"
+            | "host_not_allowed"
+            | "origin_not_allowed"
+            | "scope_too_small"
+            | "no_certificate"
+            | "certificate_expired"
+            | "certificate_foreign"
+            | "certificate_not_yours"
+            | "certificate_revoked"
+            | "invitation_expired"
+            | "invitation_unknown"
+            | "invitation_used_up"
+            | "not_issuer" => Self::Auth,
             "no_eligible_peer" => Self::NoEligiblePeer,
             "deadline_passed" | "timeout" => Self::Timeout,
             "cancelled" => Self::Interrupted,

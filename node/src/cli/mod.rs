@@ -10,6 +10,7 @@ mod config;
 pub mod console;
 mod dash;
 mod demo;
+mod dev;
 mod doctor;
 pub mod exit;
 pub mod interrupt;
@@ -87,6 +88,9 @@ struct Global {
         hide_env_values = true
     )]
     home: Option<PathBuf>,
+    /// One of this machine's swarms for this command, instead of the current one.
+    #[arg(long, global = true, value_name = "NAME")]
+    swarm: Option<String>,
     /// One JSON object on stdout instead of text.
     #[arg(long, global = true)]
     json: bool,
@@ -126,6 +130,7 @@ enum Command {
     Proof(proof::Proof),
     Swarm(swarm::Swarm),
     Bench(bench::Bench),
+    Dev(dev::Dev),
     Doctor(doctor::Doctor),
     Config(config::Config),
     Token(token::Token),
@@ -145,6 +150,7 @@ enum Command {
 struct Context {
     console: Console,
     home: Option<PathBuf>,
+    swarm: Option<String>,
     set: Vec<(String, String)>,
     verbose: u8,
 }
@@ -152,7 +158,7 @@ struct Context {
 impl Context {
     fn place(&self) -> Result<Place, Failure> {
         let overrides = Overrides::of_process(self.set.clone());
-        Place::locate(self.home.as_deref(), overrides)
+        Place::locate(self.home.as_deref(), self.swarm.as_deref(), overrides)
     }
 }
 
@@ -184,6 +190,7 @@ pub fn main_of(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let context = Context {
         console,
         home: cli.global.home,
+        swarm: cli.global.swarm,
         set: cli.global.set,
         verbose: cli.global.verbose,
     };
@@ -202,7 +209,6 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Job(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Proof(args) => args.run(context),
         Command::Shader(args) => args.run(context),
-        Command::Swarm(args) => args.run(context),
         Command::Doctor(args) => args.run(context),
         Command::Config(args) => args.run(context),
         Command::Token(args) => args.run(context),
@@ -211,8 +217,10 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Version(args) => args.run(context),
         Command::Demo(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Bench(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
+        Command::Dev(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Up(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Run(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
+        Command::Swarm(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Dash(args) => interrupt::block_on(|_| args.run(context)),
         Command::Top(args) => interrupt::block_on(|interrupt| args.run(context, interrupt)),
         Command::Lend(args) => interrupt::block_on(|_| args.run(context)),

@@ -89,6 +89,14 @@ impl NetCheck {
     /// Joins the swarm under a name that is used once, and looks around.
     async fn join(&self, context: &Context, place: &Place) -> Result<Option<NetStatus>, Failure> {
         let genesis = place.genesis()?;
+        if genesis.admission.is_some() {
+            let what = "no peer runs in this home, and a private swarm takes in nobody for a look";
+            return Err(Failure::new(
+                Exit::NoDaemon,
+                what,
+                "start one with `starling up`",
+            ));
+        }
         let config = place.config()?;
         let scope = Scope::from(genesis.scope);
         let default = if scope == Scope::Public { 25.0 } else { 3.0 };
@@ -103,7 +111,7 @@ impl NetCheck {
             swarm_id: *swarm.as_bytes(),
             scope,
             listen: listen_beside(&config, genesis.scope),
-            bootstrap: place.bootstrap(&self.bootstrap, &config, &swarm),
+            bootstrap: place.bootstrap(&self.bootstrap, &config, &genesis),
             announce: Vec::new(),
             services: Services::of(scope).and(services(&config)),
             topics: Vec::new(),

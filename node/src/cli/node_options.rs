@@ -18,7 +18,7 @@ use crate::reason::Reason;
 const GOODBYE: Duration = Duration::from_secs(3);
 
 /// What computes.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct DeviceArgs {
     /// What computes: auto (a GPU that passes its check, else the CPU), cpu, software, or part of an adapter's name.
     #[arg(long, value_name = "DEVICE")]

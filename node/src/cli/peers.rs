@@ -11,7 +11,7 @@ use serde_json::json;
 use starling_protocol::advert::KernelOffer;
 use starling_protocol::io::{ClaimState, Proof};
 use starling_protocol::reputation::ReputationView;
-use starling_protocol::{Advert, PeerKey};
+use starling_protocol::{Advert, Genesis, PeerKey};
 
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
@@ -21,6 +21,7 @@ use super::place::{Place, listen_beside, services};
 use super::text;
 use crate::api::client::Client;
 use crate::compute::DeviceChoice;
+use crate::home::Config;
 use crate::net::{Multiaddr, Services};
 use crate::node::{Node, NodeOptions};
 
@@ -65,51 +66,13 @@ impl Peers {
         let place = context.place()?;
         let genesis = place.genesis()?;
         let config = place.config()?;
-        let bootstrap = place.bootstrap(&self.bootstrap, &config, &genesis.swarm_id());
-        let found = Services::of(genesis.scope.into())
-            .and(services(&config))
-            .mdns;
-        if bootstrap.is_empty() && !found {
-            return Err(Failure::new(
-                Exit::NoDaemon,
-                "no peer runs in this home, and no other is known",
-                "start one with `starling up`, or name one with --bootstrap ADDR",
-            ));
-        }
-        let home = tempfile::tempdir()
-            .map_err(|e| Failure::of(format!("cannot make a temporary folder: {e}")))?;
-        let options = NodeOptions {
-            home: home.path().to_owned(),
-            listen: listen_beside(&config, genesis.scope),
-            genesis,
-            bootstrap,
-            announce: Vec::new(),
-            services: services(&config),
-            device: DeviceChoice::Cpu,
-            require_gpu: false,
-            lend: false,
-            lies: false,
-            limits: config.limits,
-            terms: config.lend.clone(),
+        let peers = match genesis.admission {
+            Some(_) => known_to_daemon(&place).await?,
+            None => match self.heard(&place, genesis, &config, &interrupt).await? {
+                Some(peers) => peers,
+                None => return Ok(Exit::Interrupted),
+            },
         };
-        let start = Node::start(options);
-        let (node, happenings) = tokio::select! {
-            started = start => started.map_err(Failure::from)?,
-            _ = interrupt.signalled() => return Ok(Exit::Interrupted),
-        };
-        let happenings = drain(happenings);
-        let interrupted = tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs_f64(self.wait)) => false,
-            _ = interrupt.signalled() => true,
-        };
-        let me = node.key();
-        let mut peers = node.peers().await;
-        peers.retain(|(advert, _)| advert.peer != me && !advert.kernels.is_empty());
-        leave(&node).await;
-        happenings.abort();
-        if interrupted {
-            return Ok(Exit::Interrupted);
-        }
         let seen = Seen::of(&place).await?;
         if let Some(Command::Show(show)) = &self.command {
             return show.run(context, &peers, &seen);
@@ -135,6 +98,71 @@ impl Peers {
         }
         Ok(Exit::Ok)
     }
+
+    /// What a peer hears that joins for a moment; none if Ctrl-C comes first.
+    async fn heard(
+        &self,
+        place: &Place,
+        genesis: Genesis,
+        config: &Config,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Vec<(Advert, u64)>>, Failure> {
+        let bootstrap = place.bootstrap(&self.bootstrap, config, &genesis);
+        let found = Services::of(genesis.scope.into())
+            .and(services(config))
+            .mdns;
+        if bootstrap.is_empty() && !found {
+            return Err(Failure::new(
+                Exit::NoDaemon,
+                "no peer runs in this home, and no other is known",
+                "start one with `starling up`, or name one with --bootstrap ADDR",
+            ));
+        }
+        let home = tempfile::tempdir()
+            .map_err(|e| Failure::of(format!("cannot make a temporary folder: {e}")))?;
+        let options = NodeOptions {
+            home: home.path().to_owned(),
+            listen: listen_beside(config, genesis.scope),
+            genesis,
+            gate: None,
+            bootstrap,
+            announce: Vec::new(),
+            services: services(config),
+            device: DeviceChoice::Cpu,
+            require_gpu: false,
+            lend: false,
+            lies: false,
+            limits: config.limits,
+            terms: config.lend.clone(),
+        };
+        let start = Node::start(options);
+        let (node, happenings) = tokio::select! {
+            started = start => started.map_err(Failure::from)?,
+            _ = interrupt.signalled() => return Ok(None),
+        };
+        let happenings = drain(happenings);
+        let interrupted = tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs_f64(self.wait)) => false,
+            _ = interrupt.signalled() => true,
+        };
+        let me = node.key();
+        let mut peers = node.peers().await;
+        peers.retain(|(advert, _)| advert.peer != me && !advert.kernels.is_empty());
+        leave(&node).await;
+        happenings.abort();
+        Ok((!interrupted).then_some(peers))
+    }
+}
+
+/// A private swarm takes in no stranger for a moment: the peer of this home says whom it knows.
+async fn known_to_daemon(place: &Place) -> Result<Vec<(Advert, u64)>, Failure> {
+    let client = Client::connect(&place.root).await?;
+    let me = client.status().await?.peer;
+    let all = client.peers().await?.peers.into_iter();
+    Ok(all
+        .filter(|p| p.advert.peer != me && !p.advert.kernels.is_empty())
+        .map(|p| (p.advert, p.age_ms))
+        .collect())
 }
 
 impl Show {

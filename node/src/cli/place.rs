@@ -11,7 +11,9 @@ use starling_protocol::{Genesis, PeerKey, Scope, SwarmId};
 use super::exit::{Exit, Failure};
 use crate::genesis;
 use crate::home::config::{ConfigError, Overrides, Settings, Switch};
+use crate::home::swarms::{Known, Swarms};
 use crate::home::{Config, Home, HomeError, disk};
+use crate::neighbours;
 use crate::net::{Multiaddr, Services, any_port};
 
 /// Longest `up.json` that is believed, in bytes.
@@ -22,6 +24,8 @@ const RUNNING_MAX: u64 = 64 * 1024;
 pub struct Place {
     /// The folder.
     pub root: PathBuf,
+    /// All homes of this machine's owner, of which it is one.
+    pub swarms: Swarms,
     /// What stands above its settings.
     overrides: Overrides,
 }
@@ -40,11 +44,32 @@ pub struct Running {
 }
 
 impl Place {
-    /// The folder that `--home`, the environment or the system names. Creates nothing.
-    pub fn locate(chosen: Option<&Path>, overrides: Overrides) -> Result<Self, Failure> {
-        Home::locate(chosen)
-            .map(|root| Self { root, overrides })
-            .map_err(Failure::from)
+    /// The home of the swarm that `--swarm` names, else of the current one, in the folder that `--home`, the environment
+    /// or the system names. Creates nothing.
+    pub fn locate(
+        chosen: Option<&Path>,
+        swarm: Option<&str>,
+        overrides: Overrides,
+    ) -> Result<Self, Failure> {
+        let swarms = Swarms::of(&Home::locate(chosen).map_err(Failure::from)?);
+        let root = match swarm {
+            Some(name) => known(&swarms, name)?.root,
+            None => swarms.current(),
+        };
+        Ok(Self {
+            root,
+            swarms,
+            overrides,
+        })
+    }
+
+    /// Another home of the same owner.
+    #[must_use]
+    pub fn beside(&self, root: PathBuf) -> Self {
+        Self {
+            root,
+            ..self.clone()
+        }
     }
 
     /// The folder, created if it is missing.
@@ -112,12 +137,12 @@ impl Place {
         alive(running.pid).then_some(running)
     }
 
-    /// Whom to dial: what the command names, the settings, and the peer that runs in this home.
+    /// Whom to dial: what the command names, the settings, the peer that runs in this home, and whom that knew last.
     pub fn bootstrap(
         &self,
         named: &[Multiaddr],
         config: &Config,
-        swarm: &SwarmId,
+        genesis: &Genesis,
     ) -> Vec<Multiaddr> {
         let mut all = named.to_vec();
         all.extend(
@@ -127,15 +152,34 @@ impl Place {
                 .iter()
                 .filter_map(|a| a.parse::<Multiaddr>().ok()),
         );
-        all.extend(
-            self.running()
-                .filter(|r| r.swarm == *swarm)
-                .into_iter()
-                .flat_map(|r| r.addrs),
-        );
+        let running = self.running();
+        let running = running.filter(|r| r.swarm == genesis.swarm_id());
+        let mut found = running.map(|r| r.addrs).unwrap_or_default();
+        found.extend(neighbours::load(&self.root));
+        // A peer listens on all of a machine's addresses; nobody named these, so those out of scope are no mistake.
+        let scope = crate::net::Scope::from(genesis.scope);
+        all.extend(found.into_iter().filter(|a| scope.may_dial(a)));
         let mut seen = std::collections::BTreeSet::new();
         all.retain(|a| seen.insert(a.to_string()));
         all
+    }
+}
+
+/// The one swarm that a name means.
+pub fn known(swarms: &Swarms, name: &str) -> Result<Known, Failure> {
+    let mut found = swarms.find(name);
+    match (found.pop(), found.pop()) {
+        (Some(known), None) => Ok(known),
+        (None, _) => Err(Failure::new(
+            Exit::Usage,
+            format!("this machine is in no swarm {name:?}"),
+            "`starling swarm ls` lists them",
+        )),
+        _ => Err(Failure::new(
+            Exit::Usage,
+            format!("several swarms are called {name:?}"),
+            "use the name that `starling swarm ls` shows first, or the beginning of the id",
+        )),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::api::{Hosted, Server, Token, serve};
 use crate::compute::DeviceChoice;
 use crate::home::Config;
 use crate::jobs::{Desk, Feed};
+use crate::membership::Gate;
 use crate::net::Multiaddr;
 use crate::node::{Node, NodeOptions};
 use crate::reason::Reason;
@@ -66,10 +67,12 @@ impl Session {
         }
         let genesis = place.genesis()?;
         let config = place.config()?;
+        let gate = Gate::open(&place.root, &genesis)?;
         let options = requester(
             place,
             &config,
             &genesis,
+            gate.clone(),
             bootstrap,
             device.choice(&config.device)?,
         );
@@ -87,6 +90,7 @@ impl Session {
                 home: place.root.clone(),
                 ledger: Default::default(),
                 sessions: Default::default(),
+                gate,
                 swarm_name: genesis.name.clone(),
                 feed,
                 desk: OnceCell::new_with(Some(desk.clone())),
@@ -127,13 +131,14 @@ pub fn requester(
     place: &Place,
     config: &Config,
     genesis: &Genesis,
+    gate: Option<Arc<Gate>>,
     bootstrap: &[Multiaddr],
     device: DeviceChoice,
 ) -> NodeOptions {
     NodeOptions {
         home: place.requester(),
         listen: listen_beside(config, genesis.scope),
-        bootstrap: place.bootstrap(bootstrap, config, &genesis.swarm_id()),
+        bootstrap: place.bootstrap(bootstrap, config, genesis),
         announce: Vec::new(),
         services: services(config),
         device,
@@ -143,6 +148,7 @@ pub fn requester(
         limits: config.limits,
         terms: config.lend.clone(),
         genesis: genesis.clone(),
+        gate,
     }
 }
 

@@ -20,14 +20,15 @@ pub fn si(value: f64) -> String {
     format!("{scaled:.digits$}{}", PREFIXES[prefix])
 }
 
-/// "0.8 s", "12 s", "3 min 20 s", "2 h 5 min".
+/// "0.8 s", "12 s", "3 min 20 s", "2 h 5 min", "3 d 4 h".
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0..=9 => format!("{:.1} s", time.as_secs_f64()),
         10..=119 => format!("{seconds} s"),
         120..=7199 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        7200..=172_799 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
     }
 }
 
@@ -107,6 +108,7 @@ mod tests {
             (12_000, "12 s"),
             (200_000, "3 min 20 s"),
             (7_500_000, "2 h 5 min"),
+            (277_200_000, "3 d 5 h"),
         ];
         for (ms, text) in cases {
             assert_eq!(duration(Duration::from_millis(ms)), text);

@@ -31,6 +31,8 @@ use crate::home::Config;
 use crate::jobs::{Desk, Feed, JobState, Side, account};
 use crate::lend::sensors::Machine;
 use crate::lend::{Keeper, Ledger, Reread, Terms};
+use crate::membership::Gate;
+use crate::neighbours;
 use crate::net::Multiaddr;
 use crate::node::{Happening, Node, NodeOptions};
 use crate::reason::Reason;
@@ -44,7 +46,7 @@ const DESK_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 ///
 /// The first run makes this peer's key and settings, and a private swarm of this machine unless `starling swarm join`
 /// chose another one.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(after_help = "Examples:
   starling up
   starling up --home /tmp/second --bootstrap /ip4/127.0.0.1/tcp/4001     a second peer (same genesis!)
@@ -78,11 +80,12 @@ impl Up {
         let place = context.place()?;
         let genesis = place.genesis()?;
         let config = place.config()?;
+        let gate = Gate::open(&place.root, &genesis)?;
         let keeper = Keeper::new(&place.root, &config.lend, self.no_lend);
         let options = NodeOptions {
             home: place.root.clone(),
             listen: listen(&self.listen, &config, genesis.scope),
-            bootstrap: place.bootstrap(&self.bootstrap, &config, &genesis.swarm_id()),
+            bootstrap: place.bootstrap(&self.bootstrap, &config, &genesis),
             announce: announced(&config),
             services: services(&config),
             device: self.device.choice(&config.device)?,
@@ -92,6 +95,7 @@ impl Up {
             limits: config.limits,
             terms: config.lend.clone(),
             genesis: genesis.clone(),
+            gate: gate.clone(),
         };
         let (node, happenings) = tokio::select! {
             started = Node::start(options) => started.map_err(not_started)?,
@@ -100,7 +104,14 @@ impl Up {
         let node = Arc::new(node);
         let machine = Machine::new(&node.capability().profile.name);
         keeper.watch(machine, reread(&place));
-        let hosted = self.hosted(&place, &config, &genesis, node.clone(), keeper.clone());
+        let hosted = self.hosted(
+            &place,
+            &config,
+            &genesis,
+            gate,
+            node.clone(),
+            keeper.clone(),
+        );
         let hosted = Arc::new(hosted?);
         let token = Token::load_or_create(&place.root.join(TOKEN_FILE))?;
         let server = match serve(hosted.clone(), config.api.port, token).await {
@@ -131,7 +142,11 @@ impl Up {
                 }
             });
         }
+        again.spawn(neighbours::remember(node.clone(), place.root.clone()));
         api.write(&place.root)?;
+        // Whom it knew last may be gone: that is no news.
+        let former = neighbours::load(&place.root);
+        let unreachable = former.iter().map(Multiaddr::to_string).collect();
         let mut peer = Peer {
             terms: keeper.terms(),
             ledger: hosted.ledger.clone(),
@@ -142,7 +157,7 @@ impl Up {
             events: self.events,
             console: context.console,
             addrs: Vec::new(),
-            unreachable: Vec::new(),
+            unreachable,
         };
         peer.introduce(&genesis, &api.url)?;
         let (outcome, rest) = peer
@@ -169,6 +184,7 @@ impl Up {
         place: &Place,
         config: &Config,
         genesis: &Genesis,
+        gate: Option<Arc<Gate>>,
         node: Arc<Node>,
         lending: Keeper,
     ) -> Result<Hosted, Failure> {
@@ -181,8 +197,10 @@ impl Up {
         let (named, shared, folder) = (self.bootstrap.clone(), feed.clone(), jobs.clone());
         let swarm_name = genesis.name.clone();
         // On the CPU: the device is the lender's, which works for this requester too.
+        let door = gate.clone();
         let open = move || -> BoxFuture<'static, Result<Desk, Reason>> {
-            let options = requester(&place, &config, &genesis, &named, DeviceChoice::Cpu);
+            let cpu = DeviceChoice::Cpu;
+            let options = requester(&place, &config, &genesis, door.clone(), &named, cpu);
             Box::pin(open_desk(options, folder.clone(), shared.clone()))
         };
         Ok(Hosted {
@@ -192,6 +210,7 @@ impl Up {
             home,
             ledger: Default::default(),
             sessions: Default::default(),
+            gate,
             swarm_name,
             feed,
             desk: OnceCell::new(),

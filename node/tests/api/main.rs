@@ -39,6 +39,7 @@ fn options(
     NodeOptions {
         home,
         genesis: genesis.clone(),
+        gate: None,
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")],
         bootstrap: bootstrap.to_vec(),
         announce: Vec::new(),
@@ -105,6 +106,7 @@ async fn served_through(
         home: home.path().to_owned(),
         ledger: Default::default(),
         sessions: Default::default(),
+        gate: None,
         swarm_name: genesis.name.clone(),
         feed: feed.clone(),
         desk: OnceCell::new_with(Some(desk.clone())),

@@ -21,6 +21,7 @@ fn a_disk_that_fills_up_in_mid_job_stops_the_peer_and_the_job_goes_on_with_space
         "swarm",
         "create",
         "pair",
+        "--open",
         "--scope",
         "local",
         "--slice-ms",

@@ -110,7 +110,7 @@ fn jobs_and_promises_outlive_faults() {
     let seed = number("STARLING_SEED", 1);
     println!("faults for {seconds} s with seed {seed}");
     let scene = Scene::new();
-    let create = ["swarm", "create", "faults", "--scope", "local"];
+    let create = ["swarm", "create", "faults", "--open", "--scope", "local"];
     let create = [&create[..], &["--slice-ms", "150"]].concat();
     scene.run("a", &create).expect(0);
     HOMES[1..].iter().for_each(|home| scene.join(home));

@@ -16,6 +16,7 @@ fn a_swarm_is_made_joined_and_shown() {
             "swarm",
             "create",
             "lab",
+            "--open",
             "--scope",
             "local",
             "--slice-ms",
@@ -56,52 +57,19 @@ fn a_swarm_is_made_joined_and_shown() {
         "the owner's comments stay"
     );
     place
-        .run("a", &["swarm", "create", "lab", "-o", "lab.toml"])
+        .run("a", &["swarm", "create", "lab", "--open", "-o", "lab.toml"])
         .expect(1)
         .says("exists");
-}
-
-#[test]
-fn another_swarm_is_joined_only_by_force_and_the_old_one_is_kept() {
-    let place = Place::new();
-    let first = place
-        .run("a", &["swarm", "create", "one", "--json"])
-        .expect(0)
-        .json();
-    place
-        .run("b", &["swarm", "create", "two", "-o", "two.toml"])
-        .expect(0);
-    place
-        .run("a", &["swarm", "join", "two.toml"])
-        .expect(1)
-        .says("log")
-        .says("--force");
-    let shown = place
-        .run("a", &["swarm", "show", "--json"])
-        .expect(0)
-        .json();
-    assert_eq!(shown["swarm"], first["swarm"]);
-    place
-        .run("a", &["swarm", "join", "two.toml", "--force"])
-        .expect(0)
-        .says("former-1");
-    assert_eq!(
-        place
-            .run("a", &["swarm", "show", "--json"])
-            .expect(0)
-            .json()["name"],
-        "two"
-    );
-    assert!(
-        place.path("a/former-1/genesis.toml").exists() && place.path("a/former-1/log").exists()
-    );
 }
 
 #[test]
 fn a_corrupt_genesis_is_refused_by_line() {
     let place = Place::new();
     place
-        .run("a", &["swarm", "create", "one", "--scope", "local"])
+        .run(
+            "a",
+            &["swarm", "create", "one", "--open", "--scope", "local"],
+        )
         .expect(0);
     let path = place.path("a/genesis.toml");
     let good = std::fs::read_to_string(&path).unwrap();
@@ -172,7 +140,7 @@ fn one_peer_a_home_and_one_program_a_port() {
         .says("another starling")
         .says("--home");
     place
-        .run("a", &["swarm", "create", "two", "--force"])
+        .run("a", &["swarm", "leave"])
         .expect(1)
         .says("another starling");
     place.run("a", &["doctor"]).expect(0);

@@ -14,7 +14,15 @@ pub fn two_peers(place: &Place) -> [Up; 2] {
 
 /// The same with slices of so many ms.
 pub fn two_peers_with(place: &Place, slice_ms: &str) -> [Up; 2] {
-    let create = ["swarm", "create", "pair", "--scope", "local", "--slice-ms"];
+    let create = [
+        "swarm",
+        "create",
+        "pair",
+        "--open",
+        "--scope",
+        "local",
+        "--slice-ms",
+    ];
     place
         .run("a", &[&create[..], &[slice_ms]].concat())
         .expect(0);

@@ -15,6 +15,7 @@ mod jobs;
 mod lab;
 mod lending;
 mod matrices;
+mod members;
 mod network;
 mod room;
 #[cfg(target_os = "linux")]

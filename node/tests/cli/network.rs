@@ -64,7 +64,9 @@ fn a_fixed_port_is_the_lending_peers_alone() {
     place
         .run(
             "a",
-            &["swarm", "create", "lan", "--scope", "lan", "-o", &genesis],
+            &[
+                "swarm", "create", "lan", "--open", "--scope", "lan", "-o", &genesis,
+            ],
         )
         .expect(0);
     place.run("a", &["swarm", "join", &genesis]).expect(0);

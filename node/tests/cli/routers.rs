@@ -23,7 +23,9 @@ impl<'a> Site<'a> {
         place
             .run(
                 hosts[0],
-                &["swarm", "create", "lab", "--scope", scope, "-o", &genesis],
+                &[
+                    "swarm", "create", "lab", "--open", "--scope", scope, "-o", &genesis,
+                ],
             )
             .expect(0);
         for host in hosts {

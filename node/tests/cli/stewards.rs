@@ -27,7 +27,7 @@ struct Swarm {
 impl Swarm {
     fn start() -> Self {
         let place = Place::new();
-        let create = ["swarm", "create", "outlive", "--scope", "local"];
+        let create = ["swarm", "create", "outlive", "--open", "--scope", "local"];
         place
             .run("a", &[&create[..], &["--slice-ms", "150"]].concat())
             .expect(0);

@@ -5,7 +5,7 @@ use crate::support::{Place, read};
 #[test]
 fn every_command_explains_itself() {
     let place = Place::new();
-    let commands: [&[&str]; 31] = [
+    let commands: [&[&str]; 35] = [
         &[],
         &["demo"],
         &["up"],
@@ -27,6 +27,10 @@ fn every_command_explains_itself() {
         &["proof", "verify"],
         &["swarm"],
         &["swarm", "create"],
+        &["swarm", "invite"],
+        &["swarm", "join"],
+        &["swarm", "switch"],
+        &["dev", "swarm"],
         &["bench"],
         &["bench", "kernels"],
         &["bench", "swarm"],
@@ -223,7 +227,7 @@ fn every_object_says_its_schema() {
     let commands: [(&[&str], i32); 16] = [
         (&["version"], 0),
         (&["doctor"], 0),
-        (&["swarm", "create", "one", "--scope", "local"], 0),
+        (&["swarm", "create", "one", "--open", "--scope", "local"], 0),
         (&["swarm", "show"], 0),
         (&["config", "show"], 0),
         (&["config", "get", "api.port"], 0),

@@ -39,6 +39,7 @@ impl Peer {
         let options = NodeOptions {
             home: home.path().join("home"),
             genesis: genesis.clone(),
+            gate: None,
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")],
             bootstrap: bootstrap.to_vec(),
             announce: Vec::new(),

@@ -151,6 +151,7 @@ impl Up {
         let options = NodeOptions {
             home,
             genesis,
+            gate: None,
             listen: self.listen.clone(),
             bootstrap: self.bootstrap.clone(),
             announce: Vec::new(),
