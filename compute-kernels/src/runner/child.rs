@@ -122,7 +122,7 @@ fn answer(
             };
             held.load(&job, kernel?).map(Response::Loaded)
         }
-        Request::Run => {
+        Request::Run | Request::RunFor(_) => {
             let held = device.as_mut().ok_or(RunnerError::NotLoaded)?;
             let shape = held.shape().ok_or(RunnerError::NotLoaded)?;
             let tiles: Vec<u32> = parts
@@ -131,7 +131,11 @@ fn answer(
                 .map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]))
                 .collect();
             check_run(&shape, &tiles)?;
-            *computed = held.run(&tiles)?;
+            let span = match request {
+                Request::RunFor(ms) => Some(Duration::from_millis(ms)),
+                _ => None,
+            };
+            *computed = held.run(&tiles, span)?;
             let burnt = held.burnt();
             Ok(Response::Computed { burnt })
         }
@@ -202,11 +206,13 @@ impl Held {
         }
     }
 
-    fn run(&mut self, tiles: &[u32]) -> Result<Vec<u8>, RunnerError> {
-        match self {
-            Held::Gpu(gpu) => gpu.run(tiles),
-            // Whoever waits kills this process at the deadline.
-            Held::Cpu(cpu) => cpu.run(tiles, Duration::MAX),
+    /// All of them, or those that begin within `span`.
+    fn run(&mut self, tiles: &[u32], span: Option<Duration>) -> Result<Vec<u8>, RunnerError> {
+        // Whoever waits kills this process at the deadline.
+        match (self, span) {
+            (Held::Gpu(gpu), _) => gpu.run(tiles),
+            (Held::Cpu(cpu), None) => cpu.run(tiles, Duration::MAX),
+            (Held::Cpu(cpu), Some(span)) => cpu.run_for(tiles, span, Duration::MAX),
         }
     }
 }

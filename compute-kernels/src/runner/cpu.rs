@@ -1,12 +1,16 @@
 //! The CPU runner: the reference side of every kernel, on all cores of this process.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{DeviceInfo, DeviceKind, RunnerError, check_run};
+use super::{DeviceInfo, DeviceKind, Patience, RunnerError, check_run};
 use crate::kernel::{JobSpec, Kernel, MAX_INPUT_BYTES, Prepared, Shape};
 
-/// A portion grows until it takes about this long.
-const PORTION: Duration = Duration::from_millis(50);
+/// Operations that a thread takes at a time, by what tiles declare to cost at most: some 50 us, so that many threads do not
+/// queue for tiles that cost next to nothing. Others are taken one by one.
+const TURN_UNITS: u64 = 1 << 17;
+/// Tiles that it takes at a time at most.
+const TURN_TILES: u64 = 256;
 
 /// Computes with the Rust side of kernels, through rayon's global pool.
 pub struct CpuRunner {
@@ -50,34 +54,90 @@ impl CpuRunner {
         Ok(shape)
     }
 
-    /// See [`super::Runner::run`]. The deadline is looked at between portions of some 50 ms: all cores wait for the
-    /// last tile of one, which costs quick kernels half their speed if portions are short.
-    pub fn run(&mut self, tiles: &[u32], deadline: Duration) -> Result<Vec<u8>, RunnerError> {
-        let job = self.job.as_ref().ok_or(RunnerError::NotLoaded)?;
-        check_run(&job.shape(), tiles)?;
-        let start = Instant::now();
-        let bytes = job.shape().tile_bytes as usize;
-        let mut out = vec![0; tiles.len() * bytes];
-        let (mut tiles, mut rest) = (tiles, out.as_mut_slice());
-        let mut portion = rayon::current_num_threads() * 8;
-        while !tiles.is_empty() {
-            let began = start.elapsed();
-            if began > deadline {
-                let limit_ms = deadline.as_millis() as u64;
-                return Err(RunnerError::Deadline { limit_ms });
-            }
-            let (now, later) = tiles.split_at(portion.min(tiles.len()));
-            let (into, behind) = rest.split_at_mut(now.len() * bytes);
-            job.run_into(now, into);
-            if let Some(fault) = job.fault() {
-                return Err(fault.into());
-            }
-            (tiles, rest) = (later, behind);
-            if start.elapsed() - began < PORTION / 2 {
-                portion *= 2;
-            }
+    /// See [`super::Runner::run`].
+    pub fn run<'a>(
+        &mut self,
+        tiles: &[u32],
+        patience: impl Into<Patience<'a>>,
+    ) -> Result<Vec<u8>, RunnerError> {
+        let patience = patience.into();
+        let (start, limit) = (Instant::now(), patience.limit());
+        let (out, done) = self.first(tiles, &|| {
+            start.elapsed() <= limit && !patience.is_stopped()
+        })?;
+        if done == tiles.len() {
+            return Ok(out);
         }
+        Err(if patience.is_stopped() {
+            RunnerError::Aborted
+        } else {
+            let limit_ms = limit.as_millis() as u64;
+            RunnerError::Deadline { limit_ms }
+        })
+    }
+
+    /// See [`super::Runner::run_for`].
+    pub fn run_for<'a>(
+        &mut self,
+        tiles: &[u32],
+        span: Duration,
+        patience: impl Into<Patience<'a>>,
+    ) -> Result<Vec<u8>, RunnerError> {
+        let patience = patience.into();
+        let (start, span) = (Instant::now(), span.min(patience.limit()));
+        let (out, _) = self.first(tiles, &|| start.elapsed() < span && !patience.is_stopped())?;
         Ok(out)
+    }
+
+    /// The bytes of the first of `tiles`, and how many those are: one turn at least, and whatever is begun while `go_on`.
+    ///
+    /// Threads take one turn after the other from a common heap, in order. So what is done is a prefix; nobody waits for
+    /// the slowest but at the end, however uneven tiles are; and no guess at what the next ones will cost is needed.
+    fn first(
+        &self,
+        tiles: &[u32],
+        go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(Vec<u8>, usize), RunnerError> {
+        let job = self.job.as_deref().ok_or(RunnerError::NotLoaded)?;
+        let shape = job.shape();
+        check_run(&shape, tiles)?;
+        let tile_bytes = (shape.tile_bytes as usize).max(1);
+        let mut out = vec![0; tiles.len() * tile_bytes];
+        let turn = (TURN_UNITS / shape.units_per_tile.max(1)).clamp(1, TURN_TILES) as usize;
+        let turns = tiles.chunks(turn).zip(out.chunks_mut(turn * tile_bytes));
+        let heap = Mutex::new((turns, 0));
+        let work = || {
+            loop {
+                let more = go_on() && job.fault().is_none();
+                let (tiles, out) = {
+                    // A panic elsewhere leaves a heap that is as good as before.
+                    let mut heap = heap.lock().unwrap_or_else(PoisonError::into_inner);
+                    let (turns, taken) = &mut *heap;
+                    if !more && *taken > 0 {
+                        return;
+                    }
+                    let Some(next) = turns.next() else { return };
+                    *taken += next.0.len();
+                    next
+                };
+                for (&tile, out) in tiles.iter().zip(out.chunks_exact_mut(tile_bytes)) {
+                    job.tile(tile, out);
+                }
+            }
+        };
+        let threads = rayon::current_num_threads().min(tiles.len().div_ceil(turn));
+        rayon::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(|_| work());
+            }
+            work();
+        });
+        let (_, done) = heap.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fault) = job.fault() {
+            return Err(fault.into());
+        }
+        out.truncate(done * tile_bytes);
+        Ok((out, done))
     }
 
     /// See [`Prepared::burnt`].

@@ -34,6 +34,9 @@ pub enum Request {
     Load(KernelId),
     /// Compute tiles. Part: their indices, u32 little-endian.
     Run,
+    /// The same for the first of them, as many as begin within so many milliseconds, one at least: see
+    /// [`super::Runner::run_for`].
+    RunFor(u64),
     /// Run a shader as it is, and time it. Parts: as JSON what it is bound to, its text, its inputs.
     Bare,
     /// Look at a shader. Parts: its text, then as JSON its entry point if one is named, and values of its overrides.
@@ -51,7 +54,7 @@ pub enum Response {
     Opened(DeviceInfo),
     /// To [`Request::Load`].
     Loaded(Shape),
-    /// To [`Request::Run`]. Part: the tiles' bytes.
+    /// To [`Request::Run`] and [`Request::RunFor`]. Part: the tiles' bytes.
     Computed {
         /// The most that the loops of one invocation have burnt, where that is known.
         burnt: Option<u32>,

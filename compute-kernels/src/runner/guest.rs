@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Engine, GpuProcess, RunnerCommand, RunnerError};
+use super::{Engine, GpuProcess, Patience, RunnerCommand, RunnerError};
 use crate::kernel::{JobSpec, Shape};
 
 /// See the module.
@@ -26,24 +26,44 @@ impl GuestRunner {
     }
 
     /// See [`super::Runner::load`]. A job that is loaded already costs nothing.
-    pub fn load(&mut self, job: &JobSpec, deadline: Duration) -> Result<Shape, RunnerError> {
+    pub fn load<'a>(
+        &mut self,
+        job: &JobSpec,
+        patience: impl Into<Patience<'a>>,
+    ) -> Result<Shape, RunnerError> {
+        let patience = patience.into();
         if let Some((current, process)) = &mut self.process
             && current == job
         {
-            return process.load(job, deadline);
+            return process.load(job, patience);
         }
         self.process = None;
         let (command, engine) = (self.command.clone(), self.engine);
-        let mut process = GpuProcess::spawn_engine(command, engine, deadline)?;
-        let shape = process.load(job, deadline)?;
+        let mut process = GpuProcess::spawn_engine(command, engine, patience)?;
+        let shape = process.load(job, patience)?;
         self.process = Some((job.clone(), process));
         Ok(shape)
     }
 
     /// See [`super::Runner::run`].
-    pub fn run(&mut self, tiles: &[u32], deadline: Duration) -> Result<Vec<u8>, RunnerError> {
+    pub fn run<'a>(
+        &mut self,
+        tiles: &[u32],
+        patience: impl Into<Patience<'a>>,
+    ) -> Result<Vec<u8>, RunnerError> {
         let (_, process) = self.process.as_mut().ok_or(RunnerError::NotLoaded)?;
-        process.run(tiles, deadline)
+        process.run(tiles, patience)
+    }
+
+    /// See [`super::Runner::run_for`].
+    pub fn run_for<'a>(
+        &mut self,
+        tiles: &[u32],
+        span: Duration,
+        patience: impl Into<Patience<'a>>,
+    ) -> Result<Vec<u8>, RunnerError> {
+        let (_, process) = self.process.as_mut().ok_or(RunnerError::NotLoaded)?;
+        process.run_for(tiles, span, patience)
     }
 
     /// See [`GpuProcess::burnt`].

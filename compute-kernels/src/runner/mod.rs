@@ -10,6 +10,7 @@ mod cpu;
 pub mod frame;
 mod gpu;
 mod guest;
+mod patience;
 mod process;
 pub mod sandbox;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cpu::CpuRunner;
 pub use guest::GuestRunner;
+pub use patience::Patience;
 pub use process::{GpuProcess, RunnerCommand};
 
 use crate::kernel::{JobSpec, KernelError, Shape};
@@ -154,6 +156,9 @@ pub enum RunnerError {
         /// The deadline that was given, in milliseconds.
         limit_ms: u64,
     },
+    /// Whoever asked does not want it any more: see [`Patience::unless`].
+    #[error("nobody waits for it any more")]
+    Aborted,
     /// The process that holds the device could not be started.
     #[error("cannot start the device process {exe}: {reason}")]
     Spawn {
@@ -174,18 +179,40 @@ pub enum Runner {
 
 impl Runner {
     /// Makes `job` the current one. Fails without side effects on the process if the job or the device is bad.
-    pub fn load(&mut self, job: &JobSpec, deadline: Duration) -> Result<Shape, RunnerError> {
+    pub fn load<'a>(
+        &mut self,
+        job: &JobSpec,
+        patience: impl Into<Patience<'a>>,
+    ) -> Result<Shape, RunnerError> {
         match self {
             Runner::Cpu(cpu) => cpu.load(job),
-            Runner::Gpu(gpu) => gpu.load(job, deadline),
+            Runner::Gpu(gpu) => gpu.load(job, patience),
         }
     }
 
     /// Computes tiles of the current job: their bytes one after the other, in the order asked.
-    pub fn run(&mut self, tiles: &[u32], deadline: Duration) -> Result<Vec<u8>, RunnerError> {
+    pub fn run<'a>(
+        &mut self,
+        tiles: &[u32],
+        patience: impl Into<Patience<'a>>,
+    ) -> Result<Vec<u8>, RunnerError> {
         match self {
-            Runner::Cpu(cpu) => cpu.run(tiles, deadline),
-            Runner::Gpu(gpu) => gpu.run(tiles, deadline),
+            Runner::Cpu(cpu) => cpu.run(tiles, patience),
+            Runner::Gpu(gpu) => gpu.run(tiles, patience),
+        }
+    }
+
+    /// The same for the first of `tiles`: one at least, and then as many as a CPU begins within `span`. How long it takes
+    /// beyond that is a single tile's time. A GPU computes all of them: what it is given at once is the caller's choice.
+    pub fn run_for<'a>(
+        &mut self,
+        tiles: &[u32],
+        span: Duration,
+        patience: impl Into<Patience<'a>>,
+    ) -> Result<Vec<u8>, RunnerError> {
+        match self {
+            Runner::Cpu(cpu) => cpu.run_for(tiles, span, patience),
+            Runner::Gpu(gpu) => gpu.run_for(tiles, span, patience),
         }
     }
 

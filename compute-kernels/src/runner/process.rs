@@ -1,4 +1,5 @@
-//! A device process as seen from its parent: started on demand, killed at a deadline, started again after a crash.
+//! A device process as seen from its parent: started on demand, killed at a deadline or a moment after whoever asked has
+//! given up, started again when the next job comes.
 //!
 //! It is not the process itself (`child.rs`) and decides nothing about jobs.
 //! Invariant: every call returns by its deadline; a child that does not answer in time is dead when the call returns.
@@ -15,13 +16,16 @@ use std::time::{Duration, Instant};
 use super::admission::json;
 use super::frame::{self, Request, Response};
 use super::gpu::BareJob;
-use super::{AdapterChoice, DeviceInfo, Engine, RunnerError, check_run};
+use super::patience::{Deadline, GRACE};
+use super::{AdapterChoice, DeviceInfo, Engine, Patience, RunnerError, check_run};
 use crate::kernel::{JobSpec, Shape};
 
 /// Last bytes of a child's stderr that its obituary quotes.
 const STDERR_TAIL_BYTES: usize = 2048;
 /// How long a broken connection waits for them.
 const OBITUARY_WAIT: Duration = Duration::from_secs(1);
+/// How often a wait that somebody may end is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How to start a device process: an executable that calls [`super::child::serve`] when given these arguments.
 #[derive(Clone, Debug)]
@@ -86,16 +90,16 @@ impl GpuProcess {
         choice: AdapterChoice,
         deadline: Duration,
     ) -> Result<Self, RunnerError> {
-        Self::spawn_engine(command, Engine::Adapter(choice), deadline)
+        Self::spawn_engine(command, Engine::Adapter(choice), deadline.into())
     }
 
     /// The same for anything that a device process can hold.
     pub(super) fn spawn_engine(
         command: RunnerCommand,
         engine: Engine,
-        deadline: Duration,
+        patience: Patience<'_>,
     ) -> Result<Self, RunnerError> {
-        let (connection, info) = open(&command, engine, Deadline::after(deadline))?;
+        let (connection, info) = open(&command, engine, Deadline::after(patience))?;
         Ok(GpuProcess {
             command,
             engine,
@@ -109,7 +113,11 @@ impl GpuProcess {
     }
 
     /// See [`super::Runner::load`]. A job that is loaded already costs nothing.
-    pub fn load(&mut self, job: &JobSpec, deadline: Duration) -> Result<Shape, RunnerError> {
+    pub fn load<'a>(
+        &mut self,
+        job: &JobSpec,
+        patience: impl Into<Patience<'a>>,
+    ) -> Result<Shape, RunnerError> {
         if let Some((current, shape)) = &self.job
             && current == job
         {
@@ -117,26 +125,52 @@ impl GpuProcess {
         }
         self.job = None;
         self.loaded = false;
-        let result = self.send_job(job, Deadline::after(deadline));
+        let result = self.send_job(job, Deadline::after(patience));
         self.last_used = Instant::now();
         let shape = result?;
         self.job = Some((job.clone(), shape));
         Ok(shape)
     }
 
-    /// See [`super::Runner::run`]. After a crash or a stop the job is loaded again, within the same deadline.
-    pub fn run(&mut self, tiles: &[u32], deadline: Duration) -> Result<Vec<u8>, RunnerError> {
-        let (job, shape) = self.job.clone().ok_or(RunnerError::NotLoaded)?;
-        check_run(&shape, tiles)?;
-        let deadline = Deadline::after(deadline);
-        let result = self.run_by(&job, tiles, deadline);
-        self.last_used = Instant::now();
-        let bytes = result?;
-        if bytes.len() as u64 == tiles.len() as u64 * u64::from(shape.tile_bytes) {
+    /// See [`super::Runner::run`]. After a crash or a stop the job is loaded again, within the same patience.
+    pub fn run<'a>(
+        &mut self,
+        tiles: &[u32],
+        patience: impl Into<Patience<'a>>,
+    ) -> Result<Vec<u8>, RunnerError> {
+        let bytes = self.run_by(Request::Run, tiles, Deadline::after(patience))?;
+        self.check(bytes, |done| done == tiles.len())
+    }
+
+    /// See [`super::Runner::run_for`], and [`GpuProcess::run`].
+    pub fn run_for<'a>(
+        &mut self,
+        tiles: &[u32],
+        span: Duration,
+        patience: impl Into<Patience<'a>>,
+    ) -> Result<Vec<u8>, RunnerError> {
+        let span_ms = span.as_millis() as u64;
+        let deadline = Deadline::after(patience);
+        let bytes = self.run_by(Request::RunFor(span_ms), tiles, deadline)?;
+        let least = tiles.len().min(1);
+        self.check(bytes, |done| (least..=tiles.len()).contains(&done))
+    }
+
+    /// Bytes of whole tiles, and of as many as `fits`.
+    fn check(
+        &mut self,
+        bytes: Vec<u8>,
+        fits: impl Fn(usize) -> bool,
+    ) -> Result<Vec<u8>, RunnerError> {
+        let (_, shape) = self.job.as_ref().ok_or(RunnerError::NotLoaded)?;
+        let tile_bytes = (shape.tile_bytes as usize).max(1);
+        if bytes.len().is_multiple_of(tile_bytes) && fits(bytes.len() / tile_bytes) {
             return Ok(bytes);
         }
         self.stop();
-        Err(RunnerError::Lost("it returned too few bytes".into()))
+        Err(RunnerError::Lost(
+            "it returned another number of bytes".into(),
+        ))
     }
 
     /// Times a shader of one's own as it is, without anything around it: its first output, and seconds.
@@ -183,15 +217,29 @@ impl GpuProcess {
 
     fn run_by(
         &mut self,
-        job: &JobSpec,
+        request: Request,
         tiles: &[u32],
-        deadline: Deadline,
+        deadline: Deadline<'_>,
+    ) -> Result<Vec<u8>, RunnerError> {
+        let (job, shape) = self.job.clone().ok_or(RunnerError::NotLoaded)?;
+        check_run(&shape, tiles)?;
+        let result = self.ask_tiles(&job, request, tiles, deadline);
+        self.last_used = Instant::now();
+        result
+    }
+
+    fn ask_tiles(
+        &mut self,
+        job: &JobSpec,
+        request: Request,
+        tiles: &[u32],
+        deadline: Deadline<'_>,
     ) -> Result<Vec<u8>, RunnerError> {
         if self.connection.is_none() || !self.loaded {
             self.send_job(job, deadline)?;
         }
         let list: Vec<u8> = tiles.iter().flat_map(|t| t.to_le_bytes()).collect();
-        let result = self.call(Request::Run, vec![list.into()], deadline);
+        let result = self.call(request, vec![list.into()], deadline);
         // After an error of its device a child holds no job.
         self.loaded &= result.is_ok();
         match result? {
@@ -203,7 +251,7 @@ impl GpuProcess {
         }
     }
 
-    fn send_job(&mut self, job: &JobSpec, deadline: Deadline) -> Result<Shape, RunnerError> {
+    fn send_job(&mut self, job: &JobSpec, deadline: Deadline<'_>) -> Result<Shape, RunnerError> {
         // A cheap look here keeps malformed jobs from travelling through the pipe.
         job.kernel()?;
         let params = Arc::from(job.params.as_slice());
@@ -222,8 +270,11 @@ impl GpuProcess {
         &mut self,
         request: Request,
         parts: Vec<Arc<[u8]>>,
-        deadline: Deadline,
+        deadline: Deadline<'_>,
     ) -> Result<Answer, RunnerError> {
+        if deadline.patience.is_stopped() {
+            return Err(RunnerError::Aborted);
+        }
         if self.connection.is_none() {
             self.loaded = false;
             let (connection, info) = open(&self.command, self.engine, deadline)?;
@@ -239,7 +290,8 @@ impl GpuProcess {
             return Err(RunnerError::NotLoaded);
         };
         let result = connection.call(request, parts, deadline);
-        if let Err(RunnerError::Lost(_) | RunnerError::Deadline { .. }) = result {
+        use RunnerError::{Aborted, Deadline as Late, Lost};
+        if let Err(Lost(_) | Late { .. } | Aborted) = result {
             self.stop();
         }
         result
@@ -254,7 +306,7 @@ impl GpuProcess {
 fn open(
     command: &RunnerCommand,
     engine: Engine,
-    deadline: Deadline,
+    deadline: Deadline<'_>,
 ) -> Result<(Connection, DeviceInfo), RunnerError> {
     let mut connection = Connection::start(command)?;
     match connection.call(Request::Open(engine), Vec::new(), deadline)? {
@@ -265,24 +317,6 @@ fn open(
 
 pub(super) fn unexpected(response: &Response) -> RunnerError {
     RunnerError::Lost(format!("its process answered out of turn: {response:?}"))
-}
-
-/// A point in time, and the limit to name when it has passed.
-#[derive(Clone, Copy)]
-struct Deadline {
-    at: Instant,
-    limit: Duration,
-}
-
-impl Deadline {
-    /// Durations beyond a day count as a day, so that the sum cannot overflow.
-    fn after(limit: Duration) -> Self {
-        let limit = limit.min(Duration::from_secs(86_400));
-        Deadline {
-            at: Instant::now() + limit,
-            limit,
-        }
-    }
 }
 
 type Exchange = (Request, Vec<Arc<[u8]>>);
@@ -337,21 +371,45 @@ impl Connection {
         &mut self,
         request: Request,
         parts: Vec<Arc<[u8]>>,
-        deadline: Deadline,
+        deadline: Deadline<'_>,
     ) -> Result<Answer, RunnerError> {
         if self.requests.try_send((request, parts)).is_err() {
             return Err(RunnerError::Lost(self.obituary("its pipe is closed")));
         }
-        let left = deadline.at.saturating_duration_since(Instant::now());
-        match self.answers.recv_timeout(left) {
-            Ok(Ok((Response::Failed(error), _))) => Err(error),
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(RunnerError::Lost(self.obituary(&error.to_string()))),
-            Err(RecvTimeoutError::Timeout) => Err(RunnerError::Deadline {
-                limit_ms: deadline.limit.as_millis() as u64,
-            }),
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(RunnerError::Lost(self.obituary("its pipe is closed")))
+        match self.wait(deadline)? {
+            Ok((Response::Failed(error), _)) => Err(error),
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(RunnerError::Lost(self.obituary(&error.to_string()))),
+        }
+    }
+
+    /// The answer, unless the deadline comes first, or the end of the grace for what nobody wants any more.
+    fn wait(&mut self, deadline: Deadline<'_>) -> Result<io::Result<Answer>, RunnerError> {
+        let patience = deadline.patience;
+        let mut graced = None;
+        loop {
+            let now = Instant::now();
+            if patience.is_stopped() {
+                graced.get_or_insert(now + GRACE);
+            }
+            let until = graced.unwrap_or(deadline.at).min(deadline.at);
+            let mut left = until.saturating_duration_since(now);
+            if patience.can_stop() && graced.is_none() {
+                left = left.min(LOOK);
+            }
+            match self.answers.recv_timeout(left) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(RunnerError::Lost(self.obituary("its pipe is closed")));
+                }
+                Err(RecvTimeoutError::Timeout) if Instant::now() < until => {}
+                Err(RecvTimeoutError::Timeout) if graced.is_some() => {
+                    return Err(RunnerError::Aborted);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let limit_ms = patience.limit().as_millis() as u64;
+                    return Err(RunnerError::Deadline { limit_ms });
+                }
             }
         }
     }

@@ -4,10 +4,12 @@
 //! through [`crate::node::Node::start_with`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use starling_kernels::runner::{
-    CpuRunner, DeviceInfo, Engine, GuestRunner, Runner, RunnerCommand, RunnerError, START, time_for,
+    CpuRunner, DeviceInfo, Engine, GuestRunner, Patience, Runner, RunnerCommand, RunnerError,
+    START, time_for,
 };
 use starling_kernels::{JobSpec, KernelError, Shape};
 use starling_protocol::JobId;
@@ -41,6 +43,15 @@ pub struct Backend {
     /// One a job, the most recently used last.
     guests: Vec<(JobId, GuestRunner)>,
     teller: Option<Arc<dyn Teller>>,
+}
+
+/// What one call may take.
+#[derive(Clone, Copy)]
+pub(super) struct Turn<'a> {
+    /// Tiles are begun for so long, where that is for the device to say.
+    pub(super) span: Duration,
+    /// Set when nobody wants the tiles any more.
+    pub(super) stop: &'a AtomicBool,
 }
 
 enum Device {
@@ -102,38 +113,66 @@ impl Backend {
         }
     }
 
-    /// Bytes of `tiles`, and the bytes of one.
+    /// Bytes of the first of `tiles`, as many as `turn` leaves time for, and the bytes of one. A CPU begins what fits in
+    /// its span; a GPU computes them all, but is killed a moment after `turn` is stopped.
+    ///
+    /// # Errors
+    /// The runner's; [`RunnerError::Aborted`] if nothing was to be had when `turn` was stopped.
     pub(super) fn run(
         &mut self,
         job: JobId,
         spec: &Arc<JobSpec>,
         tiles: &[u32],
         purpose: Purpose,
+        turn: Turn<'_>,
     ) -> Result<(Vec<u8>, usize), RunnerError> {
         let Some(teller) = self.teller.clone() else {
-            let bytes = self.compute(job, spec, tiles)?;
-            let tile_bytes = bytes.len() / tiles.len().max(1);
-            return Ok((bytes, tile_bytes));
+            return self.compute(job, spec, tiles, turn);
         };
         let tile_bytes = spec.shape()?.tile_bytes as usize;
         let mut bytes = vec![0; tile_bytes * tiles.len()];
         let mut left = Vec::new();
-        for (tile, told) in tiles.iter().zip(bytes.chunks_exact_mut(tile_bytes.max(1))) {
+        let places = bytes.chunks_exact_mut(tile_bytes.max(1));
+        for (place, (tile, told)) in tiles.iter().zip(places).enumerate() {
             if !teller.tell(&job, *tile, purpose, told) {
-                left.push((*tile, told));
+                left.push((place, told));
             }
         }
         if !left.is_empty() {
-            let untold: Vec<u32> = left.iter().map(|(tile, _)| *tile).collect();
-            let computed = self.compute(job, spec, &untold)?;
-            for ((_, place), tile) in left
-                .iter_mut()
-                .zip(computed.chunks_exact(tile_bytes.max(1)))
-            {
-                place.copy_from_slice(tile);
+            let untold: Vec<u32> = left.iter().map(|(place, _)| tiles[*place]).collect();
+            let (computed, _) = self.compute(job, spec, &untold, turn)?;
+            let computed = computed.chunks_exact(tile_bytes.max(1));
+            let missing = left.get(computed.len()).map(|(place, _)| *place);
+            for ((_, told), tile) in left.iter_mut().zip(computed) {
+                told.copy_from_slice(tile);
             }
+            bytes.truncate(missing.unwrap_or(tiles.len()) * tile_bytes);
         }
         Ok((bytes, tile_bytes))
+    }
+
+    /// The same until all of them are there.
+    pub(super) fn run_all(
+        &mut self,
+        job: JobId,
+        spec: &Arc<JobSpec>,
+        tiles: &[u32],
+        purpose: Purpose,
+        turn: Turn<'_>,
+    ) -> Result<(Vec<u8>, usize), RunnerError> {
+        let (mut all, mut left) = (Vec::new(), tiles);
+        loop {
+            let (bytes, tile_bytes) = self.run(job, spec, left, purpose, turn)?;
+            let done = bytes.len() / tile_bytes.max(1);
+            if turn.stop.load(Ordering::Relaxed) && done < left.len() {
+                return Err(RunnerError::Aborted);
+            }
+            all.extend_from_slice(&bytes);
+            left = left.get(done..).unwrap_or_default();
+            if left.is_empty() {
+                return Ok((all, tile_bytes));
+            }
+        }
     }
 
     fn compute(
@@ -141,17 +180,21 @@ impl Backend {
         job: JobId,
         spec: &Arc<JobSpec>,
         tiles: &[u32],
-    ) -> Result<Vec<u8>, RunnerError> {
-        let deadline = |shape: Shape| time_for(tiles.len(), shape.units_per_tile);
+        Turn { span, stop }: Turn<'_>,
+    ) -> Result<(Vec<u8>, usize), RunnerError> {
+        let start = Patience::unless(stop, START);
+        let patience =
+            |shape: Shape| Patience::unless(stop, time_for(tiles.len(), shape.units_per_tile));
+        let with = |shape: Shape, bytes| Ok((bytes, shape.tile_bytes as usize));
         if spec.is_guest() {
             let guest = self.guest(job)?;
-            let shape = guest.load(spec, START)?;
-            return guest.run(tiles, deadline(shape));
+            let shape = guest.load(spec, start)?;
+            return with(shape, guest.run_for(tiles, span, patience(shape))?);
         }
         match &mut self.device {
             Device::Gpu(runner) => {
-                let shape = runner.load(spec, START)?;
-                runner.run(tiles, deadline(shape))
+                let shape = runner.load(spec, start)?;
+                with(shape, runner.run_for(tiles, span, patience(shape))?)
             }
             Device::Cpu(loaded) => {
                 let runner = latest(loaded, LOADED_MAX, job, || {
@@ -160,7 +203,7 @@ impl Backend {
                     Ok(runner)
                 })?;
                 let shape = runner.shape().ok_or(RunnerError::NotLoaded)?;
-                runner.run(tiles, deadline(shape))
+                with(shape, runner.run_for(tiles, span, patience(shape))?)
             }
         }
     }

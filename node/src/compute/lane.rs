@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Add;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,12 @@ use starling_protocol::io::{Purpose, TaskId};
 use starling_protocol::{JobId, Reason};
 use tokio::sync::mpsc::Sender;
 
+use super::backend::Turn;
 use super::probe::Probe;
 use super::{Backend, Duty, Failed, Finished, Jobs, lock};
 
-/// A portion of a task should take about this long: then more urgent work gets its turn.
+/// A portion of a task should take about this long: then more urgent work gets its turn. On a CPU it does, but for a
+/// single tile's own time; on a GPU it is a guess by what the portions before took.
 const PORTION: Duration = Duration::from_millis(50);
 /// Tiles of a task's first portion, before its speed is known.
 const FIRST_TILES: usize = 4;
@@ -149,6 +152,8 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// Whether what runs is wanted no more: tells the device, where `running` tells the thread.
+    stop: AtomicBool,
 }
 
 /// Handle of one device thread.
@@ -190,6 +195,7 @@ impl Lane {
         state.bulk.retain(|t| t.id != id);
         if state.running == Some(id) {
             state.running = None;
+            self.0.stop.store(true, Ordering::Relaxed);
         }
     }
 
@@ -212,7 +218,8 @@ fn run(
     jobs: &Jobs,
     results: &Sender<Finished>,
 ) {
-    // Seconds that a tile takes, per job, as last measured.
+    // Seconds that a tile takes, per job: as last measured, and no less than half of what was thought before. Behind cheap
+    // tiles dear ones may come, and a GPU does not end in the middle of a portion.
     let mut pace: HashMap<JobId, f64> = HashMap::new();
     while let Some(mut task) = next(shared, &mut backend) {
         backend.keep(|job| lock(jobs).contains_key(job));
@@ -242,20 +249,35 @@ fn run(
             None if spec.is_guest() => 1,
             None => FIRST_TILES,
         };
-        let portion = task.done..(task.done + take.max(1)).min(task.tiles.len());
-        let computed = backend.run(task.job, &spec, &task.tiles[portion.clone()], task.purpose);
-        let spent = start.elapsed();
-        if task.probe.is_some() {
+        let end = (task.done + take.max(1)).min(task.tiles.len());
+        let tiles = &task.tiles[task.done..end];
+        let turn = Turn {
+            span: PORTION,
+            stop: &shared.stop,
+        };
+        let computed = if task.probe.is_some() {
+            let all = backend.run_all(task.job, &spec, tiles, task.purpose, turn);
             // Nothing more of it will be asked for.
             backend.keep(|job| lock(jobs).contains_key(job));
+            all
         } else {
-            pace.insert(task.job, spent.as_secs_f64() / portion.len().max(1) as f64);
+            backend.run(task.job, &spec, tiles, task.purpose, turn)
+        };
+        let spent = start.elapsed();
+        let done = match &computed {
+            Ok((bytes, tile_bytes)) => bytes.len() / tile_bytes.max(&1),
+            Err(_) => 0,
+        };
+        if task.probe.is_none() {
+            let measured = spent.as_secs_f64() / done.max(1) as f64;
+            let pace = pace.entry(task.job).or_insert(measured);
+            *pace = measured.max(*pace / 2.0);
         }
 
         std::thread::sleep(duty.rest(spent));
 
         let mut state = lock(&shared.state);
-        state.usage.count(&task, portion.len() as u64, spent);
+        state.usage.count(&task, done as u64, spent);
         if let Err(RunnerError::Lost(_) | RunnerError::Deadline { .. }) = computed {
             state.usage.lost += 1;
         }
@@ -266,7 +288,7 @@ fn run(
             Ok((bytes, tile_bytes)) => {
                 task.bytes.extend_from_slice(&bytes);
                 task.tile_bytes = tile_bytes;
-                task.done = portion.end;
+                task.done += done;
                 (task.done == task.tiles.len()).then_some(Ok(()))
             }
             Err(error) => Some(Err(error.into())),
@@ -294,6 +316,7 @@ fn next(shared: &Shared, backend: &mut Backend) -> Option<Task> {
         let task = state.urgent.pop_front();
         if let Some(task) = task.or_else(|| state.bulk.pop_front()) {
             state.running = Some(task.id);
+            shared.stop.store(false, Ordering::Relaxed);
             return Some(task);
         }
         let waited = shared.changed.wait_timeout(state, Backend::IDLE);

@@ -2,7 +2,9 @@
 //!
 //! A device thread holds the chosen device. A second one, only beside a GPU, holds the CPU reference that self-checks
 //! and judgements need. Urgent work (audits, checks, judgements) goes before leased slices at every portion of some
-//! 50 ms, so that a long slice never makes an auditor late. No policy: what to compute is the core's business.
+//! 50 ms, so that a long slice never makes an auditor late. What is aborted ends within such a portion too: a CPU has a
+//! single tile's own time to end, or that of preparing a job; a process is killed.
+//! No policy: what to compute is the core's business.
 
 mod backend;
 mod device;
