@@ -320,7 +320,8 @@ export interface Preflight {
   refusals: Reason[];
   tiles: number;
   units: number;
-  estimate: { seconds: number; peers: number } | null;
+  /** Seconds at most and at least, and the price, least and most; null while nobody offers it. */
+  estimate: { seconds: number; least_seconds: number; peers: number; price: [number, number] } | null;
   /** The same as a command. */
   cli: string;
 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::Token;
 use super::lending::{LendOrder, LendView, SensorsView, WorkView};
 use super::members::{InvitationCode, InvitationOrder, RevocationOrder, Revoked, SwarmView};
+use super::preflight::{Preflight, PreflightOrder};
 use super::session::CodeView;
 use super::types::{
     BlobInfo, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers, Problem, Status, Why,
@@ -272,6 +273,18 @@ impl Client {
     /// See [`Client::status`].
     pub async fn why(&self, id: &str) -> Result<Why, Reason> {
         self.get(&format!("/jobs/{}/why", word(id)?)).await
+    }
+
+    /// What a job would be, without submitting it.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn preflight(&self, order: &PreflightOrder) -> Result<Preflight, Reason> {
+        json(
+            self.send(self.request(Method::POST, "/preflight").json(order))
+                .await?,
+        )
+        .await
     }
 
     /// Submits a job.

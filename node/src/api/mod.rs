@@ -14,6 +14,7 @@ mod metrics;
 pub mod owner;
 mod pages;
 mod picture;
+pub mod preflight;
 mod problem;
 mod routes;
 pub mod scopes;

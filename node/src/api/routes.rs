@@ -30,7 +30,7 @@ use super::types::{
     BlobInfo, BundleQuery, EventQuery, JobLine, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers,
     PriceQuery, Problem, SCHEMA, Status, Why,
 };
-use super::{lending, members, metrics, owner, pages, picture, session};
+use super::{lending, members, metrics, owner, pages, picture, preflight, session};
 use crate::blobs::{BlobError, MAX_BLOB_BYTES};
 use crate::jobs::account::{self, unhex};
 use crate::jobs::{Desk, JobFile, Order};
@@ -92,6 +92,7 @@ pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bo
                 .routes(routes!(owner::doctor))
                 .routes(routes!(owner::verify))
                 .routes(routes!(picture::picture))
+                .routes(routes!(preflight::preflight))
                 .routes(routes!(session::open, session::close)),
         )
         .split_for_parts();

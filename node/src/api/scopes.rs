@@ -44,8 +44,9 @@ impl Scope {
         let private = ["/settings", "/logs", "/doctor", "/session", "/swarm"];
         let rest = path.strip_prefix("/api/v1");
         let open = rest.filter(|rest| !private.iter().any(|p| rest.starts_with(p)));
-        let of_jobs =
-            |rest: &str| rest.starts_with("/jobs") || rest == "/blobs" || rest == "/bundles/verify";
+        let of_jobs = |rest: &str| {
+            rest.starts_with("/jobs") || ["/blobs", "/preflight", "/bundles/verify"].contains(&rest)
+        };
         match self {
             Self::Admin => true,
             Self::Metrics => reads && path == "/metrics",

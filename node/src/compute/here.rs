@@ -58,6 +58,16 @@ impl Here {
         Ok(Self::Guest(Box::new(guest)))
     }
 
+    /// A look at what a shader does in two places, before anybody else is bothered with it: a race has no result that
+    /// others could agree on.
+    ///
+    /// # Errors
+    /// The shader's own fault, or that of its process.
+    pub fn try_out(spec: &JobSpec) -> Result<(), RunnerError> {
+        let last = spec.shape()?.tiles - 1;
+        Self::load(spec)?.run(&[0, last]).map(drop)
+    }
+
     /// The bytes of tiles, one after the other.
     ///
     /// # Errors

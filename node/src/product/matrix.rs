@@ -1,15 +1,26 @@
 //! Matrix products: two `.npy` files in, one out.
 
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use starling_kernels::matmul::{Matmul, Params};
-use starling_kernels::npy::{self, Matrix};
-use starling_kernels::{JobSpec, Kernel};
+use starling_kernels::npy::{self, Matrix, NpyError};
+use starling_kernels::{JobSpec, Kernel, MAX_INPUT_BYTES};
 
 use super::{ProductError, Work};
+use crate::home::DiskError;
 
 impl Work {
+    /// The product of the matrices in two `.npy` files.
+    ///
+    /// # Errors
+    /// [`ProductError::Disk`], [`ProductError::Array`], and those of [`Work::matmul`].
+    pub fn matmul_of(a: &Path, b: &Path) -> Result<Self, ProductError> {
+        Self::matmul(read(a)?, read(b)?)
+    }
+
     /// The product of two matrices.
     ///
     /// # Errors
@@ -34,6 +45,18 @@ impl Work {
             inputs: vec![Arc::from(a.elements), Arc::from(b.elements)],
         })
     }
+}
+
+fn read(path: &Path) -> Result<Matrix, ProductError> {
+    let on = |e| ProductError::Disk(DiskError::new("read", path, e));
+    let file = File::open(path).map_err(on)?;
+    npy::read(BufReader::new(file), MAX_INPUT_BYTES as u64).map_err(|error| match error {
+        NpyError::Io(e) => on(e),
+        error => ProductError::Array {
+            file: path.to_owned(),
+            error,
+        },
+    })
 }
 
 /// Writes tiles, all of them in their order, as one array.

@@ -6,19 +6,25 @@
 //! computed them and in whatever order they came.
 
 mod arrays;
+pub mod estimate;
+pub mod files;
 mod matrix;
 pub mod picture;
+mod refused;
 pub mod shader;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use starling_kernels::film::{Film, FilmError};
+use starling_kernels::npy::NpyError;
+use starling_kernels::render::scene::SceneError;
 use starling_kernels::render::{self, RenderParams};
 use starling_kernels::runner::RunnerError;
 use starling_kernels::shader::Refusal;
 use starling_kernels::{JobSpec, KernelError, Shape, fractal, matmul};
 
+use crate::home::DiskError;
 use crate::jobs::JobFile;
 use crate::jobs::account::unhex;
 
@@ -90,6 +96,20 @@ pub enum ProductError {
         /// Every reason.
         all: Vec<Refusal>,
     },
+    /// A scene that is none.
+    #[error(transparent)]
+    Scene(#[from] SceneError),
+    /// A matrix that is none.
+    #[error("{}: {error}", file.display())]
+    Array {
+        /// Its file.
+        file: PathBuf,
+        /// Why not.
+        error: NpyError,
+    },
+    /// A file that cannot be read.
+    #[error(transparent)]
+    Disk(DiskError),
     /// The process that was to look at it, or to run it, did not.
     #[error(transparent)]
     Runner(#[from] RunnerError),

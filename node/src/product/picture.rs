@@ -1,8 +1,10 @@
 //! Pictures: scenes and fractals as work.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use starling_kernels::fractal::{self, Fractal};
+use starling_kernels::render::scene::{self, Camera};
 use starling_kernels::render::{self, Render, RenderParams, Scene};
 use starling_kernels::{JobSpec, Kernel, MAX_TILES};
 
@@ -18,6 +20,52 @@ pub fn render(scene: &Scene, params: RenderParams) -> Result<Work, ProductError>
         params: params.to_bytes(),
         inputs: vec![Arc::from(scene.to_bytes())],
     })
+}
+
+/// The same of the scene in a file, or of the one inside this program, whose name is `bundled`. `size` is in pixels; the
+/// camera is eye, target, and vertical field of view in degrees, instead of the scene's own.
+///
+/// # Errors
+/// Those of the scene and of the kernel, and [`ProductError::Samples`].
+pub fn rendered(
+    file: &Path,
+    size: (u32, u32),
+    spp: u32,
+    camera: Option<[f64; 7]>,
+) -> Result<Work, ProductError> {
+    let scene: Scene = if file == Path::new("bundled") {
+        scene::bundled()
+    } else {
+        scene::load(file)?
+    };
+    let (width, height) = size;
+    let (passes, spp_per_pass) = passes(width, height, spp)?;
+    let camera = camera.map(|c| {
+        let [ex, ey, ez, tx, ty, tz, fov] = c.map(|v| v as f32);
+        Camera::pinhole([ex, ey, ez], [tx, ty, tz], fov)
+    });
+    let params = RenderParams {
+        width,
+        height,
+        passes,
+        spp_per_pass,
+        camera,
+        ..RenderParams::bundled()
+    };
+    render(&scene, params)
+}
+
+/// Parses `640x360`.
+///
+/// # Errors
+/// How to write it.
+pub fn size(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text
+        .split_once('x')
+        .and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    parsed
+        .filter(|&(w, h)| w > 0 && h > 0)
+        .ok_or_else(|| "write width x height, like 640x360".to_owned())
 }
 
 /// A fractal, by escape times.

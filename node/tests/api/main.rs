@@ -2,6 +2,7 @@
 
 mod attacks;
 mod jobs;
+mod preflight;
 
 use std::sync::Arc;
 use std::time::Duration;

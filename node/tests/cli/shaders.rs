@@ -4,6 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use starling::api::client::Client;
+use starling::api::preflight::PreflightOrder;
+use starling::product::files::{Kind, Options};
 
 use crate::jobs::two_peers;
 use crate::support::{Place, read};
@@ -187,6 +190,46 @@ fn peers_compute_a_shader_as_its_author_does() {
         .run("a", &["proof", "verify", receipt.to_str().unwrap()])
         .expect(0);
     drop(peers);
+}
+
+#[test]
+fn a_shader_is_looked_at_before_it_is_submitted() {
+    let place = Place::new();
+    example(&place, "blur");
+    let up = place.up("a", &[]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let client = Client::connect(&place.path("a")).await.unwrap();
+        let mut order = PreflightOrder {
+            product: Kind::Wgsl,
+            files: Default::default(),
+            options: Options::default(),
+        };
+        for file in fs::read_dir(place.path("blur")).unwrap() {
+            let path = file.unwrap().path();
+            let blob = client.put_blob(read(&path)).await.unwrap();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            order.files.insert(name, blob.id);
+        }
+        let looked = client.preflight(&order).await.unwrap();
+        assert!(looked.refusals.is_empty(), "{:?}", looked.refusals);
+        assert_eq!(looked.cli, "starling run wgsl job.toml");
+        assert!(looked.estimate.is_some(), "this home lends");
+        let job = client.submit(&looked.order.unwrap()).await.unwrap();
+        assert_eq!(job.file.tiles, looked.tiles);
+
+        let text = "@compute @workgroup_size(1)\nfn main() {\n    let a: u32 = 1.5;\n}\n";
+        let blob = client.put_blob(text).await.unwrap();
+        order.files.insert("blur.wgsl".into(), blob.id);
+        let looked = client.preflight(&order).await.unwrap();
+        assert!(looked.order.is_none());
+        let reason = &looked.refusals[0];
+        assert_eq!(reason.code, "shader_refused");
+        let place = |key| reason.params[key].as_u64().unwrap();
+        assert_eq!(reason.params["file"], "blur.wgsl", "{reason:?}");
+        assert!(place("line") == 3 && place("column") > 1, "{reason:?}");
+    });
+    drop(up);
 }
 
 /// One that lends two threads of a device and finds out that it cannot agree with itself says so.

@@ -17,6 +17,9 @@ export function Answer({ draft, answer, onSubmit }: Props) {
   const words = text().submit;
   const { count, duration, si } = format();
   const { estimate, order, refusals, tiles, units } = answer;
+  function priceOf(of: typeof estimate): [string, string][] {
+    return of === null ? [] : [[words.price, words.priceOf(count(of.price[0]), count(of.price[1]))]];
+  }
   return (
     <Panel title={order === null ? words.refused : words.accepted}>
       <div role="status">
@@ -32,8 +35,11 @@ export function Answer({ draft, answer, onSubmit }: Props) {
               [words.work, si(units, words.units)],
               [
                 words.estimate,
-                estimate === null ? words.noEstimate : words.estimateOf(duration(estimate.seconds), count(estimate.peers)),
+                estimate === null
+                  ? words.noEstimate
+                  : words.estimateOf(duration(estimate.least_seconds), duration(estimate.seconds), count(estimate.peers)),
               ],
+              ...priceOf(estimate),
             ]}
           />
           <p class="label">{words.cli}</p>

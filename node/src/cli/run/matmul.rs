@@ -1,16 +1,10 @@
 //! `run matmul`: two `.npy` files in, their product out.
 
-use std::fs::File;
-use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use starling_kernels::MAX_INPUT_BYTES;
-use starling_kernels::npy::{self, Matrix, NpyError};
 
 use super::{Asked, How, To, refused};
-use crate::cli::exit::{Exit, Failure};
-use crate::home::DiskError;
 use crate::product::{Format, Target, Work};
 
 /// Multiply two matrices of 8-bit integers, exactly.
@@ -41,21 +35,7 @@ impl Matmul {
         let Self { a, b, to, how } = self;
         let outputs = vec![Target::new(Format::Npy, to.output)];
         Asked::new(how, outputs, move || {
-            Work::matmul(read(&a)?, read(&b)?).map_err(refused)
+            Work::matmul_of(&a, &b).map_err(refused)
         })
     }
-}
-
-fn read(path: &Path) -> Result<Matrix, Failure> {
-    let on = |e| Failure::of(DiskError::new("read", path, e)).or_fix("check the name of the file");
-    let file = File::open(path).map_err(on)?;
-    npy::read(BufReader::new(file), MAX_INPUT_BYTES as u64).map_err(|error| match error {
-        NpyError::Io(e) => on(e),
-        error => {
-            let mut failure = Failure::of(error).exit(Exit::Usage);
-            failure.code = "bad_input".into();
-            failure.what = format!("{}: {}", path.display(), failure.what);
-            failure
-        }
-    })
 }

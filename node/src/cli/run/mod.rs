@@ -158,6 +158,14 @@ async fn start(context: &Context, how: How, make: Make, interrupt: Interrupt) ->
 pub(crate) fn refused(error: ProductError) -> Failure {
     let exit = match error {
         ProductError::Refused { file, text, all } => return shader::refused(&file, &text, &all),
+        ProductError::Array { .. } => {
+            let mut failure = Failure::of(error).exit(Exit::Usage);
+            failure.code = "bad_input".into();
+            return failure;
+        }
+        ProductError::Disk(error) => {
+            return Failure::of(error).or_fix("check the name of the file");
+        }
         ProductError::Runner(RunnerError::Job(_))
         | ProductError::Plan { .. }
         | ProductError::Job(_)
@@ -167,6 +175,7 @@ pub(crate) fn refused(error: ProductError) -> Failure {
         | ProductError::Large(_) => Exit::Usage,
         ProductError::Film(_)
         | ProductError::Tile(_)
+        | ProductError::Scene(_)
         | ProductError::Io(_)
         | ProductError::Runner(_) => Exit::Error,
     };

@@ -1,15 +1,13 @@
 //! `run render` and `run fractal`: arguments that become pictures.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use starling_kernels::fractal::{self, ONE, Set};
-use starling_kernels::render::scene::{self, Camera};
-use starling_kernels::render::{RenderParams, Scene};
 
 use super::{Asked, How, To, refused};
 use crate::cli::exit::{Exit, Failure};
-use crate::product::{Format, Target, Work, picture};
+use crate::product::{Format, Target, picture};
 
 /// Path-trace a scene.
 #[derive(Args, Debug)]
@@ -28,7 +26,7 @@ pub(super) struct Render {
     #[arg(long, value_name = "FILE")]
     exr: Option<PathBuf>,
     /// Width and height in pixels.
-    #[arg(long, default_value = "640x360", value_name = "WxH", value_parser = size)]
+    #[arg(long, default_value = "640x360", value_name = "WxH", value_parser = picture::size)]
     size: (u32, u32),
     /// Samples of each pixel.
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
@@ -50,7 +48,7 @@ pub(super) struct Render {
   starling run fractal -o julia.png --julia -0.8,0.156")]
 pub(super) struct Fractal {
     /// Width and height in pixels.
-    #[arg(long, default_value = "960x640", value_name = "WxH", value_parser = size)]
+    #[arg(long, default_value = "960x640", value_name = "WxH", value_parser = picture::size)]
     size: (u32, u32),
     /// Most iterations of a pixel, 1 to 65535.
     #[arg(long, default_value_t = 1000, value_name = "N")]
@@ -76,37 +74,9 @@ impl Render {
         outputs.extend(self.exr.map(|path| Target::new(Format::Exr, path)));
         let (size, spp, camera) = (self.size, self.spp, self.camera);
         Asked::new(self.how, outputs, move || {
-            rendered(&self.scene, size, spp, camera)
+            picture::rendered(&self.scene, size, spp, camera).map_err(refused)
         })
     }
-}
-
-fn rendered(
-    file: &Path,
-    size: (u32, u32),
-    spp: u32,
-    camera: Option<[f64; 7]>,
-) -> Result<Work, Failure> {
-    let scene: Scene = if file == Path::new("bundled") {
-        scene::bundled()
-    } else {
-        scene::load(file).map_err(Failure::of)?
-    };
-    let (passes, spp_per_pass) = picture::passes(size.0, size.1, spp).map_err(refused)?;
-    let camera = camera.map(|c| {
-        let [ex, ey, ez, tx, ty, tz, fov] = c.map(|v| v as f32);
-        Camera::pinhole([ex, ey, ez], [tx, ty, tz], fov)
-    });
-    let (width, height) = size;
-    let params = RenderParams {
-        width,
-        height,
-        passes,
-        spp_per_pass,
-        camera,
-        ..RenderParams::bundled()
-    };
-    picture::render(&scene, params).map_err(refused)
 }
 
 impl Fractal {
@@ -153,16 +123,6 @@ fn fixed(value: f64) -> Result<i32, Failure> {
         let what = format!("{value} is no coordinate of the plane");
         Err(Failure::new(Exit::Usage, what, "choose between -4 and 4"))
     }
-}
-
-/// Parses `640x360`.
-fn size(text: &str) -> Result<(u32, u32), String> {
-    let parsed = text
-        .split_once('x')
-        .and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
-    parsed
-        .filter(|&(w, h)| w > 0 && h > 0)
-        .ok_or_else(|| "write width x height, like 640x360".to_owned())
 }
 
 /// Parses `N` numbers separated by commas.

@@ -10,7 +10,6 @@ use std::time::Duration;
 use axum::body::Bytes;
 use serde_json::json;
 use starling_kernels::JobSpec;
-use starling_kernels::runner::RunnerError;
 use starling_protocol::{Bundle, Event};
 use tokio::time::Instant;
 
@@ -101,19 +100,13 @@ struct Run {
     early: VecDeque<Told>,
 }
 
-/// A look at what a shader does in two places, before anybody else is bothered with it: a race has no result that others
-/// could agree on.
+/// See [`Here::try_out`].
 async fn tried(spec: JobSpec) -> Result<(), Failure> {
-    let tried = tokio::task::spawn_blocking(move || {
-        let last = spec.shape()?.tiles - 1;
-        Here::load(&spec)?.run(&[0, last])
-    });
+    let tried = tokio::task::spawn_blocking(move || Here::try_out(&spec));
     let tried = tried
         .await
         .map_err(|e| Failure::of(format!("the trial failed: {e}")))?;
-    tried
-        .map(drop)
-        .map_err(|e: RunnerError| super::refused(e.into()))
+    tried.map_err(|e| super::refused(e.into()))
 }
 
 /// What one wait brought.
@@ -137,10 +130,10 @@ impl Run {
         if how.dry_run || (self.console.terminal && !self.console.quiet) {
             let estimate = estimate::of(&self.client, how, &work).await?;
             if how.dry_run {
-                estimate.show(&self.console);
+                estimate::show(&estimate, &self.console);
                 return Ok(Exit::Ok);
             }
-            self.console.note(estimate.line());
+            self.console.note(estimate::line(&estimate));
         }
         if work.spec.is_guest() {
             tried(work.spec.clone()).await?;

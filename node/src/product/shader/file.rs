@@ -1,7 +1,8 @@
 //! A job of a shader in a file: `job.toml`, beside the shader and its inputs.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use starling_kernels::shader::spec::Per;
@@ -60,8 +61,16 @@ fn axes(of: &str, numbers: &[u32]) -> Result<[u32; 3], ProductError> {
     }))
 }
 
-/// Reads a job's file and its shader.
-pub(super) fn read(path: &Path) -> Result<Plan, ProductError> {
+/// Whether a file of this name lies in the folder that it is looked for in, whatever the system.
+pub(in crate::product) fn is_name(name: &OsStr) -> bool {
+    let mut parts = Path::new(name).components();
+    let first = matches!(parts.next(), Some(Component::Normal(_)));
+    let text = name.to_str().unwrap_or_default();
+    first && parts.next().is_none() && !text.is_empty() && !text.contains(['/', '\\', ':', '\0'])
+}
+
+/// Reads a job's file and its shader; if it `stays`, none that is not beside it.
+pub(super) fn read(path: &Path, stays: bool) -> Result<Plan, ProductError> {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let bad = |what: String| ProductError::Plan {
         what: format!("{}: {}", path.display(), what.trim_end()),
@@ -69,6 +78,16 @@ pub(super) fn read(path: &Path) -> Result<Plan, ProductError> {
     };
     let text = super::read_text(path)?;
     let job: JobToml = toml::from_str(&text).map_err(|e| bad(e.to_string()))?;
+    let files = job.inputs.values().filter_map(|source| match source {
+        Source::File(file) => Some(file),
+        Source::Numbers(_) => None,
+    });
+    let away = files
+        .chain([&job.shader])
+        .find(|file| !is_name(file.as_os_str()));
+    if let (true, Some(file)) = (stays, away) {
+        return Err(bad(format!("{file:?} is not beside it")));
+    }
     let mut plan = Plan::of(&folder.join(&job.shader))?;
     plan.folder = folder;
     plan.about = job.about;

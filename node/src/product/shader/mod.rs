@@ -26,6 +26,7 @@ use starling_kernels::{JobSpec, Kernel as _, MAX_TILE_BYTES};
 
 use super::{ProductError, Target, Work};
 
+pub(super) use file::is_name;
 pub use input::{Numbers, Source};
 
 /// How long a shader may take to be looked at.
@@ -138,7 +139,18 @@ impl Plan {
     /// [`ProductError::Plan`].
     pub fn open(path: &Path) -> Result<Self, ProductError> {
         match path.extension() {
-            Some(extension) if extension == "toml" => file::read(path),
+            Some(extension) if extension == "toml" => file::read(path, false),
+            _ => Self::of(path),
+        }
+    }
+
+    /// The same for somebody else's files: none is read that does not lie beside it.
+    ///
+    /// # Errors
+    /// [`ProductError::Plan`].
+    pub fn open_beside(path: &Path) -> Result<Self, ProductError> {
+        match path.extension() {
+            Some(extension) if extension == "toml" => file::read(path, true),
             _ => Self::of(path),
         }
     }
