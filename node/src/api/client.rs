@@ -334,6 +334,15 @@ impl Client {
             .map(drop)
     }
 
+    /// The picture that its tiles give so far, as PNG.
+    ///
+    /// # Errors
+    /// See [`Client::status`]; `not_found` if it gives none.
+    pub async fn picture(&self, id: &str) -> Result<Vec<u8>, Reason> {
+        let path = format!("/jobs/{}/picture.png", word(id)?);
+        bytes(self.send(self.request(Method::GET, &path)).await?).await
+    }
+
     /// The bytes of a finished slice.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ pub mod members;
 mod metrics;
 pub mod owner;
 mod pages;
-mod picture;
+pub mod picture;
 pub mod preflight;
 mod problem;
 mod routes;
@@ -66,6 +66,8 @@ pub struct Hosted {
     pub owner: Option<Arc<dyn owner::Owner>>,
     /// The home that it serves.
     pub home: std::path::PathBuf,
+    /// The latest pictures.
+    pub pictures: picture::Pictures,
     /// Browsers that were let in.
     pub sessions: Arc<Sessions>,
     /// The folder of accounts, which can be read without a desk.

@@ -89,6 +89,7 @@ impl Session {
                 owner: None,
                 home: place.root.clone(),
                 ledger: Default::default(),
+                pictures: Default::default(),
                 sessions: Default::default(),
                 gate,
                 swarm_name: genesis.name.clone(),

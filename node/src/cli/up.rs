@@ -209,6 +209,7 @@ impl Up {
             owner: Some(owner),
             home,
             ledger: Default::default(),
+            pictures: Default::default(),
             sessions: Default::default(),
             gate,
             swarm_name,

@@ -106,6 +106,7 @@ async fn served_through(
         owner: None,
         home: home.path().to_owned(),
         ledger: Default::default(),
+        pictures: Default::default(),
         sessions: Default::default(),
         gate: None,
         swarm_name: genesis.name.clone(),
