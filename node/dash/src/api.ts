@@ -231,6 +231,8 @@ export interface Job {
   collected: boolean;
   workers: { peer: string; slices: number; tiles: number; audits: number }[];
   receipts: number;
+  /** Files that the receipts are in: GET /jobs/{id}/bundle?part=N, from 0. */
+  bundles: number;
   /** Events after this number are news. */
   event: number;
   /** The command that would submit it again; left out where the account does not tell. */

@@ -129,7 +129,6 @@ pub(super) async fn preflight(
         tiles: estimate.tiles,
         units: estimate.units,
         estimate: expected(&estimate),
-        cli,
         order: Some(JobOrder {
             kernel: made.kernel.to_string(),
             params: hex(&made.params),
@@ -142,7 +141,9 @@ pub(super) async fn preflight(
             peers: None,
             wait_s: None,
             output: None,
+            cli: Some(cli.clone()),
         }),
+        cli,
     }))
 }
 

@@ -33,12 +33,14 @@ use super::types::{
 use super::{lending, members, metrics, owner, pages, picture, preflight, session};
 use crate::blobs::{BlobError, MAX_BLOB_BYTES};
 use crate::jobs::account::{self, unhex};
-use crate::jobs::{Desk, JobFile, Order};
+use crate::jobs::{Desk, JobFile, Order, Said};
 use crate::node::Node;
 use crate::reason::Reason;
 
 /// A job without a deadline ends after a day.
 const DEADLINE_S: u64 = 24 * 3600;
+/// Longest command that is kept with a job, in bytes.
+const CLI_MAX: usize = 8192;
 /// Longest wait for peers, in seconds.
 const WAIT_MAX: f64 = 600.0;
 /// Longest pause between two pieces of an upload.
@@ -307,6 +309,9 @@ async fn submit(
     let bad = |what: &str| Reason::new("bad_request", what, "see /api/v1/openapi.json");
     let kernel = kernel_id(&order.kernel)?;
     let params = unhex(&order.params).ok_or_else(|| bad("`params` is not hexadecimal"))?;
+    if order.cli.as_ref().is_some_and(|cli| cli.len() > CLI_MAX) {
+        return Err(bad("`cli` has more than 8192 bytes"));
+    }
     let wait = order.wait_s.unwrap_or(10.0);
     if !(0.0..=WAIT_MAX).contains(&wait) {
         return Err(bad("`wait_s` is 0 to 600"));
@@ -325,7 +330,10 @@ async fn submit(
             full_audits: order.full_audits,
             peers: order.peers,
             wait: Duration::from_secs_f64(wait),
-            output: order.output,
+            said: Said {
+                output: order.output,
+                cli: order.cli,
+            },
         })
         .await?;
     // Its first events may have come already: the account is as of the submission, events are counted from there.

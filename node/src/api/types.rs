@@ -11,7 +11,7 @@ use starling_protocol::reputation::ReputationView;
 use starling_protocol::{Advert, BlobId, PeerKey, SwarmId};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::jobs::{JobFile, Share};
+use crate::jobs::{JobFile, Share, bundles};
 use crate::net::NetStatus;
 use crate::reason::Reason;
 
@@ -128,6 +128,9 @@ pub struct JobOrder {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub output: Option<PathBuf>,
+    /// The command that would submit it again, for the record: at most 8 KiB.
+    #[serde(default)]
+    pub cli: Option<String>,
 }
 
 /// A job, with what follows from its account.
@@ -142,6 +145,9 @@ pub struct JobView {
     pub workers: Vec<Share>,
     /// Slices with a receipt.
     pub receipts: usize,
+    /// Bundles that the receipts are in: each can be downloaded by its number, from 0.
+    #[serde(default)]
+    pub bundles: usize,
     /// Number of the newest happening: events after it are news.
     #[serde(default)]
     pub event: u64,
@@ -245,6 +251,7 @@ impl JobView {
             schema: SCHEMA,
             workers: file.shares(),
             receipts: file.receipts(),
+            bundles: bundles(file.receipts()),
             file,
             event,
         }

@@ -178,7 +178,7 @@ impl LocalSwarm {
                 full_audits: false,
                 peers: Some(1),
                 wait: PATIENCE,
-                output: None,
+                said: Default::default(),
             })
             .await?;
         let job = file.job;

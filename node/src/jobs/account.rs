@@ -11,6 +11,7 @@ use starling_protocol::manifest::JobRecord;
 use starling_protocol::{BlobId, Event, JobId, LeaseId, PeerKey, Reason as Refusal};
 use utoipa::ToSchema;
 
+use super::Said;
 use crate::home::disk::{self, DiskError, write_atomically};
 use crate::reason::Reason;
 
@@ -127,6 +128,9 @@ pub struct JobFile {
     /// Where its owner wants the result, if that was said.
     #[schema(value_type = Option<String>)]
     pub output: Option<PathBuf>,
+    /// The command that would submit it again, if that was said.
+    #[serde(default)]
+    pub cli: Option<String>,
     /// What it is, for whoever collects it.
     pub work: WorkFile,
     /// Unix seconds.
@@ -176,7 +180,7 @@ pub struct WorkFile {
 
 impl JobFile {
     /// The account of a job that begins now.
-    pub fn new(job: JobId, output: Option<PathBuf>, record: &JobRecord) -> Self {
+    pub fn new(job: JobId, said: Said, record: &JobRecord) -> Self {
         let manifest = &record.manifest.body;
         let stewards = record.appointment.body.stewards.iter();
         let others = stewards.filter(|s| **s != manifest.requester).count();
@@ -191,7 +195,8 @@ impl JobFile {
             requester: manifest.requester,
             state: JobState::Running,
             why: None,
-            output,
+            output: said.output,
+            cli: said.cli,
             work: WorkFile {
                 params: hex(&manifest.params),
                 tile_bytes: manifest.tile_bytes,

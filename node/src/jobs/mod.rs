@@ -32,6 +32,7 @@ use crate::reason::Reason;
 pub use account::{Cheat, JobFile, JobState, Share, Slice, SliceState, WorkFile};
 pub use feed::{Feed, Numbered, Reading, Side};
 use open::Open;
+pub(crate) use open::bundles;
 use sought::Sought;
 
 /// How long newcomers are waited for after the first peer, unless a number is asked for.
@@ -70,8 +71,17 @@ pub struct Order {
     pub peers: Option<u32>,
     /// How long to wait for them.
     pub wait: Duration,
-    /// Where the result is to go, for the record.
+    /// What its owner said of it, for the record.
+    pub said: Said,
+}
+
+/// What an owner says of a job beside what it is: nobody else hears of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Where the result is to go.
     pub output: Option<PathBuf>,
+    /// The command that would submit it again.
+    pub cli: Option<String>,
 }
 
 /// The desk; clones are one.
@@ -93,7 +103,7 @@ struct Inner {
 struct State {
     open: BTreeMap<JobId, Open>,
     answer: Option<oneshot::Sender<Result<JobId, Refusal>>>,
-    next_output: Option<PathBuf>,
+    next_said: Said,
     sought: Sought,
 }
 
@@ -155,8 +165,8 @@ impl Desk {
         match event {
             Event::Submitted { job, .. } => {
                 if let Some(bundle) = self.inner.node.bundle(*job).await {
-                    let output = self.state().next_output.take();
-                    let open = Open::new(*job, output, bundle);
+                    let said = std::mem::take(&mut self.state().next_said);
+                    let open = Open::new(*job, said, bundle);
                     open.save(&self.inner.jobs, true);
                     self.state().open.insert(*job, open);
                 }
@@ -244,7 +254,7 @@ impl Desk {
                     .with("most", JOBS_MAX));
             }
             state.answer = Some(answer);
-            state.next_output = order.output;
+            state.next_said = order.said;
         }
         let submission = Submission {
             kernel: order.kernel.0.into(),

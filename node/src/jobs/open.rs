@@ -4,14 +4,14 @@
 //! full; those that the own core has just made are not checked for signatures again: it has checked or made each one.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use starling_protocol::config::{BUNDLE_MAX, MESSAGE_MAX, RECEIPT_MAX};
 use starling_protocol::crypto::{Ed25519Verifier, Signature, Verifier};
 use starling_protocol::{BlobId, Bundle, Event, Hash, JobId, PeerKey, Receipt};
 
-use super::{JobFile, JobState};
+use super::{JobFile, JobState, Said};
 use crate::home::disk::write_atomically;
 use crate::reason::Reason;
 
@@ -42,10 +42,10 @@ pub(super) struct Open {
 
 impl Open {
     /// Opens the account; `bundle` has the record.
-    pub(super) fn new(job: JobId, output: Option<PathBuf>, bundle: Bundle) -> Self {
+    pub(super) fn new(job: JobId, said: Said, bundle: Bundle) -> Self {
         let now = Instant::now();
         Self {
-            file: JobFile::new(job, output, &bundle.record),
+            file: JobFile::new(job, said, &bundle.record),
             bundle,
             receipts: BTreeMap::new(),
             before: Duration::ZERO,
@@ -62,7 +62,7 @@ impl Open {
         done: &[(u32, PeerKey, BlobId)],
     ) -> Self {
         let receipts = std::mem::take(&mut bundle.receipts);
-        let mut open = Self::new(job, None, bundle);
+        let mut open = Self::new(job, Said::default(), bundle);
         if let Some(file) = file.filter(|f| f.slices.len() == open.file.slices.len()) {
             open.before = Duration::try_from_secs_f64(file.wall_s).unwrap_or_default();
             open.file = file;
@@ -167,6 +167,11 @@ impl Open {
             .to_bytes()
         })
     }
+}
+
+/// How many bundles so many receipts make.
+pub(crate) fn bundles(receipts: usize) -> usize {
+    receipts.div_ceil(BUNDLE_RECEIPTS).max(1)
 }
 
 /// The `n`th bundle's file.

@@ -3,7 +3,7 @@
 //! They lie in a folder of their own, under their names. Invariant: nothing outside of that folder is read, whatever the
 //! files say of each other.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -113,7 +113,7 @@ impl Asked<'_> {
             Kind::Wgsl => ("wgsl", vec![main]),
         };
         words.push(kind.into());
-        words.extend(files.into_iter().map(quoted));
+        words.extend(files.into_iter().map(named));
         if matches!(self.kind, Kind::Render | Kind::Fractal) {
             let (width, height) = SIZE;
             let size = size.map_or_else(|| format!("{width}x{height}"), quoted);
@@ -187,13 +187,26 @@ fn plan(what: String, fix: &str) -> ProductError {
     }
 }
 
+/// This program with these arguments, as a shell takes it.
+pub fn command_line(args: impl IntoIterator<Item = OsString>) -> String {
+    let words = args.into_iter().map(|arg| quoted(&arg.to_string_lossy()));
+    let all: Vec<String> = ["starling".to_owned()].into_iter().chain(words).collect();
+    all.join(" ")
+}
+
+/// A file's name as an argument, which must not look like an option.
+fn named(file: &str) -> String {
+    if file.starts_with('-') {
+        return quoted(&format!("./{file}"));
+    }
+    quoted(file)
+}
+
 /// A word as a shell takes it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/,:+=%@".contains(c);
-    if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
+    if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
-    } else if word.starts_with('-') {
-        quoted(&format!("./{word}"))
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
     }
@@ -228,6 +241,15 @@ mod tests {
         assert_eq!(
             asked(Kind::Matmul, &two, &Options::default()).command(),
             "starling run matmul ./-a.npy b.npy -o product.npy"
+        );
+    }
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        let args = ["run", "fractal", "-o", "my set.png", "--centre", "-0.7,0.1"];
+        assert_eq!(
+            command_line(args.map(OsString::from)),
+            "starling run fractal -o 'my set.png' --centre -0.7,0.1"
         );
     }
 

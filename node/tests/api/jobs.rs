@@ -27,6 +27,7 @@ fn order(kernel: &dyn Kernel, params: &[u8]) -> JobOrder {
         peers: None,
         wait_s: Some(30.0),
         output: None,
+        cli: None,
     }
 }
 
@@ -40,7 +41,10 @@ async fn a_job_is_submitted_followed_collected_and_forgotten() {
     let mut events = client.events(None, None);
     events.open().await.expect("a stream");
     let job = client
-        .submit(&order(&fractal::Fractal, &params.encode()))
+        .submit(&JobOrder {
+            cli: Some("starling".into()),
+            ..order(&fractal::Fractal, &params.encode())
+        })
         .await
         .expect("submitted");
     let id = job.file.job.to_string();
@@ -55,7 +59,10 @@ async fn a_job_is_submitted_followed_collected_and_forgotten() {
             };
             ids.push(one.id);
             match &one.happening {
-                Happening::Core(Event::SliceDone { .. }) => done += 1,
+                Happening::Core(Event::SliceDone { .. }) => {
+                    done += 1;
+                    client.picture(&id).await.expect("as far as it is");
+                }
                 Happening::Core(Event::JobDone { .. }) => return,
                 Happening::Core(Event::JobFailed { reason, .. }) => panic!("{reason}"),
                 _ => {}
@@ -101,6 +108,14 @@ async fn a_job_is_submitted_followed_collected_and_forgotten() {
     assert!(
         got == local.run(&tiles),
         "the swarm computed what one process does"
+    );
+    let picture = params.png(&got).expect("all tiles");
+    for _ in 0..2 {
+        assert!(client.picture(&id).await.expect("whole") == picture);
+    }
+    assert_eq!(
+        (view.bundles, view.file.cli.as_deref()),
+        (1, Some("starling"))
     );
     let bundle =
         Bundle::from_bytes(&client.bundle(&id, 0).await.expect("receipts")).expect("sound");

@@ -97,6 +97,7 @@ impl Work {
             peers: Some(peers),
             wait_s: Some(30.0),
             output: None,
+            cli: None,
         }
     }
 

@@ -20,18 +20,25 @@ function quoted(path: string): string {
 /** What to take away: receipts, result, and the command that does it again. */
 export function Keep({ job }: { job: Job }) {
   const words = text().jobs;
+  const { count } = format();
   const id = short(job.job);
+  // Jobs of very many slices have several.
+  const bundles = Array.from({ length: job.bundles }, (_, part) => (part === 0 ? `${id}.popw` : `${id}-${part + 1}.popw`));
   return (
     <Panel title={words.keep}>
       {job.receipts > 0 && (
         <>
-          <p>
-            <a href={`${API}/jobs/${job.job}/bundle`} download={`${id}.popw`}>
-              {words.download(format().count(job.receipts))}
-            </a>
-          </p>
+          <ul class="lines">
+            {bundles.map((file, part) => (
+              <li key={file}>
+                <a href={`${API}/jobs/${job.job}/bundle?part=${part}`} download={file}>
+                  {words.download(count(job.receipts), count(part + 1), count(bundles.length))}
+                </a>
+              </li>
+            ))}
+          </ul>
           <p class="label">{words.verifyWith}</p>
-          <Command line={`starling proof verify ${id}.popw`} />
+          <Command line={`starling proof verify ${bundles.join(" ")}`} />
         </>
       )}
       {!job.collected && (

@@ -207,7 +207,8 @@ export const en = {
     foundBy: "found by",
     falseAccusations: (n: string) => `False accusations: ${n}`,
     keep: "To take away",
-    download: (n: string) => `Download the receipts (${n})`,
+    download: (n: string, part: string, parts: string) =>
+      parts === "1" ? `Download the receipts (${n})` : `Download the receipts (${n}), file ${part} of ${parts}`,
     verifyWith: "Check them offline",
     getWith: "Get the result",
     againWith: "Compute it again",

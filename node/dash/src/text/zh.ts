@@ -194,7 +194,7 @@ export const zh: Catalogue = {
     foundBy: "发现者",
     falseAccusations: (n) => `诬告次数：${n}`,
     keep: "取走结果",
-    download: (n) => `下载凭证（${n} 份）`,
+    download: (n, part, parts) => (parts === "1" ? `下载凭证（${n} 份）` : `下载凭证（${n} 份），第 ${part} / ${parts} 个文件`),
     verifyWith: "离线验证凭证",
     getWith: "取得结果",
     againWith: "重新计算",

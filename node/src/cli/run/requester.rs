@@ -30,7 +30,7 @@ use crate::compute::Here;
 use crate::jobs::account::hex;
 use crate::jobs::{JobState, Numbered, Side};
 use crate::node::Happening;
-use crate::product::Work;
+use crate::product::{Work, files};
 use crate::reason::Reason;
 
 /// Looks at clock and progress.
@@ -168,6 +168,7 @@ impl Run {
             peers: how.peers,
             wait_s: Some(how.wait),
             output: path,
+            cli: Some(files::command_line(std::env::args_os().skip(1))),
         };
         let exit = self.submit(&order, &mut events).await?;
         if exit == Exit::Ok && how.detach {
