@@ -4,12 +4,12 @@
  * Every answer that is no success is a `Problem`.
  */
 
-/** Why not: one typed value for CLI, API and pages. */
+/** Why not: one typed value for CLI, API and pages. What there is none of is left out. */
 export interface Reason {
   code: string;
   what: string;
-  fix: string;
-  params: Record<string, unknown>;
+  fix?: string | undefined;
+  params?: Record<string, unknown> | undefined;
 }
 
 /** RFC 9457, with the reason's fields beside it. */

@@ -16,7 +16,7 @@ interface Place {
 }
 
 function placeOf({ params }: Reason): Place | null {
-  const { file, line, column } = params;
+  const { file, line, column } = params ?? {};
   if (typeof line !== "number") return null;
   return { file: typeof file === "string" ? file : null, line, column: typeof column === "number" ? column : 1 };
 }

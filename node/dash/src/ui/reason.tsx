@@ -12,7 +12,7 @@ export function ReasonNote({ reason, weight = "warn" }: { reason: Reason; weight
       <p class="note-what">
         <Prose text={reason.what} /> <code class="note-code">{reason.code}</code>
       </p>
-      {reason.fix !== "" && (
+      {reason.fix && (
         <p>
           <span class="label">{text().common.fix}</span> <Prose text={reason.fix} />
         </p>
