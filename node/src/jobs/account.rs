@@ -11,7 +11,6 @@ use starling_protocol::manifest::JobRecord;
 use starling_protocol::{BlobId, Event, JobId, LeaseId, PeerKey, Reason as Refusal};
 use utoipa::ToSchema;
 
-use super::Said;
 use crate::home::disk::{self, DiskError, write_atomically};
 use crate::reason::Reason;
 
@@ -108,6 +107,15 @@ pub struct Share {
     pub tiles: u32,
     /// Slices that it audited.
     pub audits: u32,
+}
+
+/// What an owner says of a job beside what it is: nobody else hears of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Where the result is to go.
+    pub output: Option<PathBuf>,
+    /// The command that would submit it again.
+    pub cli: Option<String>,
 }
 
 /// One job's account.

@@ -29,7 +29,7 @@ use crate::driver::Happening;
 use crate::node::Node;
 use crate::reason::Reason;
 
-pub use account::{Cheat, JobFile, JobState, Share, Slice, SliceState, WorkFile};
+pub use account::{Cheat, JobFile, JobState, Said, Share, Slice, SliceState, WorkFile};
 pub use feed::{Feed, Numbered, Reading, Side};
 use open::Open;
 pub(crate) use open::bundles;
@@ -73,15 +73,6 @@ pub struct Order {
     pub wait: Duration,
     /// What its owner said of it, for the record.
     pub said: Said,
-}
-
-/// What an owner says of a job beside what it is: nobody else hears of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
-    /// Where the result is to go.
-    pub output: Option<PathBuf>,
-    /// The command that would submit it again.
-    pub cli: Option<String>,
 }
 
 /// The desk; clones are one.
