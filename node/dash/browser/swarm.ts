@@ -120,7 +120,7 @@ export class Swarm {
       const peer = new Peer(binary, join(folder, `peer-${n + 1}`));
       this.peers.push(peer);
       if (n === 0) {
-        await peer.command("swarm", "create", "pages", "--scope", "local", "-o", genesis);
+        await peer.command("swarm", "create", "pages", "--open", "--scope", "local", "-o", genesis);
         writeFileSync(genesis, readFileSync(genesis, "utf8").replace(/^slice_ms = .*/m, `slice_ms = ${SLICE_MS}`));
       }
       await peer.command("swarm", "join", genesis);
