@@ -28,7 +28,7 @@ use crate::node::NodeError;
 use crate::store::StoreError;
 
 /// Every code of this crate, with what it means. The protocol has more.
-pub const CODES: [(&str, &str); 71] = [
+pub const CODES: [(&str, &str); 72] = [
     ("address_unusable", "the peer cannot listen on an address"),
     ("ambiguous_job", "several jobs' ids begin like that"),
     (
@@ -100,6 +100,7 @@ pub const CODES: [(&str, &str); 71] = [
     ("lending_paused", "its owner has paused lending"),
     ("log_damaged", "the log of signed facts cannot be used"),
     ("machine_in_use", "somebody is at the machine"),
+    ("memory_short", "the machine's memory is short"),
     (
         "network_failed",
         "the network could not be started or has stopped",
@@ -255,7 +256,7 @@ impl From<&Objection> for Reason {
                 reason.with("idle_s", *idle_s).with("least_s", *least_s)
             }
             Objection::App(app) => reason.with("app", app.as_str()),
-            Objection::GpuInUse { pct, most_pct } => {
+            Objection::GpuInUse { pct, most_pct } | Objection::MemoryShort { pct, most_pct } => {
                 reason.with("pct", *pct).with("most_pct", *most_pct)
             }
             Objection::OutOfHours { opens_in_min } => reason.with("opens_in_min", *opens_in_min),

@@ -16,10 +16,11 @@ use tokio::sync::mpsc;
 
 /// With these a peer lends whatever its machine does: what is staged must not depend on a battery or on whether the
 /// terminal fills the screen.
-pub const ALWAYS: [(&str, &str); 3] = [
+pub const ALWAYS: [(&str, &str); 4] = [
     ("STARLING_LEND_BATTERY", "lend"),
     ("STARLING_LEND_FULL_SCREEN", "lend"),
     ("STARLING_LEND_TEMPERATURE_C", "0"),
+    ("STARLING_LEND_MEMORY_PCT", "100"),
 ];
 
 /// Something a process said.

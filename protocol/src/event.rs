@@ -214,6 +214,8 @@ pub enum Event {
         job: JobId,
         /// Slice.
         slice: u32,
+        /// Work units of the slice.
+        units: u64,
         /// The proof.
         receipt: Box<Receipt>,
     },

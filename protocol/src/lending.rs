@@ -55,6 +55,8 @@ pub struct Rules {
     pub hours: Vec<Hours>,
     /// Not above so many degrees Celsius.
     pub temperature_c: Option<i16>,
+    /// Not while more of the machine's memory is taken than this, percent.
+    pub memory_pct: Option<u8>,
 }
 
 /// What sensors say; nothing where there is none.
@@ -72,6 +74,9 @@ pub struct Readings {
     pub on_battery: Option<bool>,
     /// The device's temperature, degrees Celsius.
     pub temperature_c: Option<i16>,
+    /// How much of the machine's memory is taken, percent.
+    #[serde(default)]
+    pub memory_pct: Option<u8>,
     /// Minute of the local week; Monday begins with 0.
     #[serde(default)]
     pub minute: u16,
@@ -88,6 +93,7 @@ pub enum Rule {
     Battery,
     Hours,
     Temperature,
+    Memory,
 }
 
 /// What a rule does at the moment.
@@ -146,11 +152,18 @@ pub enum Objection {
         /// Degrees that the rule allows.
         most_c: i16,
     },
+    /// The machine's memory is short.
+    MemoryShort {
+        /// Percent that is taken.
+        pct: u8,
+        /// Percent that the rule allows.
+        most_pct: u8,
+    },
 }
 
 impl Rule {
     /// All, in the order of what they object to.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Hours,
         Self::Idle,
         Self::FullScreen,
@@ -158,6 +171,7 @@ impl Rule {
         Self::ForeignGpu,
         Self::Battery,
         Self::Temperature,
+        Self::Memory,
     ];
 }
 
@@ -173,6 +187,7 @@ impl Rules {
             Rule::Battery => self.battery,
             Rule::Hours => !self.hours.is_empty(),
             Rule::Temperature => self.temperature_c.is_some(),
+            Rule::Memory => self.memory_pct.is_some(),
         }
     }
 
@@ -207,6 +222,10 @@ impl Rules {
                     most_c,
                 })
             }
+            Rule::Memory => {
+                let (most_pct, pct) = (self.memory_pct?, now.memory_pct?);
+                (pct > most_pct).then_some(Objection::MemoryShort { pct, most_pct })
+            }
         }
     }
 }
@@ -223,6 +242,7 @@ impl Readings {
             Rule::Battery => self.on_battery.is_some(),
             Rule::Hours => true,
             Rule::Temperature => self.temperature_c.is_some(),
+            Rule::Memory => self.memory_pct.is_some(),
         }
     }
 }
@@ -283,7 +303,9 @@ impl Lending {
     fn lasts(&self, rule: Rule, since: u64, unix_s: u64, now: &Readings) -> bool {
         let calm = unix_s.saturating_sub(since) >= CALM_S;
         match rule {
-            Rule::FullScreen | Rule::Apps | Rule::ForeignGpu => self.rules.has(rule) && !calm,
+            Rule::FullScreen | Rule::Apps | Rule::ForeignGpu | Rule::Memory => {
+                self.rules.has(rule) && !calm
+            }
             Rule::Temperature => {
                 let most = self.rules.temperature_c.map(|most| most - COOLER_C);
                 most.zip(now.temperature_c)
@@ -322,6 +344,7 @@ impl Objection {
             Self::OnBattery => "on_battery",
             Self::OutOfHours { .. } => "out_of_hours",
             Self::TooHot { .. } => "too_hot",
+            Self::MemoryShort { .. } => "memory_short",
         }
     }
 
@@ -341,6 +364,7 @@ impl Objection {
             Self::TooHot { .. } => {
                 "nothing to do: it lends when it is cooler; see `lend.temperature_c`"
             }
+            Self::MemoryShort { .. } => "close what needs much memory, or raise `lend.memory_pct`",
         }
     }
 }
@@ -374,6 +398,10 @@ impl fmt::Display for Objection {
             } => write!(
                 f,
                 "the device has {temperature_c} \u{b0}C, and it lends up to {most_c} \u{b0}C"
+            ),
+            Self::MemoryShort { pct, most_pct } => write!(
+                f,
+                "{pct} % of the machine's memory is taken, and it lends up to {most_pct} %"
             ),
         }
     }

@@ -17,7 +17,12 @@ const LEAVE_MS = 10_000;
 const SLICE_MS = 500;
 
 /** With these a peer lends whatever its machine does, as `node/src/stage.rs` has it. */
-const ALWAYS = { STARLING_LEND_BATTERY: "lend", STARLING_LEND_FULL_SCREEN: "lend", STARLING_LEND_TEMPERATURE_C: "0" };
+const ALWAYS = {
+  STARLING_LEND_BATTERY: "lend",
+  STARLING_LEND_FULL_SCREEN: "lend",
+  STARLING_LEND_TEMPERATURE_C: "0",
+  STARLING_LEND_MEMORY_PCT: "100",
+};
 
 /** The caller's own settings of Starling must not decide what is tried here. */
 function environment(): NodeJS.ProcessEnv {

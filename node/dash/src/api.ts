@@ -59,6 +59,7 @@ export interface Readings {
   foreign_gpu_pct: number | null;
   on_battery: boolean | null;
   temperature_c: number | null;
+  memory_pct: number | null;
 }
 
 /** One rule, and what it would do now. */
@@ -93,8 +94,8 @@ export interface Sample {
 
 /** GET /work */
 export interface Work {
-  /** Earned since midnight: slices with a receipt, and the tiles in them. */
-  today: { slices: number; tiles: number };
+  /** Earned since midnight: slices with a receipt, the tiles and work units in them, and what the device drew meanwhile. */
+  today: { slices: number; tiles: number; units: number; joules: number | null };
   /** Slices that are being computed or audited. */
   running: { job: string; slice: number; since_s: number }[];
   usage: Usage;

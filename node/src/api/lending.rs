@@ -104,6 +104,7 @@ pub fn key_of(rule: Rule) -> &'static str {
         Rule::Battery => "lend.battery",
         Rule::Hours => "lend.hours",
         Rule::Temperature => "lend.temperature_c",
+        Rule::Memory => "lend.memory_pct",
     }
 }
 

@@ -73,6 +73,9 @@ struct Limits {
     /// Pause above so many degrees Celsius; 0 never does.
     #[arg(long, value_name = "CELSIUS")]
     temperature: Option<u64>,
+    /// Pause while more of the machine's memory is taken than so many percent; 100 never does.
+    #[arg(long, value_name = "PERCENT")]
+    memory: Option<u64>,
     /// Compute for others so much of the time, percent.
     #[arg(long, value_name = "PERCENT")]
     duty: Option<u64>,
@@ -208,6 +211,7 @@ impl Limits {
             ("lend.battery", self.battery.map(word)),
             ("lend.foreign_gpu_pct", self.gpu.map(Value::Number)),
             ("lend.temperature_c", self.temperature.map(Value::Number)),
+            ("lend.memory_pct", self.memory.map(Value::Number)),
             ("lend.duty_pct", self.duty.map(Value::Number)),
         ];
         for (name, value) in &changes {

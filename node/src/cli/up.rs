@@ -103,7 +103,6 @@ impl Up {
         };
         let node = Arc::new(node);
         let machine = Machine::new(&node.capability().profile.name);
-        keeper.watch(machine, reread(&place));
         let hosted = self.hosted(
             &place,
             &config,
@@ -113,6 +112,7 @@ impl Up {
             keeper.clone(),
         );
         let hosted = Arc::new(hosted?);
+        keeper.watch(machine, reread(&place), hosted.ledger.clone());
         let token = Token::load_or_create(&place.root.join(TOKEN_FILE))?;
         let server = match serve(hosted.clone(), config.api.port, token).await {
             Ok(server) => server,

@@ -208,6 +208,7 @@ impl Default for Lend {
                 full_screen: true,
                 battery: true,
                 temperature_c: Some(90),
+                memory_pct: Some(95),
                 ..Rules::default()
             },
             duty_pct: 100,

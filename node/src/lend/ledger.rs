@@ -11,12 +11,16 @@ use utoipa::ToSchema;
 use crate::driver::unix_s;
 
 /// What was earned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Earnings {
     /// Slices with a receipt.
     pub slices: u64,
     /// Tiles in them.
     pub tiles: u64,
+    /// Work units in them: what others have verified.
+    pub units: u64,
+    /// What the device has drawn while it worked for others, audits included, joules; none without a sensor.
+    pub joules: Option<f64>,
 }
 
 /// A slice that is being computed or audited.
@@ -53,17 +57,27 @@ impl Ledger {
             Event::Earned {
                 job,
                 slice,
+                units,
                 receipt,
             } => {
                 let mut inner = self.lock();
                 inner.running.remove(&(*job, *slice));
                 inner.today.slices += 1;
+                inner.today.units += units;
                 inner.today.tiles += u64::from(receipt.commitment.body.tiles);
             }
             Event::Lost { job, slice, .. } => {
                 self.lock().running.remove(&(*job, *slice));
             }
             _ => {}
+        }
+    }
+
+    /// So much was drawn for so many seconds: it counts if the device worked for others.
+    pub fn draw(&self, watts: f32, seconds: f64) {
+        let mut inner = self.lock();
+        if !inner.running.is_empty() {
+            *inner.today.joules.get_or_insert(0.0) += f64::from(watts) * seconds;
         }
     }
 

@@ -10,7 +10,7 @@ pub mod sensors;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use starling_protocol::lending::{Lending, Objection, Readings, Rule, Standing, Switch};
 use tokio::sync::watch;
@@ -122,10 +122,10 @@ impl Keeper {
         keeper
     }
 
-    /// Looks at `sensors` from now on, in a thread that ends with [`Keeper::stop`].
-    pub fn watch(&self, sensors: impl Sensors + 'static, reread: Reread) {
+    /// Looks at `sensors` from now on, in a thread that ends with [`Keeper::stop`]. What the device draws goes to `ledger`.
+    pub fn watch(&self, sensors: impl Sensors + 'static, reread: Reread, ledger: Arc<Ledger>) {
         let shared = self.0.clone();
-        let run = move || shared.run(sensors, reread);
+        let run = move || shared.run(sensors, reread, &ledger);
         if let Err(error) = thread::Builder::new().name("lending".into()).spawn(run) {
             tracing::error!(%error, "the machine's sensors cannot be watched");
         }
@@ -178,7 +178,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, mut sensors: impl Sensors, mut reread: Reread) {
+    fn run(&self, mut sensors: impl Sensors, mut reread: Reread, ledger: &Ledger) {
+        let mut drawn = Instant::now();
         loop {
             // Sensors may take their time: nobody waits for them.
             let rules = self.lock().lending.rules.clone();
@@ -197,6 +198,10 @@ impl Shared {
             state.readings = readings;
             self.judge(&mut state);
             if let Some(gauges) = gauges {
+                let since = std::mem::replace(&mut drawn, Instant::now()).elapsed();
+                gauges
+                    .watts
+                    .inspect(|watts| ledger.draw(*watts, since.as_secs_f64()));
                 let lends = state.against.is_empty();
                 state.history.take(unix_s(), lends, gauges);
             }

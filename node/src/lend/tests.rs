@@ -98,7 +98,7 @@ fn sensors_are_watched_and_changes_are_told_once() {
     }));
     let (rules_changed, changed) = mpsc::channel();
     let reread = move || changed.try_recv().ok();
-    keeper.watch(Told(readings.clone()), Box::new(reread));
+    keeper.watch(Told(readings.clone()), Box::new(reread), Default::default());
     let busy = until(&keeper, |now| !now.against.is_empty());
     assert_eq!(busy.against[0].code(), "machine_in_use");
     assert!(busy.rules.contains(&(Rule::Idle, Standing::Forbids)));

@@ -17,6 +17,7 @@ fn quiet() -> Readings {
         foreign_gpu_pct: Some(0),
         on_battery: Some(false),
         temperature_c: Some(40),
+        memory_pct: Some(50),
         minute: 0,
     }
 }
@@ -30,6 +31,7 @@ fn strict() -> Rules {
         battery: true,
         hours: vec!["22:00-08:00".parse().expect("hours")],
         temperature_c: Some(80),
+        memory_pct: Some(90),
     }
 }
 
@@ -61,6 +63,7 @@ fn the_owners_word_counts_most_and_everything_is_told() {
         foreign_gpu_pct: Some(90),
         on_battery: Some(true),
         temperature_c: Some(81),
+        memory_pct: Some(91),
         minute: 12 * 60,
     };
     let expected = [
@@ -72,6 +75,7 @@ fn the_owners_word_counts_most_and_everything_is_told() {
         "gpu_in_use",
         "on_battery",
         "too_hot",
+        "memory_short",
     ];
     let against = lending.judge(NOW, &busy);
     assert_eq!(codes(&against), expected);

@@ -265,12 +265,9 @@ impl Worker {
         let Some(work) = self.work_from(from, id) else {
             return;
         };
-        if receipt
-            .verify(&work.record, &swarm, ctx.verifier())
-            .is_err()
-        {
+        let Ok(verified) = receipt.verify(&work.record, &swarm, ctx.verifier()) else {
             return;
-        }
+        };
         let (job, slice) = (work.lease.body.job, work.lease.body.slice);
         self.remove(ctx, id);
         ctx.persist(Record::Receipted {
@@ -280,6 +277,7 @@ impl Worker {
         ctx.notify(Event::Earned {
             job,
             slice,
+            units: verified.units,
             receipt,
         });
         self.ask_soon(ctx);

@@ -36,7 +36,7 @@ function Slices({ running }: { running: Work["running"] }) {
 /** What others have checked of its work since midnight, and what it has done for others since it started. */
 export function Done({ work }: { work: Resource<Work> }) {
   const words = text().home;
-  const { count, duration } = format();
+  const { count, duration, measure } = format();
   const seconds = (us: number) => duration(us / 1e6);
   return (
     <Panel title={words.done}>
@@ -46,6 +46,9 @@ export function Done({ work }: { work: Resource<Work> }) {
             facts={[
               [words.earned, count(today.slices)],
               [words.verified, count(today.tiles)],
+              ...(today.joules !== null && today.units > 0
+                ? [[words.energy, measure(today.joules / (today.units / 1e9), "J", 1)] as [string, string]]
+                : []),
               [words.audited, count(usage.audit_tiles)],
               [words.auditTime, seconds(usage.audit_us)],
               [words.computed, count(usage.work_tiles)],

@@ -6,7 +6,7 @@ import { format, text } from "../text/index.ts";
 export function readingOf(key: string, readings: Readings): string | null {
   const words = text().lending;
   const { duration, measure } = format();
-  const { apps, foreign_gpu_pct, full_screen, idle_s, on_battery, temperature_c } = readings;
+  const { apps, foreign_gpu_pct, full_screen, idle_s, on_battery, temperature_c, memory_pct } = readings;
   switch (key) {
     case "lend.idle_s":
       return idle_s === null ? null : words.idle(duration(idle_s));
@@ -20,6 +20,8 @@ export function readingOf(key: string, readings: Readings): string | null {
       return on_battery === null ? null : words.battery[on_battery ? "yes" : "no"];
     case "lend.temperature_c":
       return temperature_c === null ? null : words.temperature(measure(temperature_c, "°C", 0));
+    case "lend.memory_pct":
+      return memory_pct === null ? null : words.memory(measure(memory_pct, "%", 0));
     default:
       return null;
   }

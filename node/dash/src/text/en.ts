@@ -71,6 +71,7 @@ export const en = {
     done: "For others",
     earned: "Slices with a receipt, today",
     verified: "Tiles in them",
+    energy: "Energy per 10⁹ verified work units, today",
     audited: "Tiles audited since the start",
     auditTime: "Device time for audits",
     computed: "Tiles computed since the start",
@@ -334,6 +335,7 @@ export const en = {
     foreignGpu: (share: string) => `others use ${share}`,
     battery: { yes: "on battery", no: "not on battery" },
     temperature: (degrees: string) => `now ${degrees}`,
+    memory: (share: string) => `${share} is taken`,
   },
   doctor: {
     again: "Look again",
@@ -372,6 +374,7 @@ export const en = {
       "lend.battery": "On battery",
       "lend.hours": "Lend only in these hours of the week, local time; empty lends always",
       "lend.temperature_c": "Pause while the device is hotter than this, °C, until it is 5 °C less; 0 never pauses",
+      "lend.memory_pct": "Pause while more of the machine's memory is taken than this, percent; 100 never pauses",
       "lend.duty_pct": "How much of its time the device computes for others, percent",
       "api.port": "Port of the local API; 0 lets the system choose",
     },

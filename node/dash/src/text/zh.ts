@@ -65,6 +65,7 @@ export const zh: Catalogue = {
     done: "为他人完成的工作",
     earned: "今天获得凭证的切片",
     verified: "其中的图块",
+    energy: "今天每 10⁹ 个已验证工作单位的能耗",
     audited: "启动以来审计的图块",
     auditTime: "用于审计的设备时间",
     computed: "启动以来计算的图块",
@@ -314,6 +315,7 @@ export const zh: Catalogue = {
     foreignGpu: (share) => `其他程序占用 ${share}`,
     battery: { yes: "正在使用电池", no: "未使用电池" },
     temperature: (degrees) => `当前 ${degrees}`,
+    memory: (share) => `已占用 ${share}`,
   },
   doctor: {
     again: "重新检查",
@@ -352,6 +354,7 @@ export const zh: Catalogue = {
       "lend.battery": "使用电池时",
       "lend.hours": "只在每周的这些时段出借（本地时间）；留空表示总是出借",
       "lend.temperature_c": "设备温度高于此值（°C）时暂停，降低 5 °C 后恢复；0 表示从不暂停",
+      "lend.memory_pct": "机器内存占用超过此百分比时暂停；100 表示从不暂停",
       "lend.duty_pct": "设备为他人计算的时间占比，百分比",
       "api.port": "本地 API 的端口；0 由系统选择",
     },

@@ -59,7 +59,7 @@ fn some(value: &Value) -> Option<u64> {
 }
 
 /// Every setting, in the order of the file.
-pub static KEYS: [Key; 23] = [
+pub static KEYS: [Key; 24] = [
     Key {
         name: "network.listen",
         about: "where to listen, as multiaddresses; port 0 lets the system choose",
@@ -236,6 +236,13 @@ pub static KEYS: [Key; 23] = [
         kind: Kind::Number { low: 0, high: 120 },
         get: |c| Value::Number(c.lend.rules.temperature_c.unwrap_or(0) as u64),
         put: |c, v| c.lend.rules.temperature_c = some(v).map(|t| t as i16),
+    },
+    Key {
+        name: "lend.memory_pct",
+        about: "pause while more of the machine's memory is taken, percent; 100 never does",
+        kind: Kind::Number { low: 1, high: 100 },
+        get: |c| Value::Number(c.lend.rules.memory_pct.unwrap_or(100).into()),
+        put: |c, v| c.lend.rules.memory_pct = Some(number(v) as u8).filter(|p| *p < 100),
     },
     Key {
         name: "lend.duty_pct",

@@ -90,6 +90,7 @@ impl Sensors for Machine {
             foreign_gpu_pct: foreign,
             on_battery: rules.battery.then(|| battery.is_used()).flatten(),
             temperature_c: temperature,
+            memory_pct: rules.memory_pct.and_then(|_| processes.memory_pct()),
             minute: minute_of_week(),
         }
     }

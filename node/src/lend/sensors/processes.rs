@@ -50,6 +50,17 @@ impl Processes {
         (!first).then(|| self.system.global_cpu_usage().clamp(0.0, 100.0) as u8)
     }
 
+    /// How much of the machine's memory is taken: all but what the system says it could give.
+    pub(super) fn memory_pct(&mut self) -> Option<u8> {
+        self.system.refresh_memory();
+        let (all, free) = (self.system.total_memory(), self.system.available_memory());
+        // Nothing is known of the memory, or of what is left of it.
+        if all == 0 || free == 0 {
+            return None;
+        }
+        Some((100 * all.saturating_sub(free) / all) as u8)
+    }
+
     /// Of the hottest part of a processor.
     pub(super) fn temperature_c(&mut self) -> Option<i16> {
         let known = self
