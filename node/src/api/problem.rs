@@ -10,11 +10,14 @@ use crate::reason::Reason;
 fn status(code: &str) -> StatusCode {
     match code {
         "token_missing" | "token_wrong" | "session_over" | "code_spent" => StatusCode::UNAUTHORIZED,
-        "host_not_allowed" | "origin_not_allowed" | "scope_too_small" => StatusCode::FORBIDDEN,
+        "host_not_allowed" | "origin_not_allowed" | "scope_too_small" | "not_issuer" => {
+            StatusCode::FORBIDDEN
+        }
         "unknown_job" | "not_found" => StatusCode::NOT_FOUND,
         "not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
         "output_collected" => StatusCode::GONE,
-        "job_running" | "slice_not_done" | "ambiguous_job" => StatusCode::CONFLICT,
+        "job_running" | "slice_not_done" | "ambiguous_job" | "swarm_open" | "swarm_full"
+        | "bad_settings" => StatusCode::CONFLICT,
         "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "body_too_slow" => StatusCode::REQUEST_TIMEOUT,
         "bad_request" | "bad_input" | "bad_params" | "bad_job" | "unknown_kernel"

@@ -1,5 +1,7 @@
 //! What the local API asks of the command line's side: settings, checks, receipts.
 
+use std::sync::{Mutex, PoisonError};
+
 use std::collections::BTreeSet;
 
 use serde_json::json;
@@ -32,6 +34,9 @@ impl Owner for Place {
                 Reason::new("bad_request", what, misfit.problem)
             })?;
         }
+        // The file is read, changed and written: one at a time, or a change would be lost.
+        static CHANGING: Mutex<()> = Mutex::new(());
+        let _one = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
         // A file with a mistake is told before it is touched.
         let written = self
             .config()

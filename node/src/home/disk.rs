@@ -102,10 +102,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     let folder = folder_of(path);
     let write = || {
-        // Drafts are private (0600) unless they are told otherwise.
-        let mut draft = tempfile::Builder::new()
-            .prefix(".starling-")
-            .tempfile_in(folder)?;
+        let mut draft = private_draft(folder)?;
         draft.write_all(bytes)?;
         draft.as_file().sync_all()?;
         draft.persist(path).map(drop).map_err(|e| e.error)
@@ -133,44 +130,29 @@ pub(crate) fn create_private_dir(dir: &Path) -> Result<(), DiskError> {
     builder.create(dir).map_err(DiskError::on("create", dir))
 }
 
-/// Options for a file that only its owner may read and that must not exist yet.
-pub(crate) fn private_new() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
 /// Creates `path` with these bytes, for its owner only, durably, and never over an existing file.
 /// Answers false, and changes nothing, if `path` exists.
 pub(crate) fn create_whole(path: &Path, bytes: &[u8]) -> Result<bool, DiskError> {
     let dir = folder_of(path);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft = dir.join(format!(".{name}.{}.new", std::process::id()));
-    // A draft of the same name can only be left over from a dead process with our id.
-    match fs::remove_file(&draft) {
-        Err(e) if e.kind() != ErrorKind::NotFound => {
-            return Err(DiskError::new("remove", &draft, e));
-        }
-        _ => {}
-    }
-    let written = private_new().open(&draft).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    // A hard link, unlike a rename, fails if the name is taken.
-    let linked = match written {
-        Ok(()) => fs::hard_link(&draft, path),
-        Err(e) => Err(e),
+    let create = || {
+        let mut draft = private_draft(dir)?;
+        draft.write_all(bytes)?;
+        draft.as_file().sync_all()?;
+        draft.persist_noclobber(path).map(drop).map_err(|e| e.error)
     };
-    // Nothing depends on the draft any more; one that stays is removed by the next attempt.
-    let _ = fs::remove_file(&draft);
-    match linked {
+    match create() {
         Ok(()) => sync_dir(dir).map(|()| true),
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(e) => Err(DiskError::new("create", path, e)),
     }
+}
+
+/// A draft in `dir` that only its owner may read, under a name that nobody else has.
+fn private_draft(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
+    // Drafts are private (0600) unless they are told otherwise.
+    tempfile::Builder::new()
+        .prefix(".starling-")
+        .tempfile_in(dir)
 }
 
 /// Renames `path` to the first free `NAME.damaged-N` beside it and returns that name.

@@ -89,7 +89,9 @@ impl Settings {
         overrides: &Overrides,
         address: AddressCheck<'_>,
     ) -> Result<Self, ConfigError> {
-        disk::create_whole(path, DEFAULT_FILE.as_bytes())?;
+        if !path.exists() {
+            disk::create_whole(path, DEFAULT_FILE.as_bytes())?;
+        }
         Self::load(path, overrides, address)
     }
 
