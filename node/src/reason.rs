@@ -28,7 +28,7 @@ use crate::node::NodeError;
 use crate::store::StoreError;
 
 /// Every code of this crate, with what it means. The protocol has more.
-pub const CODES: [(&str, &str); 72] = [
+pub const CODES: [(&str, &str); 75] = [
     ("address_unusable", "the peer cannot listen on an address"),
     ("ambiguous_job", "several jobs' ids begin like that"),
     (
@@ -112,6 +112,10 @@ pub const CODES: [(&str, &str); 72] = [
     ),
     ("no_daemon", "no peer of this home runs"),
     ("no_peer", "no peer of the swarm is connected"),
+    (
+        "no_service_manager",
+        "nothing here starts services for this user",
+    ),
     ("no_such_adapter", "no adapter has that name"),
     ("not_allowed", "the method is not for this resource"),
     ("not_found", "there is no such resource"),
@@ -139,6 +143,11 @@ pub const CODES: [(&str, &str); 72] = [
         "the job's outputs were collected and removed",
     ),
     ("scope_too_small", "the token is not good for this"),
+    ("service_changed", "the service was changed by hand"),
+    (
+        "service_failed",
+        "the system's service manager did not do it",
+    ),
     ("session_over", "the browser's session has ended"),
     (
         "shader_fault",

@@ -24,6 +24,7 @@ mod peers;
 mod place;
 mod proof;
 mod run;
+mod service;
 mod session;
 mod shader;
 mod swarm;
@@ -66,6 +67,7 @@ use place::Place;
   starling run fractal -o set.png --local         compute here alone
   starling shader new squares                     start a compute shader of your own
   starling proof verify receipts/*.popw           check receipts, offline
+  starling service install                        lend this machine without a terminal
   starling doctor                                 what is wrong here, and how to fix it
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 no peer runs here, 4 not allowed, 5 job failed,
@@ -132,6 +134,7 @@ enum Command {
     Bench(bench::Bench),
     Dev(dev::Dev),
     Doctor(doctor::Doctor),
+    Service(service::Service),
     Config(config::Config),
     Token(token::Token),
     Completions(completions::Completions),
@@ -210,6 +213,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Proof(args) => args.run(context),
         Command::Shader(args) => args.run(context),
         Command::Doctor(args) => args.run(context),
+        Command::Service(args) => args.run(context),
         Command::Config(args) => args.run(context),
         Command::Token(args) => args.run(context),
         Command::Completions(args) => args.run(),

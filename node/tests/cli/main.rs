@@ -20,6 +20,8 @@ mod network;
 mod room;
 #[cfg(target_os = "linux")]
 mod routers;
+#[cfg(target_os = "linux")]
+mod service;
 mod settings;
 mod shaders;
 mod stewards;

@@ -5,7 +5,7 @@ use crate::support::{Place, read};
 #[test]
 fn every_command_explains_itself() {
     let place = Place::new();
-    let commands: [&[&str]; 35] = [
+    let commands: [&[&str]; 39] = [
         &[],
         &["demo"],
         &["up"],
@@ -37,6 +37,10 @@ fn every_command_explains_itself() {
         &["bench", "dht"],
         &["bench", "proof"],
         &["doctor"],
+        &["service"],
+        &["service", "install"],
+        &["service", "uninstall"],
+        &["service", "status"],
         &["config"],
         &["completions"],
         &["man"],
