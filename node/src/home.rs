@@ -114,16 +114,21 @@ impl Home {
             Ok(_) => {}
             Err(_) => disk::create_private_dir(root)?,
         }
-        refuse_writable_by_others(root)?;
-        let home = Self {
-            root: root.to_owned(),
-            _lock: lock(root)?,
-        };
+        let home = Self::hold(root)?;
         for dir in [home.log(), home.index(), home.blobs(), home.jobs()] {
             disk::create_private_dir(&dir)?;
         }
         disk::sync_dir(root)?;
         Ok(home)
+    }
+
+    /// Locks a home that is there, and makes nothing else in it.
+    pub fn hold(root: &Path) -> Result<Self, HomeError> {
+        refuse_writable_by_others(root)?;
+        Ok(Self {
+            root: root.to_owned(),
+            _lock: lock(root)?,
+        })
     }
 
     /// Whether some process has the home in `root` open. Creates nothing.

@@ -17,6 +17,8 @@ use crate::log::{Log, LogError};
 
 /// Lies in the index's folder from the first complaint about a checksum until the next start.
 const DAMAGE_NOTE: &str = "damaged";
+/// What it means.
+const NOTED: &str = "it complained while it was last in use";
 /// Where the index stands: log id (16 bytes), then the newest record's number (u64, little endian).
 const STAND: &[u8] = b"stand";
 /// sled's page cache, in bytes.
@@ -161,6 +163,30 @@ impl Store {
         Ok((store, Opened::Rebuilt { reason, aside }))
     }
 
+    /// Whether the index in `dir` opens and can be read through. sled writes as it opens: whoever only looks gives a copy.
+    ///
+    /// # Errors
+    /// As [`Store::open`], apart from what only its log can tell.
+    pub fn probe(dir: &Path) -> Result<(), StoreError> {
+        if fs::exists(dir.join(DAMAGE_NOTE)).map_err(DiskError::on("read", dir))? {
+            return Err(StoreError::Damaged {
+                path: dir.to_owned(),
+                reason: NOTED.to_owned(),
+            });
+        }
+        let options = sled::Config::new().path(dir).cache_capacity(CACHE);
+        let tree = guard(dir, || options.open())?;
+        guard(dir, || tree.iter().try_for_each(|entry| entry.map(drop)))
+    }
+
+    /// Moves the index in `dir` aside and says where to; the next [`Store::open`] builds another from the log.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_aside(dir: &Path) -> Result<PathBuf, DiskError> {
+        disk::move_aside(dir)
+    }
+
     fn try_open(
         dir: &Path,
         log: &mut Log,
@@ -171,7 +197,7 @@ impl Store {
             reason: reason.to_owned(),
         };
         if fs::exists(dir.join(DAMAGE_NOTE)).map_err(DiskError::on("read", dir))? {
-            return Err(damaged("it complained while it was last in use"));
+            return Err(damaged(NOTED));
         }
         let options = sled::Config::new()
             .path(dir)

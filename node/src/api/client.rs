@@ -16,6 +16,7 @@ use super::Token;
 use super::lending::{LendOrder, LendView, SensorsView, WorkView};
 use super::members::{InvitationCode, InvitationOrder, RevocationOrder, Revoked, SwarmView};
 use super::preflight::{Preflight, PreflightOrder};
+use super::owner::Logs;
 use super::session::CodeView;
 use super::types::{
     BlobInfo, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers, Problem, Status, Why,
@@ -223,6 +224,14 @@ impl Client {
     /// See [`Client::status`].
     pub async fn net(&self) -> Result<NetView, Reason> {
         self.get("/net").await
+    }
+
+    /// The latest lines of its log.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn logs(&self) -> Result<Logs, Reason> {
+        self.get("/logs").await
     }
 
     /// Peers that it knows.

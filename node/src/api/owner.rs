@@ -169,7 +169,7 @@ pub struct LogQuery {
 }
 
 /// Lines of the log.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Logs {
     /// [`SCHEMA`].
     pub schema: u32,

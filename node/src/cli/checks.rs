@@ -99,6 +99,11 @@ impl Checks {
         self.all.push(check);
     }
 
+    /// All of them, as JSON.
+    pub fn list(&self) -> serde_json::Value {
+        json!(self.all)
+    }
+
     /// Tells how many findings there were; `more` goes into the JSON object beside them.
     pub fn end(self, more: Option<(&'static str, serde_json::Value)>) -> Exit {
         let of_kind = |check: &&Check| check.status == Status::Finding;

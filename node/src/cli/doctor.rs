@@ -1,13 +1,20 @@
 //! `starling doctor`: what keeps this machine from working well in a swarm, and how to fix each thing.
 //!
-//! It changes nothing and needs no running peer. A missing GPU or a first start is no fault; a finding is something
-//! that would fail or mislead. Devices are opened in a child process: broken drivers crash.
+//! Without `--fix` it changes nothing, and it needs no running peer. A missing GPU or a first start is no fault; a
+//! finding is something that would fail or mislead. Devices are opened in a child process: broken drivers crash.
+
+mod bundle;
+mod fix;
+mod left;
+mod private;
+mod redact;
 
 use std::net::{TcpListener, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use serde_json::json;
 use starling_kernels::canary::canary;
 use starling_kernels::runner::{
     AdapterChoice, CpuRunner, DeviceInfo, GpuProcess, Runner, RunnerCommand, sandbox,
@@ -39,17 +46,36 @@ const LOW_DISK: u64 = 1 << 30;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   starling doctor
+  starling doctor --fix
+  starling doctor --bundle for-a-friend.tar.gz
   starling doctor --json
 
 Exits 8 if there are findings.")]
-pub struct Doctor {}
+pub struct Doctor {
+    /// Put right first what can be without a question: permissions, what dead peers left, an index that does not open,
+    /// missing settings. Keys, log and results stay as they are.
+    #[arg(long)]
+    fix: bool,
+    /// Write what helps somebody else to help into a new .tar.gz file, without secrets and addresses.
+    #[arg(long, value_name = "FILE", conflicts_with = "fix")]
+    bundle: Option<PathBuf>,
+}
 
 impl Doctor {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let place = context.place()?;
+        if let Some(file) = self.bundle {
+            return bundle::write(context, &place, &file);
+        }
+        let fixes = self.fix.then(|| fix::repair(&place));
+        if !context.console.json {
+            for deed in fixes.iter().flatten() {
+                context.console.data(deed.line());
+            }
+        }
         let mut checks = Checks::new(context.console);
         examine(&place, |check| checks.tell(check));
-        Ok(checks.end(None))
+        Ok(checks.end(fixes.map(|fixes| ("fixes", json!(fixes)))))
     }
 }
 
@@ -57,10 +83,14 @@ impl Doctor {
 pub(super) fn examine(place: &Place, mut tell: impl FnMut(Check)) {
     tell(home(place));
     tell(running(place));
+    left::stale(place).into_iter().for_each(&mut tell);
     tell(key(place));
+    private::exposed(place).into_iter().for_each(&mut tell);
     let (genesis_check, scope) = genesis_of(place);
     tell(genesis_check);
+    private::member(place).into_iter().for_each(&mut tell);
     logs(place).into_iter().for_each(&mut tell);
+    left::index(place).into_iter().for_each(&mut tell);
     let (config_check, config) = config_of(place);
     tell(config_check);
     tell(clock(place));

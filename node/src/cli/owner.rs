@@ -13,7 +13,7 @@ use super::place::{Place, address};
 use super::proof;
 use crate::api::owner::{Owner, SettingView};
 use crate::home::Config;
-use crate::home::config::{KEYS, Key, Origin, Settings, Value};
+use crate::home::config::{KEYS, Key, Settings, Value};
 use crate::reason::Reason;
 
 impl Owner for Place {
@@ -59,18 +59,12 @@ impl Owner for Place {
 }
 
 fn view(key: &'static Key, settings: &Settings) -> SettingView {
-    let from = match settings.origin(key) {
-        Origin::Default => "default",
-        Origin::File { .. } => "file",
-        Origin::Variable { .. } => "variable",
-        Origin::Flag => "flag",
-    };
     SettingView {
         key: key.name.into(),
         about: key.about.into(),
         value: key.get(&settings.config),
         default: key.get(&Config::default()),
-        from: from.into(),
+        from: settings.origin(key).word().into(),
         kind: key.kind.into(),
         live: key.is_live(),
     }

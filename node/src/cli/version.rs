@@ -32,15 +32,7 @@ impl Version {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let version = env!("CARGO_PKG_VERSION");
         if context.console.json {
-            let kernel = |k: &&dyn Kernel| json!({ "name": k.name(), "id": k.id().to_string() });
-            let kernels: Vec<_> = kernels().iter().map(kernel).collect();
-            context.console.json(&json!({
-                "version": version,
-                "rules": RULES_VERSION,
-                "kernels": kernels,
-                "features": { "transports": TRANSPORTS, "gpu": BACKENDS, "cpu": true },
-                "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
-            }));
+            context.console.json(&about());
             return Ok(Exit::Ok);
         }
         let out = context.console;
@@ -60,4 +52,17 @@ impl Version {
         ));
         Ok(Exit::Ok)
     }
+}
+
+/// This program, for others.
+pub(super) fn about() -> serde_json::Value {
+    let kernel = |k: &&dyn Kernel| json!({ "name": k.name(), "id": k.id().to_string() });
+    let kernels: Vec<_> = kernels().iter().map(kernel).collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "rules": RULES_VERSION,
+        "kernels": kernels,
+        "features": { "transports": TRANSPORTS, "gpu": BACKENDS, "cpu": true },
+        "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+    })
 }

@@ -7,6 +7,7 @@
 
 mod daemon;
 mod disk;
+mod doctor;
 mod faults;
 mod files;
 mod foreign;

@@ -37,6 +37,18 @@ pub enum Origin {
     Flag,
 }
 
+impl Origin {
+    /// One word for programs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::File { .. } => "file",
+            Self::Variable { .. } => "variable",
+            Self::Flag => "flag",
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
