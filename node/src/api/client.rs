@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use super::Token;
 use super::lending::{LendOrder, LendView, SensorsView, WorkView};
 use super::members::{InvitationCode, InvitationOrder, RevocationOrder, Revoked, SwarmView};
-use super::preflight::{Preflight, PreflightOrder};
 use super::owner::Logs;
+use super::preflight::{Preflight, PreflightOrder};
 use super::session::CodeView;
 use super::types::{
     BlobInfo, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers, Problem, Status, Why,

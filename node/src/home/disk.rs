@@ -130,6 +130,15 @@ pub(crate) fn create_private_dir(dir: &Path) -> Result<(), DiskError> {
     builder.create(dir).map_err(DiskError::on("create", dir))
 }
 
+/// Options for a file that only its owner may read and that must not exist yet.
+pub(crate) fn private_new() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
 /// Creates `path` with these bytes, for its owner only, durably, and never over an existing file.
 /// Answers false, and changes nothing, if `path` exists.
 pub(crate) fn create_whole(path: &Path, bytes: &[u8]) -> Result<bool, DiskError> {
