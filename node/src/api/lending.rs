@@ -1,13 +1,14 @@
 //! Routes of lending: whether the device is lent, why not, and how it is.
 
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use starling_protocol::lending::{Readings, Rule, Standing, Switch};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Hosted;
+use super::extract::Query;
 use super::routes::{Answer, Shared};
 use super::types::{Problem, SCHEMA};
 use crate::compute::Usage;

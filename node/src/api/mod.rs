@@ -6,6 +6,7 @@
 
 pub mod client;
 mod events;
+mod extract;
 mod guard;
 pub mod lending;
 mod listen;

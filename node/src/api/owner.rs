@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Hosted;
+use super::extract::{Path, Query};
 use super::routes::{Answer, Shared};
 use super::types::{Problem, SCHEMA};
 use crate::home::config::{Kind, Value};
@@ -43,10 +44,10 @@ pub struct SettingView {
     /// What it is, in a line.
     pub about: String,
     /// What counts.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub value: Value,
     /// What counts if nobody says anything.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub default: Value,
     /// Who said it: `default`, `file`, `variable` or `flag`.
     pub from: String,

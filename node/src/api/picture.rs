@@ -6,12 +6,13 @@
 use std::collections::VecDeque;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use starling_protocol::{BlobId, JobId};
 use tokio::sync::Mutex;
 
+use super::extract::Path;
 use super::routes::{Shared, found};
 use super::types::Problem;
 use crate::jobs::{Desk, JobFile, SliceState};

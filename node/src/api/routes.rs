@@ -9,7 +9,7 @@ use axum::Json;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -25,6 +25,7 @@ use utoipa_axum::routes;
 
 use super::Hosted;
 use super::events;
+use super::extract::{Path, Query};
 use super::guard::{Guard, guard};
 use super::types::{
     BlobInfo, BundleQuery, EventQuery, JobLine, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers,

@@ -200,7 +200,7 @@ mod tests {
     fn addresses_keys_and_known_texts_go_and_the_rest_stays() {
         let redactor = Redactor {
             known: vec![
-                ("/home/ada/x".into(), "HOME"),
+                ("/data/ada/x".into(), "HOME"),
                 ("\"lab\"".into(), "\"(swarm)\""),
             ],
             secrets: vec![b"seed".to_vec()],
@@ -224,7 +224,7 @@ mod tests {
             ("http://127.0.0.1:4001/api", "http://(loopback address)/api"),
             ("dial=/dns4/ada.example/tcp/1", "dial=(named address)"),
             (
-                "/home/ada/x/identity.key of \"lab\"",
+                "/data/ada/x/identity.key of \"lab\"",
                 "HOME/identity.key of \"(swarm)\"",
             ),
             (
