@@ -162,9 +162,11 @@ impl<C: Driven> Driver<C> {
             tokio::select! {
                 () = tokio::time::sleep_until(wake.into()) => {
                     self.give(Input::Tick { unix_s: unix_s() }).await;
-                    self.parts.members.expel(&self.parts.net).await;
-                    if self.is_expelled().await {
-                        break self.leave(None).await;
+                    if self.parts.members.is_due() {
+                        self.parts.members.expel(&self.parts.net).await;
+                        if self.is_expelled().await {
+                            break self.leave(None).await;
+                        }
                     }
                 }
                 () = self.parts.members.news() => {

@@ -353,3 +353,33 @@ async fn strangers_get_nothing_through_a_relay_that_lets_them_in() {
     .await;
     until(&b, "a relayed peer", |s| s.relayed_peers == 1).await;
 }
+
+#[tokio::test]
+async fn members_punch_holes_and_agree_on_who_speaks_first() {
+    let club = Club::new();
+    let [rudi, anna, bob] = [club.member(), club.member(), club.member()];
+    let as_member = |identity: &Identity, services, bootstrap: Vec<_>| Setup {
+        bootstrap,
+        secret: Some(identity.secret),
+        swarm: *club.genesis.swarm_id().as_bytes(),
+        admission: Some(identity.gate.clone()),
+        ..public(services)
+    };
+    let services = starling::net::Services {
+        autonat: true,
+        ..RELAY
+    };
+    let relay = announced_as(as_member(&rudi, services, Vec::new())).await;
+    let bootstrap = vec![relay.address.clone()];
+    let near = Node::start(as_member(&anna, RELAY, bootstrap.clone())).await;
+    let status = until(&near, "a reservation", |s| !s.relays.is_empty()).await;
+    let circuit = status.reachable[0].address.clone();
+    let far = Node::start(as_member(&bob, RELAY, bootstrap)).await;
+    until(&far, "the relay", |s| s.peers == 1).await;
+    far.net.dial(circuit).await.unwrap();
+    until(&far, "a hole in the wall", |s| s.punched == 1).await;
+    until(&far, "the direct connection alone", |s| {
+        s.peers == 2 && s.relayed_peers == 0
+    })
+    .await;
+}
