@@ -38,6 +38,8 @@ use crate::node::Node;
 use crate::reason::Reason;
 use scopes::Tokens;
 
+pub use events::Streams;
+pub use routes::document;
 pub use session::Sessions;
 pub use token::Token;
 
@@ -71,6 +73,8 @@ pub struct Hosted {
     pub pictures: picture::Pictures,
     /// Browsers that were let in.
     pub sessions: Arc<Sessions>,
+    /// Streams of events that are open.
+    pub streams: Streams,
     /// The folder of accounts, which can be read without a desk.
     pub jobs: std::path::PathBuf,
 }

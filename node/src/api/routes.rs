@@ -60,8 +60,8 @@ pub(super) type Answer<T> = Result<Json<T>, Reason>;
 )]
 struct Document;
 
-/// All routes behind the guard. Streams end when `stopped` does.
-pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bool>) -> Router {
+/// The resources, and what describes them.
+fn resources() -> (Router<Arc<Hosted>>, utoipa::openapi::OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .nest(
             "/api/v1",
@@ -100,6 +100,17 @@ pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bo
         )
         .split_for_parts();
     document.info.version = env!("CARGO_PKG_VERSION").into();
+    (router, document)
+}
+
+/// What describes all resources.
+pub fn document() -> utoipa::openapi::OpenApi {
+    resources().1
+}
+
+/// All routes behind the guard. Streams end when `stopped` does.
+pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bool>) -> Router {
+    let (router, document) = resources();
     router
         .merge(pages::routes())
         .route("/metrics", axum::routing::get(metrics::metrics))
@@ -413,7 +424,7 @@ async fn job_events(
     headers: HeaderMap,
 ) -> Result<Response, Reason> {
     let job = found(&hosted, &id).await?.job;
-    Ok(events::stream(&hosted.feed, &headers, &query, Some(job)).into_response())
+    Ok(events::stream(&hosted, &headers, &query, Some(job))?.into_response())
 }
 
 /// What happens, as server-sent events.
@@ -422,8 +433,8 @@ async fn all_events(
     State(hosted): Shared,
     Query(query): Query<EventQuery>,
     headers: HeaderMap,
-) -> Response {
-    events::stream(&hosted.feed, &headers, &query, None).into_response()
+) -> Result<Response, Reason> {
+    Ok(events::stream(&hosted, &headers, &query, None)?.into_response())
 }
 
 /// The bytes of a finished slice: its tiles, one after the other.

@@ -91,6 +91,7 @@ impl Session {
                 ledger: Default::default(),
                 pictures: Default::default(),
                 sessions: Default::default(),
+                streams: Default::default(),
                 gate,
                 swarm_name: genesis.name.clone(),
                 feed,

@@ -211,6 +211,7 @@ impl Up {
             ledger: Default::default(),
             pictures: Default::default(),
             sessions: Default::default(),
+            streams: Default::default(),
             gate,
             swarm_name,
             feed,

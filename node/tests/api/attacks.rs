@@ -547,3 +547,36 @@ async fn tokens_of_others_open_what_they_are_for_until_they_are_taken_back() {
     assert!(status == 401 && answer.contains("token_wrong"), "{answer}");
     served.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_streams_leaves_the_api_to_others() {
+    let served = served(0).await;
+    let open = || {
+        let mut stream = TcpStream::connect(served.server.address).expect("it listens");
+        let patience = Some(Duration::from_secs(30));
+        stream.set_read_timeout(patience).expect("a timeout");
+        let head = format!(
+            "GET /api/v1/events HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
+            served.server.address,
+            served.token.text()
+        );
+        stream.write_all(head.as_bytes()).expect("it reads");
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("an answer");
+        (String::from_utf8_lossy(&status[9..]).into_owned(), stream)
+    };
+    let flood: Vec<_> = (0..100).map(|_| open()).collect();
+    let taken = flood.iter().filter(|(status, _)| status == "200").count();
+    let refused = flood.iter().filter(|(status, _)| status == "429").count();
+    assert_eq!((taken, refused), (32, 68));
+    let (status, _) = request(&served, "GET /api/v1/status HTTP/1.1", &[]);
+    assert_eq!(status, 200, "a flood of streams shut others out");
+    drop(flood);
+    // Its places are free again, once the server has noticed.
+    let mut tries = 0;
+    while open().0 != "200" {
+        tries += 1;
+        assert!(tries < 200, "places of closed streams stay taken");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

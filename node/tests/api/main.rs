@@ -108,6 +108,7 @@ async fn served_through(
         ledger: Default::default(),
         pictures: Default::default(),
         sessions: Default::default(),
+        streams: Default::default(),
         gate: None,
         swarm_name: genesis.name.clone(),
         feed: feed.clone(),
