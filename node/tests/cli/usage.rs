@@ -1,11 +1,13 @@
 //! What needs no swarm: help, usage errors, local pictures, a swarm without peers.
 
+use std::path::Path;
+
 use crate::support::{Place, read};
 
 #[test]
 fn every_command_explains_itself() {
     let place = Place::new();
-    let commands: [&[&str]; 39] = [
+    let commands: [&[&str]; 40] = [
         &[],
         &["demo"],
         &["up"],
@@ -31,6 +33,7 @@ fn every_command_explains_itself() {
         &["swarm", "join"],
         &["swarm", "switch"],
         &["dev", "swarm"],
+        &["dev", "reference"],
         &["bench"],
         &["bench", "kernels"],
         &["bench", "swarm"],
@@ -222,6 +225,21 @@ fn without_peers_a_job_is_refused_and_the_fix_named() {
         .run("h", &["job", "show", "abcd"])
         .expect(1)
         .says("abcd");
+}
+
+#[test]
+fn the_reference_is_what_the_program_gives() {
+    let place = Place::new();
+    place.run("h", &["dev", "reference", "made"]).expect(0);
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference");
+    for page in ["commands.md", "settings.md", "reasons.md", "api.md"] {
+        let made = std::fs::read_to_string(place.path("made").join(page)).unwrap();
+        let kept = std::fs::read_to_string(kept.join(page)).unwrap_or_default();
+        assert!(
+            made == kept,
+            "docs/reference/{page} is old: run `starling dev reference docs/reference`"
+        );
+    }
 }
 
 #[test]

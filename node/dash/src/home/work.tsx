@@ -47,7 +47,7 @@ export function Done({ work }: { work: Resource<Work> }) {
               [words.earned, count(today.slices)],
               [words.verified, count(today.tiles)],
               ...(today.joules !== null && today.units > 0
-                ? [[words.energy, measure(today.joules / (today.units / 1e9), "J", 1)] as [string, string]]
+                ? [[words.energy, measure(today.joules / (today.units / 1e9), "J", 3)] as [string, string]]
                 : []),
               [words.audited, count(usage.audit_tiles)],
               [words.auditTime, seconds(usage.audit_us)],

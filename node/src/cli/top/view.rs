@@ -232,7 +232,7 @@ mod tests {
             "lends": true, "device": "A card", "note": null, "peers": 3, "requester": null, "blob_bytes": 0,
         });
         let work = json!({
-            "schema": 1, "today": { "slices": 2, "tiles": 2048 },
+            "schema": 1, "today": { "slices": 2, "tiles": 2048, "units": 9, "joules": null },
             "running": [{ "job": key("c"), "slice": 7, "since_s": 0 }],
             "usage": { "work_us": 0, "audit_us": 0, "own_us": 0, "work_tiles": 0, "audit_tiles": 31, "probe_us": 0,
                 "probe_tiles": 0, "lost": 0 },

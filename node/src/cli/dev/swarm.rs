@@ -6,24 +6,24 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::{Value, json};
+use starling_protocol::admission::Invitation;
 use starling_protocol::{Genesis, Scope};
 use tokio::process::Command as Program;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::Context;
-use super::exit::{Exit, Failure, Outcome};
-use super::interrupt::Interrupt;
-use super::text;
+use super::super::Context;
+use super::super::exit::{Exit, Failure, Outcome};
+use super::super::interrupt::Interrupt;
+use super::super::text;
 use crate::api::client::Client;
 use crate::api::members::InvitationOrder;
 use crate::genesis;
 use crate::home::disk;
 use crate::membership::{self, Gate};
 use crate::stage::{Child, Line};
-use starling_protocol::admission::Invitation;
 
 /// A peer may take this long to open its device and its addresses.
 const START: Duration = Duration::from_secs(60);
@@ -31,18 +31,6 @@ const START: Duration = Duration::from_secs(60);
 const LEAVE: Duration = Duration::from_secs(6);
 /// Certificates of a swarm that ends with the command.
 const MEMBER_S: u64 = 30 * 86_400;
-
-/// For those who build on Starling.
-#[derive(Args, Debug)]
-pub struct Dev {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand, Debug)]
-enum Command {
-    Swarm(DevSwarm),
-}
 
 /// Run a swarm of N peers on this machine, each with a dashboard, until Ctrl-C.
 ///
@@ -53,7 +41,7 @@ enum Command {
   starling dev swarm 5
   starling dev swarm 3 --private --dir /tmp/lab
   starling dev swarm 8 --for 10m --json")]
-struct DevSwarm {
+pub(super) struct DevSwarm {
     /// How many peers.
     #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     peers: u32,
@@ -74,9 +62,9 @@ struct DevSwarm {
     duration: Option<Duration>,
 }
 
-impl Dev {
+impl DevSwarm {
     pub(super) async fn run(self, context: &Context, interrupt: Interrupt) -> Outcome {
-        let Command::Swarm(swarm) = self.command;
+        let swarm = self;
         let own = swarm.dir.is_none().then(tempfile::tempdir).transpose();
         let own = own.map_err(|e| Failure::of(format!("cannot make a temporary folder: {e}")))?;
         let dir = match (&swarm.dir, &own) {
