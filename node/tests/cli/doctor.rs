@@ -190,8 +190,12 @@ fn a_certificate_is_looked_at() {
         .json();
     assert_eq!(told["fixes"].as_array().unwrap().len(), 3, "{told}");
     assert_eq!(mode(&place.path("a/admission.key")), 0o600);
-    fs::remove_file(place.path("a/membership.json")).unwrap();
-    assert_eq!(doctor("a", 8)["code"], "no_certificate");
+    // The issuer gives itself another; nobody else can.
+    for home in ["a", "b"] {
+        fs::remove_file(place.path(home).join("membership.json")).unwrap();
+    }
+    assert!(doctor("a", 0)["what"].as_str().unwrap().contains("founder"));
+    assert_eq!(doctor("b", 8)["code"], "no_certificate");
 }
 
 /// Names and texts of what is in a bundle.
