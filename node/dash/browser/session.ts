@@ -4,7 +4,8 @@ import { inWindow, type Stage } from "./stage.ts";
 import { PLAIN, Window } from "./window.ts";
 
 const REFUSED = /401 \(Unauthorized\)/;
-const DOWN = /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE/;
+/** A peer that ends is noticed at whichever step a request had come to, and Chromium has a name for each of them. */
+const DOWN = /net::ERR_/;
 
 /** All addresses that the window's history has. */
 async function history({ page }: Window): Promise<string[]> {
