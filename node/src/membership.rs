@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 pub(crate) use files::FILES;
 pub use issuing::Member;
-pub use joining::{Newcomer, join};
+pub use joining::join;
 
 use crate::driver::unix_s;
 use crate::key::Seed;
@@ -66,19 +66,10 @@ impl Gate {
         let Some(admission) = genesis.admission else {
             return Ok(None);
         };
-        let (swarm, papers) = (genesis.swarm_id(), files::papers(root)?);
-        let (papers, issuer) = match files::admission_seed(root)? {
-            Some(seed) => {
-                let signer = Ed25519Signer::from_seed(seed.as_bytes());
-                let ledger = files::ledger(root)?;
-                let mut issuer = Issuer::new(swarm, Box::new(signer), ledger);
-                (own_papers(root, &mut issuer, papers)?, Some(issuer))
-            }
-            None => {
-                let papers = papers.ok_or_else(|| reasons::without(genesis))?;
-                (papers, None)
-            }
-        };
+        let swarm = genesis.swarm_id();
+        let issuer = issuer(root, genesis)?;
+        let papers = files::papers(root)?;
+        let papers = papers.ok_or_else(|| reasons::without(genesis, issuer.is_some()))?;
         let door = Door::new(swarm, admission, papers, issuer);
         let news = watch::Sender::new(door.number());
         Ok(Some(Arc::new(Self {
@@ -98,10 +89,42 @@ impl Gate {
         let seed = files::new_admission_seed(root)?;
         let signer = Ed25519Signer::from_seed(seed.as_bytes());
         let genesis = genesis.closed(signer.key());
-        let swarm = genesis.swarm_id();
-        let mut issuer = Issuer::new(swarm, Box::new(signer), Ledger::default());
-        own_papers(root, &mut issuer, None)?;
+        files::save_ledger(root, &Ledger::default())?;
+        Self::renew(root, &genesis)?;
         Ok(genesis)
+    }
+
+    /// Gives the issuer's own home papers, if it has none that name its keys and count. Whoever calls it holds the home,
+    /// or starts what will.
+    ///
+    /// # Errors
+    /// Why the files cannot be used.
+    pub fn renew(root: &Path, genesis: &Genesis) -> Result<(), Reason> {
+        let Some(mut issuer) = issuer(root, genesis)? else {
+            return Ok(());
+        };
+        let (keys, now_s) = (Keys::of(root)?, unix_s());
+        let own = Certificate {
+            peer: keys.peer.key(),
+            requester: Some(keys.requester.key()),
+            name: text::cut("founder"),
+            until_s: now_s + FOUNDER_S,
+        };
+        let is_good = |papers: &Papers| {
+            let body = &papers.certificate.body;
+            body.peer == own.peer && body.requester == own.requester && body.until_s > now_s
+        };
+        let old = files::papers(root)?;
+        if old.as_ref().is_some_and(is_good) {
+            return Ok(());
+        }
+        let certificate = issuer.enrol(now_s, own);
+        let papers = Papers {
+            certificate: certificate.map_err(|e| Reason::of("swarm_full", e))?,
+            revocations: old.and_then(|papers| papers.revocations),
+        };
+        files::save_ledger(root, issuer.ledger())?;
+        files::save_papers(root, &papers)
     }
 
     fn door(&self) -> MutexGuard<'_, Door> {
@@ -253,31 +276,19 @@ impl Admission for Gate {
     }
 }
 
-/// The issuer's own papers: those that it has, or new ones if they do not name its home's keys, or have expired.
-fn own_papers(root: &Path, issuer: &mut Issuer, old: Option<Papers>) -> Result<Papers, Reason> {
-    let (keys, now_s) = (Keys::of(root)?, unix_s());
-    let own = Certificate {
-        peer: keys.peer.key(),
-        requester: Some(keys.requester.key()),
-        name: text::cut("founder"),
-        until_s: now_s + FOUNDER_S,
+/// The issuer's part of a home, if that holds the swarm's admission key.
+fn issuer(root: &Path, genesis: &Genesis) -> Result<Option<Issuer>, Reason> {
+    let Some(seed) = files::admission_seed(root)? else {
+        return Ok(None);
     };
-    let is_good = |papers: &Papers| {
-        let body = &papers.certificate.body;
-        body.peer == own.peer && body.requester == own.requester && body.until_s > now_s
-    };
-    let revocations = match old {
-        Some(papers) if is_good(&papers) => return Ok(papers),
-        old => old.and_then(|papers| papers.revocations),
-    };
-    let certificate = issuer.enrol(now_s, own);
-    let papers = Papers {
-        certificate: certificate.map_err(|e| Reason::of("swarm_full", e))?,
-        revocations,
-    };
-    files::save_ledger(root, issuer.ledger())?;
-    files::save_papers(root, &papers)?;
-    Ok(papers)
+    let signer = Ed25519Signer::from_seed(seed.as_bytes());
+    // Of a swarm that was not founded to the end.
+    if genesis.admission != Some(signer.key()) {
+        return Ok(None);
+    }
+    let ledger = files::ledger(root)?;
+    let issuer = Issuer::new(genesis.swarm_id(), Box::new(signer), ledger);
+    Ok(Some(issuer))
 }
 
 /// The two identities of a home.

@@ -80,6 +80,7 @@ impl Up {
         let place = context.place()?;
         let genesis = place.genesis()?;
         let config = place.config()?;
+        Gate::renew(&place.root, &genesis)?;
         let gate = Gate::open(&place.root, &genesis)?;
         let keeper = Keeper::new(&place.root, &config.lend, self.no_lend);
         let options = NodeOptions {

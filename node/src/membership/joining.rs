@@ -17,7 +17,7 @@ use crate::net::{Admission, AdmissionError, Handshake, Multiaddr, Scope, knock};
 use crate::reason::Reason;
 
 /// What a newcomer says, and what it heard.
-pub struct Newcomer {
+struct Newcomer {
     swarm: SwarmId,
     admission: PeerKey,
     me: PeerKey,

@@ -6,12 +6,16 @@ use starling_protocol::admission::{InvitationError, NotAdmitted, Refusal};
 use crate::driver::unix_s;
 use crate::reason::Reason;
 
-pub(super) fn without(genesis: &Genesis) -> Reason {
+pub(super) fn without(genesis: &Genesis, issues: bool) -> Reason {
     let what = format!(
         "the swarm {:?} is closed, and this home has no certificate of it",
         genesis.name
     );
-    Reason::new("no_certificate", what, Refusal::Malformed.fix())
+    let fix = match issues {
+        true => "`starling up` gives it another: it holds the admission key",
+        false => Refusal::Malformed.fix(),
+    };
+    Reason::new("no_certificate", what, fix)
 }
 
 /// What is wrong with a home's own certificate.

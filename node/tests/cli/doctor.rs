@@ -158,18 +158,7 @@ fn a_certificate_is_looked_at() {
     );
 
     let up = place.up("a", &[]);
-    let code = place
-        .run("a", &["swarm", "invite", "--json"])
-        .expect(0)
-        .json();
-    let join = [
-        "swarm",
-        "join",
-        code["code"].as_str().unwrap(),
-        "--name",
-        "bob",
-    ];
-    place.run("b", &join).expect(0);
+    place.joins("b", "a", "bob");
     assert!(doctor("b", 0)["what"].as_str().unwrap().contains("\"bob\""));
     place.run("a", &["swarm", "revoke", "bob"]).expect(0);
     // It hears of it from whoever it meets.
@@ -190,12 +179,16 @@ fn a_certificate_is_looked_at() {
         .json();
     assert_eq!(told["fixes"].as_array().unwrap().len(), 3, "{told}");
     assert_eq!(mode(&place.path("a/admission.key")), 0o600);
-    // The issuer gives itself another; nobody else can.
-    for home in ["a", "b"] {
+    for (home, fix) in [("a", "starling up"), ("b", "swarm join CODE")] {
         fs::remove_file(place.path(home).join("membership.json")).unwrap();
+        let missing = doctor(home, 8);
+        assert_eq!(missing["code"], "no_certificate");
+        assert!(missing["fix"].as_str().unwrap().contains(fix), "{missing}");
     }
+    // The issuer gives itself another; nobody else can.
+    place.run("b", &["up"]).expect(4);
+    end(place.up("a", &[]), Signal::TERM).expect(0);
     assert!(doctor("a", 0)["what"].as_str().unwrap().contains("founder"));
-    assert_eq!(doctor("b", 8)["code"], "no_certificate");
 }
 
 /// Names and texts of what is in a bundle.
@@ -251,18 +244,7 @@ fn a_bundle_tells_what_helps_and_nothing_that_harms() {
     }
     // Somebody to be connected to.
     let up = place.up("a", &[]);
-    let code = place
-        .run("a", &["swarm", "invite", "--json"])
-        .expect(0)
-        .json();
-    let join = [
-        "swarm",
-        "join",
-        code["code"].as_str().unwrap(),
-        "--name",
-        "bob",
-    ];
-    place.run("b", &join).expect(0);
+    let code = place.joins("b", "a", "bob");
     let other = place.up("b", &[]);
     let other_file: Value = serde_json::from_slice(&read(&place.path("b/up.json"))).unwrap();
     let other_peer = other_file["peer"].as_str().unwrap();
@@ -287,7 +269,7 @@ fn a_bundle_tells_what_helps_and_nothing_that_harms() {
     let running: Value = serde_json::from_slice(&read(&home.join("up.json"))).unwrap();
     canaries.push(running["peer"].as_str().unwrap().as_bytes().to_vec());
     canaries.push(other_peer.as_bytes().to_vec());
-    canaries.push(code["code"].as_str().unwrap().as_bytes().to_vec());
+    canaries.push(code.as_bytes().to_vec());
     canaries.push(place.text("a").into_bytes());
     for text in [
         "127.0.0.1",

@@ -23,12 +23,6 @@ fn founded(place: &Place) -> Up {
     place.up("a", &[])
 }
 
-fn invite(place: &Place, args: &[&str]) -> String {
-    let all = [&["swarm", "invite", "--json"], args].concat();
-    let code = place.run("a", &all).expect(0).json()["code"].clone();
-    code.as_str().unwrap().to_owned()
-}
-
 fn members(place: &Place, home: &str) -> Value {
     let all = ["swarm", "members", "--json"];
     place.run(home, &all).expect(0).json()["members"].clone()
@@ -56,7 +50,7 @@ fn four_commands_lead_to_a_verified_slice_and_one_takes_it_all_back() {
     let create = ["swarm", "create", "lab", "--scope", "local", "--up"];
     let first = Process::start(with(&create));
     until("the first peer", || place.path("a/api.json").exists());
-    let code = invite(&place, &[]);
+    let code = place.invite("a", &[]);
     let join = ["swarm", "join", &code, "--name", "bob", "--up"];
     let mut second = Process::start(place.command("b", &[&join[..], &cpu].concat()));
     until("the second peer", || place.path("b/api.json").exists());
@@ -92,7 +86,7 @@ fn four_commands_lead_to_a_verified_slice_and_one_takes_it_all_back() {
     let all: Vec<_> = all.as_array().unwrap().iter().map(standing).collect();
     assert_eq!(all, ["member", "certificate_revoked"]);
     // Another invitation makes it a member again.
-    let again = invite(&place, &[]);
+    let again = place.invite("a", &[]);
     place.run("b", &["swarm", "join", &again]).expect(0);
     let second = place.up("b", &[]);
     until("the member", || {
@@ -108,9 +102,7 @@ fn whoever_is_away_hears_of_a_revocation_later() {
     let place = Place::new();
     let first = founded(&place);
     for (home, name) in [("b", "bob"), ("c", "carol")] {
-        let code = invite(&place, &[]);
-        let join = ["swarm", "join", &code, "--name", name];
-        place.run(home, &join).expect(0);
+        place.joins(home, "a", name);
     }
     // Carol is away when bob is revoked, and meets him before anybody else.
     place.run("a", &["swarm", "revoke", "bob"]).expect(0);
@@ -138,7 +130,7 @@ fn invitations_that_are_not_good_are_refused_with_reason_and_fix() {
     place
         .run("a", &["swarm", "invite", "--uses", "0"])
         .expect(2);
-    let code = invite(&place, &[]);
+    let code = place.invite("a", &[]);
     let refused = |home: &str, code: &str, exit: i32, why: &str| {
         let join = ["swarm", "join", code, "--json"];
         let reason = place.run(home, &join).expect(exit);
@@ -154,7 +146,7 @@ fn invitations_that_are_not_good_are_refused_with_reason_and_fix() {
     refused("c", &code, 4, "invitation_used_up");
     // The same machine asks again, as if the answer had been lost.
     place.run("b", &["swarm", "join", &code]).expect(0);
-    let taken_back = invite(&place, &["--uses", "5"]);
+    let taken_back = place.invite("a", &["--uses", "5"]);
     let list = ["swarm", "members", "--json"];
     let open = place.run("a", &list).expect(0).json()["invitations"].clone();
     let id = open[0]["id"].as_str().unwrap().to_owned();
@@ -175,7 +167,7 @@ fn invitations_that_are_not_good_are_refused_with_reason_and_fix() {
     for command in [&["peers"][..], &["net", "check"]] {
         place.run("d", command).expect(3);
     }
-    let late = invite(&place, &[]);
+    let late = place.invite("a", &[]);
     up.process.signal(Signal::TERM);
     up.process.end().expect(0);
     refused("e", &late, 1, "unreachable");

@@ -108,6 +108,21 @@ impl Place {
             .expect(0);
     }
 
+    /// A code that the running peer of `home` gives.
+    pub fn invite(&self, home: &str, args: &[&str]) -> String {
+        let all = [&["swarm", "invite", "--json"], args].concat();
+        let code = self.run(home, &all).expect(0).json()["code"].clone();
+        code.as_str().unwrap().to_owned()
+    }
+
+    /// The home `home` joins by a code of the home `issuer`, under `name`; the code.
+    pub fn joins(&self, home: &str, issuer: &str, name: &str) -> String {
+        let code = self.invite(issuer, &[]);
+        self.run(home, &["swarm", "join", &code, "--name", name])
+            .expect(0);
+        code
+    }
+
     /// `up` in the home `name`, from the moment on that it can be dialled.
     pub fn up(&self, home: &str, args: &[&str]) -> Up {
         self.up_through(&[], home, args)
