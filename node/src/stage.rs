@@ -154,3 +154,75 @@ impl Child {
         }
     }
 }
+
+/// How long processes that were asked to leave may take.
+const LEAVE: Duration = Duration::from_secs(6);
+
+/// All processes of one stage, and what they say.
+pub struct Troupe {
+    children: Vec<Child>,
+    lines: mpsc::Sender<Line>,
+    received: mpsc::Receiver<Line>,
+}
+
+impl Default for Troupe {
+    fn default() -> Self {
+        let (lines, received) = mpsc::channel(1024);
+        Self {
+            children: Vec::new(),
+            lines,
+            received,
+        }
+    }
+}
+
+impl Troupe {
+    /// Starts a process as [`Child::spawn`] does; answers its index.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn spawn(&mut self, home: &Path, command: Command) -> io::Result<usize> {
+        let index = self.children.len();
+        let child = Child::spawn(index, home, command, self.lines.clone())?;
+        self.children.push(child);
+        Ok(index)
+    }
+
+    /// The next line of any of them. Cancel-safe.
+    pub async fn next(&mut self) -> Line {
+        match self.received.recv().await {
+            Some(line) => line,
+            // It holds a sender itself.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// One of them.
+    pub fn child(&mut self, index: usize) -> &mut Child {
+        &mut self.children[index]
+    }
+
+    /// What one of them had to say to people, as a file.
+    pub fn log(&self, index: usize) -> &Path {
+        &self.children[index].log
+    }
+
+    /// Asks all to leave, hears their last words, and ends those that do not.
+    pub async fn send_home(&mut self, mut hear: impl FnMut(&Line)) {
+        self.children.iter_mut().for_each(Child::ask_to_leave);
+        let until = tokio::time::Instant::now() + LEAVE;
+        let mut running = self.children.iter().filter(|c| !c.ended()).count();
+        while running > 0 {
+            let Ok(line) = tokio::time::timeout_at(until, self.next()).await else {
+                break;
+            };
+            hear(&line);
+            if let Line::End { .. } = line {
+                running -= 1;
+            }
+        }
+        for child in &mut self.children {
+            child.end().await;
+        }
+    }
+}

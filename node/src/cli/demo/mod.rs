@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use starling_kernels::runner::{DeviceInfo, DeviceKind};
 use starling_protocol::Scope;
 use tokio::process::Command;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Context;
@@ -24,15 +23,13 @@ use super::proof;
 use crate::compute::device_process;
 use crate::genesis;
 use crate::home::disk;
-use crate::stage::{Child, Line};
+use crate::stage::{Line, Troupe};
 use story::Story;
 
 /// A folder that a demo made, and may empty.
 const MARKER: &str = ".starling-demo";
 /// A peer may take this long to open its device and its addresses.
 const START: Duration = Duration::from_secs(60);
-/// Peers that were told to leave may take this long.
-const LEAVE: Duration = Duration::from_secs(6);
 /// Looking for graphics drivers.
 const ADAPTERS: Duration = Duration::from_secs(20);
 
@@ -84,14 +81,11 @@ impl Demo {
             ));
         }
         let dir = self.prepare_dir()?;
-        let (lines, received) = mpsc::channel(1024);
         let mut stage = Stage {
             story: Story::new(context.console),
             demo: self,
             dir,
-            children: Vec::new(),
-            lines,
-            received,
+            troupe: Troupe::default(),
             requester: None,
             start: Instant::now(),
         };
@@ -100,7 +94,8 @@ impl Demo {
             _ = interrupt.signalled() => Ok(Exit::Interrupted),
         };
         stage.story.finish();
-        stage.send_home().await;
+        let Stage { troupe, story, .. } = &mut stage;
+        troupe.send_home(|line| story.take(line)).await;
         match outcome {
             Ok(Exit::Ok) => stage.compare(&interrupt).await,
             other => other,
@@ -146,9 +141,7 @@ impl Demo {
 struct Stage {
     demo: Demo,
     dir: PathBuf,
-    children: Vec<Child>,
-    lines: mpsc::Sender<Line>,
-    received: mpsc::Receiver<Line>,
+    troupe: Troupe,
     /// Index of the requester among the children, once it runs.
     requester: Option<usize>,
     story: Story,
@@ -244,26 +237,17 @@ impl Stage {
     }
 
     fn spawn(&mut self, name: &str, home: &Path, args: &[String]) -> Result<usize, Failure> {
-        let index = self.children.len();
         let cannot = |e| Failure::of(format!("cannot start {name}: {e}"));
         let mut command = Command::new(std::env::current_exe().map_err(cannot)?);
         command.args(args);
-        let child = Child::spawn(index, home, command, self.lines.clone());
-        self.children.push(child.map_err(cannot)?);
-        Ok(index)
+        self.troupe.spawn(home, command).map_err(cannot)
     }
 
     /// The next line of any process. Lines that tell the story are told on the way.
-    async fn next(&mut self) -> Result<Line, Failure> {
-        let line = self
-            .received
-            .recv()
-            .await
-            .ok_or_else(|| Failure::of("all peers have stopped"))?;
-        if let Line::Json { child, value } = &line {
-            self.story.hear(*child, value);
-        }
-        Ok(line)
+    async fn next(&mut self) -> Line {
+        let line = self.troupe.next().await;
+        self.story.take(&line);
+        line
     }
 
     /// Waits until a peer can be dialled.
@@ -271,7 +255,7 @@ impl Stage {
         let until = Instant::now() + START;
         loop {
             let line = tokio::time::timeout_at(until, self.next()).await;
-            match line.map_err(|_| self.died(index, "did not start in time"))?? {
+            match line.map_err(|_| self.died(index, "did not start in time"))? {
                 Line::Json { child, value }
                     if child == index && value["happening"] == "listening" =>
                 {
@@ -289,7 +273,7 @@ impl Stage {
     }
 
     fn died(&self, index: usize, what: &str) -> Failure {
-        let log = self.children[index].log.display();
+        let log = self.troupe.log(index).display();
         Failure::new(
             Exit::Error,
             format!("{} {what}", self.story.name(index)),
@@ -300,9 +284,9 @@ impl Stage {
     /// Until the requester ends.
     async fn follow(&mut self, requester: usize) -> Outcome {
         loop {
-            if let Line::End { child } = self.next().await? {
+            if let Line::End { child } = self.next().await {
                 if child == requester {
-                    let code = self.children[requester].exit_code().await;
+                    let code = self.troupe.child(requester).exit_code().await;
                     return match code {
                         Some(0) => Ok(Exit::Ok),
                         _ => Err(self.died(requester, "failed").exit(Exit::JobFailed)),
@@ -310,23 +294,6 @@ impl Stage {
                 }
                 return Err(self.died(child, "stopped in the middle of the job"));
             }
-        }
-    }
-
-    /// Tells everybody to leave, hears their last words, and ends those who do not.
-    async fn send_home(&mut self) {
-        self.children.iter_mut().for_each(Child::ask_to_leave);
-        let until = Instant::now() + LEAVE;
-        let mut running = self.children.iter().filter(|c| !c.ended()).count();
-        while running > 0 {
-            match tokio::time::timeout_at(until, self.next()).await {
-                Ok(Ok(Line::End { .. })) => running -= 1,
-                Ok(Ok(Line::Json { .. })) => {}
-                Ok(Err(_)) | Err(_) => break,
-            }
-        }
-        for child in &mut self.children {
-            child.end().await;
         }
     }
 
@@ -344,7 +311,7 @@ impl Stage {
         let local_s = tokio::select! {
             local_s = self.alone(index) => local_s?,
             _ = interrupt.signalled() => {
-                self.children[index].end().await;
+                self.troupe.child(index).end().await;
                 return Ok(Exit::Interrupted);
             }
         };
@@ -366,13 +333,13 @@ impl Stage {
     async fn alone(&mut self, index: usize) -> Result<f64, Failure> {
         let mut seconds = None;
         loop {
-            match self.next().await? {
+            match self.next().await {
                 Line::Json { child, value } if child == index => seconds = value["wall_s"].as_f64(),
                 Line::End { child } if child == index => break,
                 Line::Json { .. } | Line::End { .. } => {}
             }
         }
-        self.children[index].end().await;
+        self.troupe.child(index).end().await;
         seconds.ok_or_else(|| self.died(index, "failed"))
     }
 }

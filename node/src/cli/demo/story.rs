@@ -10,6 +10,7 @@ use super::ms;
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
 use crate::cli::text;
+use crate::stage::Line;
 
 /// One process, as its own events and the requester's tell.
 #[derive(Default)]
@@ -96,8 +97,15 @@ impl Story {
         self.actors.get_mut(index)
     }
 
+    /// A line of one process, if it tells something.
+    pub(super) fn take(&mut self, line: &Line) {
+        if let Line::Json { child, value } = line {
+            self.hear(*child, value);
+        }
+    }
+
     /// One event of one process.
-    pub(super) fn hear(&mut self, index: usize, value: &Value) {
+    fn hear(&mut self, index: usize, value: &Value) {
         match value["happening"].as_str() {
             Some("started") => self.on_started(index, value),
             Some("usage") => {

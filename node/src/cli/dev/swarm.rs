@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use starling_protocol::admission::Invitation;
 use starling_protocol::{Genesis, Scope};
 use tokio::process::Command as Program;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::super::Context;
@@ -23,12 +22,10 @@ use crate::api::members::InvitationOrder;
 use crate::genesis;
 use crate::home::disk;
 use crate::membership::{self, Gate};
-use crate::stage::{Child, Line};
+use crate::stage::{Line, Troupe};
 
 /// A peer may take this long to open its device and its addresses.
 const START: Duration = Duration::from_secs(60);
-/// Peers that were told to leave may take this long.
-const LEAVE: Duration = Duration::from_secs(6);
 /// Certificates of a swarm that ends with the command.
 const MEMBER_S: u64 = 30 * 86_400;
 
@@ -73,19 +70,16 @@ impl DevSwarm {
             (None, None) => return Err(Failure::of("no folder for the peers")),
         };
         let dir = std::path::absolute(dir).map_err(|e| Failure::of(format!("--dir: {e}")))?;
-        let (lines, received) = mpsc::channel(1024);
         let mut stage = Stage {
             swarm,
             dir,
-            children: Vec::new(),
-            lines,
-            received,
+            troupe: Troupe::default(),
         };
         let outcome = tokio::select! {
             outcome = stage.play(context) => outcome,
             _ = interrupt.signalled() => Ok(Exit::Interrupted),
         };
-        stage.send_home().await;
+        stage.troupe.send_home(|_| {}).await;
         outcome
     }
 }
@@ -93,9 +87,7 @@ impl DevSwarm {
 struct Stage {
     swarm: DevSwarm,
     dir: PathBuf,
-    children: Vec<Child>,
-    lines: mpsc::Sender<Line>,
-    received: mpsc::Receiver<Line>,
+    troupe: Troupe,
 }
 
 impl Stage {
@@ -138,11 +130,11 @@ impl Stage {
         let until = self.swarm.duration.map(|time| Instant::now() + time);
         loop {
             let line = match until {
-                Some(until) => match tokio::time::timeout_at(until, self.next()).await {
-                    Ok(line) => line?,
+                Some(until) => match tokio::time::timeout_at(until, self.troupe.next()).await {
+                    Ok(line) => line,
                     Err(_) => return Ok(Exit::Ok),
                 },
-                None => self.next().await?,
+                None => self.troupe.next().await,
             };
             if let Line::End { child } = line {
                 return Err(self.died(child, "stopped"));
@@ -170,14 +162,12 @@ impl Stage {
         home: &Path,
         bootstrap: Option<String>,
     ) -> Result<Value, Failure> {
-        let index = self.children.len();
         let cannot = |e| Failure::of(format!("cannot start {name}: {e}"));
         let mut program = Program::new(std::env::current_exe().map_err(cannot)?);
         program.args(["up", "--events", "--exit-on-stdin-close", "--device"]);
         program.arg(&self.swarm.device);
         program.args(bootstrap.iter().flat_map(|b| ["--bootstrap", b]));
-        let child = Child::spawn(index, home, program, self.lines.clone());
-        self.children.push(child.map_err(cannot)?);
+        let index = self.troupe.spawn(home, program).map_err(cannot)?;
         self.introduced(index, name, home).await
     }
 
@@ -191,8 +181,8 @@ impl Stage {
         let until = Instant::now() + START;
         let mut peer = json!({ "name": name, "home": home });
         loop {
-            let line = tokio::time::timeout_at(until, self.next()).await;
-            match line.map_err(|_| self.died(index, "did not start in time"))?? {
+            let line = tokio::time::timeout_at(until, self.troupe.next()).await;
+            match line.map_err(|_| self.died(index, "did not start in time"))? {
                 Line::Json { child, value } if child == index => {
                     if value["happening"] == "started" {
                         peer["peer"] = value["peer"].clone();
@@ -210,32 +200,10 @@ impl Stage {
         }
     }
 
-    async fn next(&mut self) -> Result<Line, Failure> {
-        let line = self.received.recv().await;
-        line.ok_or_else(|| Failure::of("all peers have stopped"))
-    }
-
     fn died(&self, index: usize, what: &str) -> Failure {
-        let log = self.children[index].log.display();
+        let log = self.troupe.log(index).display();
         let who = format!("peer-{} {what}", index + 1);
         Failure::new(Exit::Error, who, format!("its log tells why: {log}"))
-    }
-
-    /// Tells everybody to leave, and ends those who do not.
-    async fn send_home(&mut self) {
-        self.children.iter_mut().for_each(Child::ask_to_leave);
-        let until = Instant::now() + LEAVE;
-        let mut running = self.children.len();
-        while running > 0 {
-            match tokio::time::timeout_at(until, self.received.recv()).await {
-                Ok(Some(Line::End { .. })) => running -= 1,
-                Ok(Some(Line::Json { .. })) => {}
-                Ok(None) | Err(_) => break,
-            }
-        }
-        for child in &mut self.children {
-            child.end().await;
-        }
     }
 }
 
