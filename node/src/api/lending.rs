@@ -2,13 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use serde::{Deserialize, Serialize};
 use starling_protocol::lending::{Readings, Rule, Standing, Switch};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Hosted;
-use super::extract::Query;
+use super::extract::{Query, Sent, bad};
 use super::routes::{Answer, Shared};
 use super::types::{Problem, SCHEMA};
 use crate::compute::Usage;
@@ -153,13 +152,8 @@ pub(super) async fn show(State(hosted): Shared) -> Answer<LendView> {
 #[utoipa::path(post, path = "/lend", request_body = LendOrder, responses((status = 200, body = LendView),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn set(
-    State(hosted): Shared,
-    order: Result<Json<LendOrder>, JsonRejection>,
-) -> Answer<LendView> {
+pub(super) async fn set(State(hosted): Shared, Sent(order): Sent<LendOrder>) -> Answer<LendView> {
     let keeper = keeper(&hosted)?.clone();
-    let bad = |what: String| Reason::new("bad_request", what, "see /api/v1/openapi.json");
-    let Json(order) = order.map_err(|e| bad(e.body_text()))?;
     if order.for_s.is_some_and(|s| s == 0 || s > PAUSE_MAX_S) {
         return Err(bad(format!("`for_s` is 1 to {PAUSE_MAX_S}")));
     }
@@ -169,7 +163,7 @@ pub(super) async fn set(
         (SwitchWord::Pause, for_s) => Switch::Paused {
             until_s: for_s.map(|s| unix_s() + s),
         },
-        _ => return Err(bad("`for_s` goes with `pause` only".into())),
+        _ => return Err(bad("`for_s` goes with `pause` only")),
     };
     // It waits for the disk.
     let set = tokio::task::spawn_blocking(move || keeper.set(switch).map(|()| keeper.standings()));

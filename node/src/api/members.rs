@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use serde::{Deserialize, Serialize};
 use starling_protocol::admission::{Entrance, InvitationId};
 use starling_protocol::config::ENTRANCES_MAX;
@@ -13,6 +12,7 @@ use starling_protocol::{PeerKey, SwarmId, text};
 use utoipa::ToSchema;
 
 use super::Hosted;
+use super::extract::{Sent, bad};
 use super::routes::{Answer, Shared};
 use super::types::{Problem, SCHEMA};
 use crate::driver::unix_s;
@@ -181,10 +181,8 @@ pub(super) async fn show(State(hosted): Shared) -> Answer<SwarmView> {
     responses((status = 200, body = InvitationCode), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn invite(
     State(hosted): Shared,
-    order: Result<Json<InvitationOrder>, JsonRejection>,
+    Sent(order): Sent<InvitationOrder>,
 ) -> Answer<InvitationCode> {
-    let bad = |what: String| Reason::new("bad_request", what, "see /api/v1/openapi.json");
-    let Json(order) = order.map_err(|e| bad(e.body_text()))?;
     if !(1..=USES_MAX).contains(&order.uses) {
         return Err(bad(format!("`uses` is 1 to {USES_MAX}")));
     }
@@ -276,10 +274,8 @@ fn direct<'a>(
     responses((status = 200, body = Revoked), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn revoke(
     State(hosted): Shared,
-    order: Result<Json<RevocationOrder>, JsonRejection>,
+    Sent(order): Sent<RevocationOrder>,
 ) -> Answer<Revoked> {
-    let bad = |what: String| Reason::new("bad_request", what, "see /api/v1/openapi.json");
-    let Json(order) = order.map_err(|e| bad(e.body_text()))?;
     let gate = gate(&hosted)?.clone();
     // It waits for the disk.
     let revoked = tokio::task::spawn_blocking(move || gate.revoke(&order.who));

@@ -3,12 +3,11 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Hosted;
-use super::extract::{Path, Query};
+use super::extract::{Path, Query, Sent};
 use super::routes::{Answer, Shared};
 use super::types::{Problem, SCHEMA};
 use crate::home::config::{Kind, Value};
@@ -153,10 +152,8 @@ pub(super) async fn settings(State(hosted): Shared) -> Answer<Settings> {
 pub(super) async fn set(
     State(hosted): Shared,
     Path(key): Path<String>,
-    order: Result<Json<SettingOrder>, JsonRejection>,
+    Sent(order): Sent<SettingOrder>,
 ) -> Answer<SettingView> {
-    let Json(order) =
-        order.map_err(|e| Reason::new("bad_request", e.body_text(), "see /api/v1/openapi.json"))?;
     let set = ask(&hosted, move |owner| owner.set(&key, order.value)).await??;
     Ok(Json(set))
 }

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use serde::{Deserialize, Serialize};
 use starling_kernels::{KernelId, Shape};
 use starling_protocol::BlobId;
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
+use super::extract::Sent;
 use super::routes::{Answer, Shared};
 use super::types::{JobOrder, Problem, SCHEMA};
 use crate::blobs::BlobStore;
@@ -95,11 +95,9 @@ struct Made {
     responses((status = 200, body = Preflight), (status = 400, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn preflight(
     State(hosted): Shared,
-    order: Result<Json<PreflightOrder>, JsonRejection>,
+    Sent(order): Sent<PreflightOrder>,
 ) -> Answer<Preflight> {
     let began = Instant::now();
-    let Json(order) =
-        order.map_err(|e| Reason::new("bad_request", e.body_text(), "see /api/v1/openapi.json"))?;
     let desk = hosted.desk().await?;
     let _turn = ONE.acquire().await.map_err(|e| Reason::of("error", e))?;
     let (blobs, jobs) = (desk.node().blobs().clone(), hosted.jobs.clone());

@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
@@ -25,7 +24,7 @@ use utoipa_axum::routes;
 
 use super::Hosted;
 use super::events;
-use super::extract::{Path, Query};
+use super::extract::{Path, Query, Sent, bad};
 use super::guard::{Guard, guard};
 use super::types::{
     BlobInfo, BundleQuery, EventQuery, JobLine, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers,
@@ -314,11 +313,8 @@ async fn jobs(State(hosted): Shared) -> Answer<Jobs> {
     responses((status = 201, body = JobView), (status = 503, body = Problem, content_type = "application/problem+json")))]
 async fn submit(
     State(hosted): Shared,
-    order: Result<Json<JobOrder>, JsonRejection>,
+    Sent(order): Sent<JobOrder>,
 ) -> Result<(StatusCode, Json<JobView>), Reason> {
-    let Json(order) =
-        order.map_err(|e| Reason::new("bad_request", e.body_text(), "see /api/v1/openapi.json"))?;
-    let bad = |what: &str| Reason::new("bad_request", what, "see /api/v1/openapi.json");
     let kernel = kernel_id(&order.kernel)?;
     let params = unhex(&order.params).ok_or_else(|| bad("`params` is not hexadecimal"))?;
     if order.cli.as_ref().is_some_and(|cli| cli.len() > CLI_MAX) {

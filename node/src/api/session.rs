@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Token;
+use super::extract::Sent;
 use super::routes::{Answer, Shared};
 use super::types::{Problem, SCHEMA};
 use crate::reason::Reason;
@@ -139,10 +139,8 @@ pub(super) async fn code(State(hosted): Shared, headers: HeaderMap) -> Answer<Co
 pub(super) async fn open(
     State(hosted): Shared,
     headers: HeaderMap,
-    order: Result<Json<CodeOrder>, JsonRejection>,
+    Sent(order): Sent<CodeOrder>,
 ) -> Result<Response, Reason> {
-    let Json(order) =
-        order.map_err(|e| Reason::new("bad_request", e.body_text(), "see /api/v1/openapi.json"))?;
     let session = hosted.sessions.open(&order.code)?;
     Ok(with_cookie(&headers, &session, ""))
 }
