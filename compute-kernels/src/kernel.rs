@@ -230,6 +230,9 @@ pub trait Kernel: Send + Sync {
 
 const DISPATCH_WGSL: &str = include_str!("dispatch.wgsl");
 
+/// What one thread computes tile after tile with.
+pub type Worker<'a> = Box<dyn FnMut(u32, &mut [u8]) + 'a>;
+
 /// A job prepared for the CPU.
 pub trait Prepared: Send + Sync {
     /// What `Kernel::shape` said.
@@ -248,18 +251,19 @@ pub trait Prepared: Send + Sync {
         None
     }
 
-    /// Computes tiles on all cores into `out`, which is `tile_bytes` zeros for each; their bytes stand one after the
-    /// other in the order asked.
-    fn run_into(&self, tiles: &[u32], out: &mut [u8]) {
-        out.par_chunks_mut(self.shape().tile_bytes as usize)
-            .zip(tiles)
-            .for_each(|(out, &tile)| self.tile(tile, out));
+    /// As [`Prepared::tile`], for one thread that computes many: what it needs each time is made once.
+    fn worker(&self) -> Worker<'_> {
+        Box::new(|tile, out| self.tile(tile, out))
     }
 
-    /// [`Prepared::run_into`] new memory.
+    /// Computes tiles on all cores: their bytes one after the other in the order asked. What peers run is
+    /// [`crate::runner::CpuRunner`], which can also end in the middle.
     fn run(&self, tiles: &[u32]) -> Vec<u8> {
-        let mut out = vec![0; self.shape().tile_bytes as usize * tiles.len()];
-        self.run_into(tiles, &mut out);
+        let tile_bytes = self.shape().tile_bytes as usize;
+        let mut out = vec![0; tile_bytes * tiles.len()];
+        out.par_chunks_mut(tile_bytes)
+            .zip(tiles)
+            .for_each_init(|| self.worker(), |work, (out, &tile)| work(tile, out));
         out
     }
 }

@@ -12,7 +12,7 @@ mod vectors;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::kernel::{Kernel, KernelError, MAX_TILES, Plan, Prepared, Shape, Tier};
+use crate::kernel::{Kernel, KernelError, MAX_TILES, Plan, Prepared, Shape, Tier, Worker};
 use product::Factors;
 
 /// Longest common dimension: the shader's loop stays at half of the 65,535 iterations after which Mesa's llvmpipe
@@ -185,7 +185,7 @@ impl Prepared for Factors {
         self.block(tile, out);
     }
 
-    fn run_into(&self, tiles: &[u32], out: &mut [u8]) {
-        self.blocks(tiles, out);
+    fn worker(&self) -> Worker<'_> {
+        Box::new(self.blocks())
     }
 }

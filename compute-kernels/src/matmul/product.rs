@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::tile::{Scratch, Tile};
 use super::vectors::Route;
 use super::{MAX_EDGE, Params};
@@ -23,19 +21,13 @@ pub(super) struct Factors {
 impl Factors {
     /// Computes the tile's elements into `out`, which is zero.
     pub(super) fn block(&self, tile: u32, out: &mut [u8]) {
-        self.block_by(Route::best(), &mut Scratch::new(), tile, out);
+        self.blocks()(tile, out);
     }
 
-    /// Computes tiles on all cores, their bytes one after the other in the order asked.
-    pub(super) fn blocks(&self, tiles: &[u32], out: &mut [u8]) {
-        let bytes = self.params.shape().tile_bytes as usize;
-        let route = Route::best();
-        out.par_chunks_mut(bytes).zip(tiles).for_each_init(
-            Scratch::new,
-            |scratch, (out, &tile)| {
-                self.block_by(route, scratch, tile, out);
-            },
-        );
+    /// The same for one thread that computes many.
+    pub(super) fn blocks(&self) -> impl FnMut(u32, &mut [u8]) {
+        let (route, mut scratch) = (Route::best(), Scratch::new());
+        move |tile, out| self.block_by(route, &mut scratch, tile, out)
     }
 
     fn block_by(&self, route: Route, scratch: &mut Scratch, tile: u32, out: &mut [u8]) {

@@ -107,6 +107,7 @@ impl CpuRunner {
         let turns = tiles.chunks(turn).zip(out.chunks_mut(turn * tile_bytes));
         let heap = Mutex::new((turns, 0));
         let work = || {
+            let mut worker = job.worker();
             loop {
                 let more = go_on() && job.fault().is_none();
                 let (tiles, out) = {
@@ -121,7 +122,7 @@ impl CpuRunner {
                     next
                 };
                 for (&tile, out) in tiles.iter().zip(out.chunks_exact_mut(tile_bytes)) {
-                    job.tile(tile, out);
+                    worker(tile, out);
                 }
             }
         };

@@ -7,8 +7,10 @@ use rayon::prelude::*;
 use serde::Serialize;
 use starling_kernels::canon::{Canon, Real};
 use starling_kernels::render::{PathTracer, RenderParams, TILE, TILE_BYTES, scene};
-use starling_kernels::runner::{AdapterChoice, CpuRunner, GpuProcess, Runner, RunnerCommand};
-use starling_kernels::{JobSpec, Kernel, KernelError, Prepared as _, kernels, matmul};
+use starling_kernels::runner::{
+    AdapterChoice, CpuRunner, GpuProcess, Runner, RunnerCommand, RunnerError,
+};
+use starling_kernels::{JobSpec, Kernel, Prepared as _, kernels, matmul};
 
 use crate::compute::benchmark;
 use crate::reason::Reason;
@@ -61,8 +63,8 @@ pub struct KernelSpeed {
     pub unit: &'static str,
 }
 
-/// i8 products beside f32 products of the same shape. Both sides write into memory that is there, on the same threads,
-/// in alternating rounds that each repeat the product for a while: what else the machine does meets both.
+/// i8 products, as peers run them, beside f32 products of the same shape, on the same threads, in alternating rounds that
+/// each repeat the product for a while: what else the machine does meets both.
 #[derive(Clone, Debug, Serialize)]
 pub struct MatmulRatio {
     /// Edge of the square matrices.
@@ -102,7 +104,7 @@ pub fn measure(
     command: &RunnerCommand,
     seconds: f64,
     say: &dyn Fn(&str),
-) -> Result<KernelReport, KernelError> {
+) -> Result<KernelReport, RunnerError> {
     let mut report = KernelReport {
         threads: rayon::current_num_threads(),
         kernels: Vec::new(),
@@ -149,11 +151,7 @@ pub fn measure(
     Ok(report)
 }
 
-fn one(
-    device: &mut Runner,
-    kernel: &dyn Kernel,
-    seconds: f64,
-) -> Result<KernelSpeed, starling_kernels::runner::RunnerError> {
+fn one(device: &mut Runner, kernel: &dyn Kernel, seconds: f64) -> Result<KernelSpeed, RunnerError> {
     let job = match kernel.name() {
         "matmul" => product(),
         _ => benchmark(kernel)?,
@@ -205,10 +203,12 @@ fn product() -> JobSpec {
     }
 }
 
-fn matmul_ratio(say: &dyn Fn(&str)) -> Result<MatmulRatio, KernelError> {
+fn matmul_ratio(say: &dyn Fn(&str)) -> Result<MatmulRatio, RunnerError> {
     say("matmul beside faer");
-    let job = product().prepare()?;
-    let tiles: Vec<u32> = (0..job.shape().tiles).collect();
+    // What peers run, and no loop of its own.
+    let mut runner = CpuRunner::new();
+    let shape = runner.load(&product())?;
+    let tiles: Vec<u32> = (0..shape.tiles).collect();
     let edge = EDGE as usize;
     let value = |i: usize, j: usize| ((i * 7 + j * 13) % 251) as f32 - 125.0;
     let (a, b) = (
@@ -216,11 +216,14 @@ fn matmul_ratio(say: &dyn Fn(&str)) -> Result<MatmulRatio, KernelError> {
         Mat::from_fn(edge, edge, value),
     );
     let mut product: Mat<f32> = Mat::zeros(edge, edge);
-    let mut bytes = vec![0; tiles.len() * job.shape().tile_bytes as usize];
     let threads = rayon::current_num_threads();
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
-        let own = per_second(|| job.run_into(&tiles, &mut bytes));
+        let mut failed = None;
+        let own = per_second(|| failed = runner.run(&tiles, DEADLINE).err());
+        if let Some(error) = failed {
+            return Err(error);
+        }
         let rival = per_second(|| {
             let parallel = Par::rayon(threads);
             faer::linalg::matmul::matmul(&mut product, Accum::Replace, &a, &b, 1.0, parallel);
