@@ -11,16 +11,12 @@ use starling_kernels::fractal;
 use starling_kernels::runner::RunnerCommand;
 use utoipa::ToSchema;
 
+use super::picture::{self, ITERATIONS, SPP, SPP_MAX};
 use super::shader::{Plan, is_name};
-use super::{ProductError, Work, picture};
+use super::{ProductError, Work};
 
-/// Iterations of a fractal, as `run fractal` takes them where nobody says.
-const ITERATIONS: u32 = 1000;
-/// Pixels of a picture, and samples of each of a rendered one.
+/// Pixels of a picture.
 const SIZE: (u32, u32) = (640, 360);
-const SPP: u32 = 64;
-/// Most samples, as `run render` takes them.
-const SPP_MAX: u32 = 1 << 20;
 
 /// What files are meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

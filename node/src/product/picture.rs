@@ -10,6 +10,13 @@ use starling_kernels::{JobSpec, Kernel, MAX_TILES};
 
 use super::{ProductError, Work};
 
+/// Samples of each pixel of a rendered picture, unless somebody says otherwise.
+pub const SPP: u32 = 64;
+/// Most of them.
+pub const SPP_MAX: u32 = 1 << 20;
+/// Most iterations of a fractal's pixel, likewise.
+pub const ITERATIONS: u32 = 1000;
+
 /// A path-traced picture of `scene`.
 ///
 /// # Errors

@@ -29,7 +29,7 @@ pub(super) struct Render {
     #[arg(long, default_value = "640x360", value_name = "WxH", value_parser = picture::size)]
     size: (u32, u32),
     /// Samples of each pixel.
-    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    #[arg(long, default_value_t = picture::SPP, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(picture::SPP_MAX)))]
     spp: u32,
     /// Eye, target, and vertical field of view in degrees, instead of the scene's camera.
     #[arg(long, value_name = "EX,EY,EZ,TX,TY,TZ,FOV", value_parser = numbers::<7>, allow_hyphen_values = true)]
@@ -51,7 +51,7 @@ pub(super) struct Fractal {
     #[arg(long, default_value = "960x640", value_name = "WxH", value_parser = picture::size)]
     size: (u32, u32),
     /// Most iterations of a pixel, 1 to 65535.
-    #[arg(long, default_value_t = 1000, value_name = "N")]
+    #[arg(long, default_value_t = picture::ITERATIONS, value_name = "N")]
     iterations: u32,
     /// Middle of the picture [default: -0.75,0; for Julia sets 0,0].
     #[arg(long, value_name = "X,Y", value_parser = numbers::<2>, allow_hyphen_values = true, alias = "center")]
