@@ -41,14 +41,19 @@ impl Man {
             write_atomically(&file, &page(command)?)?;
             pages.push(file);
         }
-        let out = context.console;
-        if out.json {
-            out.json(&json!({ "pages": pages }));
-        } else {
-            let lines = pages.iter().map(|page| page.display().to_string());
-            lines.for_each(|line| out.data(line));
-        }
+        tell(context, &pages);
         Ok(Exit::Ok)
+    }
+}
+
+/// Says which pages were written.
+pub fn tell(context: &Context, pages: &[PathBuf]) {
+    let out = context.console;
+    if out.json {
+        out.json(&json!({ "pages": pages }));
+    } else {
+        let lines = pages.iter().map(|page| page.display().to_string());
+        lines.for_each(|line| out.data(line));
     }
 }
 

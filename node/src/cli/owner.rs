@@ -1,8 +1,7 @@
 //! What the local API asks of the command line's side: settings, checks, receipts.
 
-use std::sync::{Mutex, PoisonError};
-
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 

@@ -19,7 +19,8 @@ pub struct Earnings {
     pub tiles: u64,
     /// Work units in them: what others have verified.
     pub units: u64,
-    /// What the device has drawn while it worked for others, audits included, joules; none without a sensor.
+    /// What the device has drawn while a slice was under way, from its start to its receipt, whatever else it did
+    /// meanwhile, joules; none without a sensor.
     pub joules: Option<f64>,
 }
 
@@ -73,7 +74,7 @@ impl Ledger {
         }
     }
 
-    /// So much was drawn for so many seconds: it counts if the device worked for others.
+    /// So much was drawn for so many seconds: it counts if a slice is under way.
     pub fn draw(&self, watts: f32, seconds: f64) {
         let mut inner = self.lock();
         if !inner.running.is_empty() {

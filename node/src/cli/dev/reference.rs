@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::Context;
 use super::super::exit::{Exit, Failure, Outcome};
+use super::super::man;
 use super::super::place::write_atomically;
 use crate::api;
 use crate::home::config::KEYS;
@@ -44,13 +45,7 @@ impl Reference {
             write_atomically(&file, text.as_bytes())?;
             written.push(file);
         }
-        let out = context.console;
-        if out.json {
-            out.json(&json!({ "pages": written }));
-        } else {
-            let lines = written.iter().map(|page| page.display().to_string());
-            lines.for_each(|line| out.data(line));
-        }
+        man::tell(context, &written);
         Ok(Exit::Ok)
     }
 }
@@ -75,9 +70,9 @@ fn commands() -> String {
         let title = name.to_owned();
         let help = command.render_long_help().to_string();
         // Options that every command has are said once.
-        let help = match under.is_empty() && title != "starling" {
-            true => without_globals(&help),
-            false => help,
+        let help = match &*title {
+            "starling" => help,
+            _ => without_globals(&help),
         };
         let _ = write!(text, "\n## {title}\n\n```text\n{}\n```\n", tidy(&help));
         left.extend(under);

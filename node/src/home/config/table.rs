@@ -58,6 +58,11 @@ fn some(value: &Value) -> Option<u64> {
     Some(number(value)).filter(|n| *n > 0)
 }
 
+/// A share in percent, of which 100 is none.
+fn below_all(value: &Value) -> Option<u8> {
+    Some(number(value) as u8).filter(|share| *share < 100)
+}
+
 /// Every setting, in the order of the file.
 pub static KEYS: [Key; 24] = [
     Key {
@@ -211,7 +216,7 @@ pub static KEYS: [Key; 24] = [
         about: "pause while other programs use more of the GPU than this, percent; 100 never does",
         kind: Kind::Number { low: 0, high: 100 },
         get: |c| Value::Number(c.lend.rules.foreign_gpu_pct.unwrap_or(100).into()),
-        put: |c, v| c.lend.rules.foreign_gpu_pct = Some(number(v) as u8).filter(|p| *p < 100),
+        put: |c, v| c.lend.rules.foreign_gpu_pct = below_all(v),
     },
     Key {
         name: "lend.battery",
@@ -242,7 +247,7 @@ pub static KEYS: [Key; 24] = [
         about: "pause while more of the machine's memory is taken, percent; 100 never does",
         kind: Kind::Number { low: 1, high: 100 },
         get: |c| Value::Number(c.lend.rules.memory_pct.unwrap_or(100).into()),
-        put: |c, v| c.lend.rules.memory_pct = Some(number(v) as u8).filter(|p| *p < 100),
+        put: |c, v| c.lend.rules.memory_pct = below_all(v),
     },
     Key {
         name: "lend.duty_pct",
