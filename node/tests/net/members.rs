@@ -13,7 +13,7 @@ use starling_protocol::{Genesis, Hash, PeerKey, Scope, codec, text};
 use tempfile::TempDir;
 
 use crate::support::{Node, QUIC, Setup, TCP, TOPIC, secret};
-use crate::ways::{RELAY, announced_as, public, until};
+use crate::ways::{RELAY, announced_as, becomes_direct, public, until};
 
 fn now_s() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -370,16 +370,6 @@ async fn members_punch_holes_and_agree_on_who_speaks_first() {
         ..RELAY
     };
     let relay = announced_as(as_member(&rudi, services, Vec::new())).await;
-    let bootstrap = vec![relay.address.clone()];
-    let near = Node::start(as_member(&anna, RELAY, bootstrap.clone())).await;
-    let status = until(&near, "a reservation", |s| !s.relays.is_empty()).await;
-    let circuit = status.reachable[0].address.clone();
-    let far = Node::start(as_member(&bob, RELAY, bootstrap)).await;
-    until(&far, "the relay", |s| s.peers == 1).await;
-    far.net.dial(circuit).await.unwrap();
-    until(&far, "a hole in the wall", |s| s.punched == 1).await;
-    until(&far, "the direct connection alone", |s| {
-        s.peers == 2 && s.relayed_peers == 0
-    })
-    .await;
+    let behind = |identity| as_member(identity, RELAY, vec![relay.address.clone()]);
+    becomes_direct(behind(&anna), behind(&bob)).await;
 }

@@ -150,19 +150,19 @@ async fn a_reservation_that_was_lost_is_asked_for_again() {
 #[tokio::test]
 async fn a_relayed_connection_becomes_direct() {
     let relay = announced().await;
-    let bootstrap = vec![relay.address.clone()];
-    let near = Node::start(Setup {
-        bootstrap: bootstrap.clone(),
+    let behind = || Setup {
+        bootstrap: vec![relay.address.clone()],
         ..public(RELAY)
-    })
-    .await;
+    };
+    becomes_direct(behind(), behind()).await;
+}
+
+/// Two peers of one relay, of which the far one dials the near one by way of it.
+pub async fn becomes_direct(near: Setup, far: Setup) {
+    let near = Node::start(near).await;
     let status = until(&near, "a reservation", |s| !s.relays.is_empty()).await;
     let circuit = status.reachable[0].address.clone();
-    let far = Node::start(Setup {
-        bootstrap,
-        ..public(RELAY)
-    })
-    .await;
+    let far = Node::start(far).await;
     until(&far, "the relay", |s| s.peers == 1).await;
     far.net.dial(circuit).await.unwrap();
     until(&far, "a hole in the wall", |s| s.punched == 1).await;
