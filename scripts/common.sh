@@ -56,3 +56,24 @@ chromium() {
     done
     return 1
 }
+
+# Prints a script's own first lines, which say how to use it.
+usage() { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "scripts/${0##*/}"; }
+
+# Prints a path of the caller's, who may be in another folder.
+absolute() { [[ $1 == /* ]] && printf '%s' "$1" || printf '%s' "$called_from/$1"; }
+
+# Sets `starling` to the program to try: the one that STARLING_BIN names, else target/debug/starling, built now.
+the_program() {
+    if [[ -n ${STARLING_BIN:-} ]]; then
+        starling=$(absolute "$STARLING_BIN")
+    else
+        starling=$target/debug/starling
+        step 'build' cargo build --locked --quiet -p starling
+    fi
+}
+
+# Peers that are started from now on lend whatever this machine does: that is not what is tried.
+lend_always() {
+    export STARLING_LEND_BATTERY=lend STARLING_LEND_FULL_SCREEN=lend STARLING_LEND_TEMPERATURE_C=0 STARLING_LEND_MEMORY_PCT=100
+}
