@@ -279,7 +279,8 @@ impl Arena {
             Event::SliceDone { receipt, .. } => 7 + u64::from(receipt.is_some()),
             Event::SliceReopened { .. } => 9,
             Event::CheatCaught { .. } => 10,
-            Event::FalseAccusation { .. }
+            Event::ClocksDiffer { .. }
+            | Event::FalseAccusation { .. }
             | Event::FraudProven { .. }
             | Event::ClaimStruck { .. } => 11,
             Event::JobDone { job } => {

@@ -28,7 +28,7 @@ use crate::node::NodeError;
 use crate::store::StoreError;
 
 /// Every code of this crate, with what it means. The protocol has more.
-pub const CODES: [(&str, &str); 75] = [
+pub const CODES: [(&str, &str); 76] = [
     ("address_unusable", "the peer cannot listen on an address"),
     ("ambiguous_job", "several jobs' ids begin like that"),
     (
@@ -65,6 +65,10 @@ pub const CODES: [(&str, &str); 75] = [
     (
         "certificate_revoked",
         "a certificate of a closed swarm was taken back",
+    ),
+    (
+        "clocks_differ",
+        "most peers that were met have another time than this machine",
     ),
     (
         "code_spent",
@@ -222,6 +226,24 @@ impl Reason {
             params: BTreeMap::new(),
             fix,
         }
+    }
+
+    /// Why nobody may seem to be there.
+    pub(crate) fn clocks_differ(peers: usize, of: usize, ahead_s: i64) -> Self {
+        let (by_s, way) = (
+            ahead_s.unsigned_abs(),
+            if ahead_s > 0 { "ahead of" } else { "behind" },
+        );
+        let (hours, minutes) = (by_s / 3_600, by_s / 60 % 60);
+        let what = format!(
+            "the clocks of {peers} of {of} peers that were met are {hours} h {minutes} min {way} this machine's, \
+             so neither takes the other's adverts"
+        );
+        let fix = "set the clock that is wrong, here for instance with: timedatectl set-ntp true";
+        Self::new("clocks_differ", what, fix)
+            .with("peers", peers)
+            .with("of", of)
+            .with("ahead_s", ahead_s)
     }
 
     /// The same with one more particular.

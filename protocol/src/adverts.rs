@@ -13,6 +13,7 @@
 //! swarm of a hundred that starts would hear of nothing else.
 
 use crate::advert::{Advert, KernelOffer};
+use crate::clocks::Clocks;
 use crate::codec;
 use crate::config;
 use crate::context::Context;
@@ -78,6 +79,7 @@ pub(crate) struct Adverts {
     number: u64,
     published: Option<(Time, Signed<Advert>)>,
     table: BTreeMap<PeerKey, Known>,
+    clocks: Clocks,
     /// What was measured of their claims.
     pub(crate) proofs: Proofs,
 }
@@ -157,6 +159,7 @@ impl Adverts {
     pub(crate) fn on_handed(&mut self, ctx: &mut Context, from: PeerKey, signed: Signed<Advert>) {
         // Its length needs no check of its own: what is well formed is shorter than what may be gossiped.
         if signed.body.peer == from {
+            self.clocks.meet(ctx, from, signed.body.issued_s);
             let body = codec::encode(&signed.body);
             self.judge(ctx, signed, &body, true);
         }

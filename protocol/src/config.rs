@@ -308,3 +308,5 @@ pub const BOARD_LOOKUP_DOUBLINGS: u32 = 2;
 pub const ADVERT_SPACING: Duration = Duration::from_millis(1_000);
 /// Absolute times may be off by this much, seconds.
 pub const CLOCK_SKEW_S: u64 = 120;
+/// Peers met lately whose clocks are remembered.
+pub const CLOCKS_MET: usize = 8;

@@ -21,6 +21,15 @@ pub enum Event {
         /// Which.
         peer: PeerKey,
     },
+    /// Most peers that were met lately have another time than this machine: neither takes the other's adverts.
+    ClocksDiffer {
+        /// So many have.
+        peers: usize,
+        /// Of so many.
+        of: usize,
+        /// By how much the middle one of them is ahead, seconds; less than 0 if it is behind.
+        ahead_s: i64,
+    },
     /// A job is on its way.
     Submitted {
         /// Which.

@@ -40,6 +40,7 @@ pub mod time;
 mod adverts;
 mod auditor;
 mod book;
+mod clocks;
 mod collector;
 mod context;
 mod event;

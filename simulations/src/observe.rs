@@ -416,7 +416,8 @@ impl Observer {
             Event::PeerSeen { peer } => self.sighted(index, *peer, true),
             Event::PeerGone { peer } => self.sighted(index, *peer, false),
             Event::ClaimStruck { peer, .. } => history.struck.push((by, *peer)),
-            Event::Leased { .. }
+            Event::ClocksDiffer { .. }
+            | Event::Leased { .. }
             | Event::TakenOver { .. }
             | Event::Auditing { .. }
             | Event::Resumed { .. }

@@ -75,7 +75,7 @@ impl Exit {
             | "invitation_unknown"
             | "invitation_used_up"
             | "not_issuer" => Self::Auth,
-            "no_eligible_peer" => Self::NoEligiblePeer,
+            "no_eligible_peer" | "clocks_differ" => Self::NoEligiblePeer,
             "deadline_passed" | "timeout" => Self::Timeout,
             "cancelled" => Self::Interrupted,
             "job_failed" => Self::JobFailed,

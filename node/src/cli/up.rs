@@ -375,7 +375,7 @@ impl Peer {
     /// The owner, a rule or a sensor has changed on what terms it lends.
     async fn on_terms(&mut self) -> Result<(), Failure> {
         let terms = self.terms.borrow_and_update().clone();
-        self.node.lend(terms.lends(), terms.duty_pct).await;
+        self.node.lend(terms.lends(), terms.shares).await;
         let happening = Happening::Lending {
             lends: terms.lends(),
             why: terms.against.as_ref().map(Reason::from),
@@ -390,6 +390,11 @@ impl Peer {
         match happening {
             Happening::Core(event) => {
                 self.ledger.take(event);
+                if let Event::ClocksDiffer { peers, of, ahead_s } = event {
+                    let reason = Reason::clocks_differ(*peers, *of, *ahead_s);
+                    self.console.note(&reason.what);
+                    self.console.note(reason.fix.as_deref().unwrap_or_default());
+                }
                 if let Some(line) = told(event) {
                     self.line(line);
                 }
@@ -538,6 +543,8 @@ fn told(event: &Event) -> Option<String> {
         Event::Relieved { job, reason } => format!("steward of {:?} no longer: {reason}", job.0),
         // A requester's own story; `run` tells it.
         Event::Held { .. } | Event::Found { .. } | Event::NotFound { .. } => return None,
+        // A warning of its own.
+        Event::ClocksDiffer { .. } => return None,
         Event::Submitted { .. }
         | Event::Resumed { .. }
         | Event::SubmitRefused { .. }

@@ -306,7 +306,8 @@ impl JobFile {
             Event::JobDone { .. } => self.end(Refusal::JobDone),
             Event::JobFailed { reason, .. } => self.end(*reason),
             // As a worker, or about peers: not this job's story.
-            Event::PeerSeen { .. }
+            Event::ClocksDiffer { .. }
+            | Event::PeerSeen { .. }
             | Event::PeerGone { .. }
             | Event::Submitted { .. }
             | Event::Resumed { .. }

@@ -68,7 +68,8 @@ impl Numbered {
             | Event::Appointed { job, .. }
             | Event::Kept { job, .. }
             | Event::Relieved { job, .. } => Some(*job),
-            Event::PeerSeen { .. }
+            Event::ClocksDiffer { .. }
+            | Event::PeerSeen { .. }
             | Event::PeerGone { .. }
             | Event::SubmitRefused { .. }
             | Event::ClaimStruck { .. } => None,

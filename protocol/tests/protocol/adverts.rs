@@ -8,8 +8,8 @@ use starling_protocol::io::{Capacity, GossipId, Setup, Topic, Verdict};
 use starling_protocol::signed::Signed;
 use starling_protocol::text::{Text, cut};
 use starling_protocol::{
-    Core as _, Genesis, Hash, Input, KernelId, Message, Output, Peer, Scope, Tier, Time, board,
-    codec,
+    Core as _, Event, Genesis, Hash, Input, KernelId, Message, Output, Peer, Scope, Tier, Time,
+    board, codec,
 };
 use std::time::Duration;
 
@@ -112,12 +112,26 @@ impl Ear {
     }
 
     /// `from` hands over what it signed.
-    fn hand(&mut self, from: u32, advert: &Advert) {
+    fn hand(&mut self, from: u32, advert: &Advert) -> Vec<Output> {
         let signed = Signed::new(advert.clone(), &self.genesis.swarm_id(), &speaker(from));
         self.give(Input::Message {
             from: speaker(from).key(),
             bytes: Message::Advert(Box::new(signed)).to_bytes(),
-        });
+        })
+    }
+
+    /// `from`, whose clock is so many seconds ahead, hands over its advert; what is told of clocks.
+    fn meet(&mut self, from: u32, ahead_s: i64) -> Option<(usize, usize, i64)> {
+        let mut advert = self.advert(from, 1);
+        advert.issued_s = advert.issued_s.saturating_add_signed(ahead_s);
+        self.hand(from, &advert)
+            .iter()
+            .find_map(|output| match output {
+                Output::Notify(Event::ClocksDiffer { peers, of, ahead_s }) => {
+                    Some((*peers, *of, *ahead_s))
+                }
+                _ => None,
+            })
     }
 
     fn hear_advert(&mut self, from: u32, advert: Advert) -> Verdict {
@@ -325,6 +339,30 @@ fn nobody_speaks_for_others_or_from_another_time_or_swarm() {
     };
     assert_eq!(ear.hear_advert(1, advert), Verdict::Reject, "nine devices");
     assert!(!ear.knows(1));
+}
+
+#[test]
+fn a_clock_that_differs_from_most_is_told_once() {
+    const HOUR: i64 = 3_600;
+    let mut ear = Ear::new();
+    assert_eq!([1, 2].map(|peer| ear.meet(peer, 0)), [None; 2]);
+    assert_eq!(ear.meet(3, 3 * HOUR), None, "others outweigh it");
+    assert_eq!(ear.meet(4, -60), None, "within the skew");
+    // With each of them, one that agreed is forgotten.
+    assert_eq!(ear.meet(5, 3 * HOUR + 7), Some((2, 3, 3 * HOUR + 7)));
+    assert_eq!(ear.meet(6, 3 * HOUR - 7), None, "once is enough");
+    assert!(!ear.knows(5));
+
+    let mut ear = Ear::new();
+    assert_eq!([1, 2, 3].map(|peer| ear.meet(peer, 0)), [None; 3]);
+    let again = [9; 5].map(|peer| ear.meet(peer, -HOUR));
+    assert_eq!(again, [None; 5], "the same one is one, however often");
+
+    let mut ear = Ear::new();
+    assert_eq!(ear.meet(1, -HOUR), Some((1, 1, -HOUR)));
+    assert_eq!(ear.meet(1, 0), None, "it was set right");
+    assert_eq!(ear.meet(2, i64::MAX).map(|told| told.0), Some(1));
+    assert_eq!(ear.meet(2, 0), None);
 }
 
 #[test]

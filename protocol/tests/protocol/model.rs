@@ -107,7 +107,8 @@ fn one_live_lease_per_slice(world: &World) {
             Event::JobDone { job } | Event::JobFailed { job, .. } => {
                 assert!(over.insert(*job), "a job ended twice")
             }
-            Event::PeerSeen { .. }
+            Event::ClocksDiffer { .. }
+            | Event::PeerSeen { .. }
             | Event::PeerGone { .. }
             | Event::Submitted { .. }
             | Event::SubmitRefused { .. }
