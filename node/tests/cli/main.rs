@@ -11,6 +11,8 @@ mod doctor;
 mod faults;
 mod files;
 mod foreign;
+#[cfg(target_os = "linux")]
+mod idle;
 mod jobs;
 #[cfg(target_os = "linux")]
 mod lab;

@@ -1,10 +1,12 @@
 //! What a machine tells of itself: who uses it, and how its device is.
 //!
 //! It reads and decides nothing; a sensor that is missing or fails says nothing. Each part is asked for only if a rule
-//! or a chart needs it. On Linux: NVML, sysfs, X11 and the process table. Elsewhere NVML (Windows) and what the `sysinfo`
+//! or a chart needs it. On Linux: NVML, sysfs, X11, D-Bus and the process table. Elsewhere NVML (Windows) and what the `sysinfo`
 //! library reads; none of that was tried by this project.
 
 mod battery;
+#[cfg(target_os = "linux")]
+mod bus;
 mod gpu;
 mod processes;
 mod screen;
