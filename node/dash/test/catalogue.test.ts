@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { PAGES } from "../src/router.ts";
 import { en } from "../src/text/en.ts";
+import { meaningOf } from "../src/text/reasons.ts";
 import { zh } from "../src/text/zh.ts";
 
 /** Every text of a catalogue by its path; functions by how many values they take. */
@@ -32,6 +34,16 @@ test("nothing is left empty or in English", () => {
     if (same.has(path)) continue;
     assert.notEqual(leaf, "", path);
     if (typeof leaf === "string") assert.notEqual(leaf, english.get(path), path);
+  }
+});
+
+test("what each reason means is said in each language", () => {
+  const reference = readFileSync("../../docs/reference/reasons.md", "utf8");
+  const codes = [...reference.matchAll(/^\| `(\w+)` \|/gm)].map((row) => row[1] ?? "");
+  assert.ok(codes.length > 90, `${codes.length} codes`);
+  for (const code of codes) {
+    assert.equal(meaningOf("en", code), null, "the daemon speaks English");
+    assert.notEqual(meaningOf("zh", code), null, code);
   }
 });
 

@@ -1,17 +1,23 @@
 import type { Reason } from "../api.ts";
 import type { Failure } from "../data/client.ts";
-import { text } from "../text/index.ts";
+import { meaning, text } from "../text/index.ts";
 import { Prose } from "./prose.tsx";
 
 type Weight = "quiet" | "warn" | "bad";
 
 /** Why not, and what to do about it. */
 export function ReasonNote({ reason, weight = "warn" }: { reason: Reason; weight?: Weight }) {
+  const translated = meaning(reason.code);
   return (
     <div class={`note note-${weight}`}>
       <p class="note-what">
-        <Prose text={reason.what} /> <code class="note-code">{reason.code}</code>
+        {translated ?? <Prose text={reason.what} />} <code class="note-code">{reason.code}</code>
       </p>
+      {translated !== null && (
+        <p>
+          <Prose text={reason.what} />
+        </p>
+      )}
       {reason.fix && (
         <p>
           <span class="label">{text().common.fix}</span> <Prose text={reason.fix} />
