@@ -11,6 +11,7 @@ use starling_kernels::shader::Wgsl;
 use starling_protocol::advert::Advert;
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
 use starling_protocol::io::{Capacity, Proof, Record, Setup, Submission};
+use starling_protocol::lending::Shares;
 use starling_protocol::reputation::ReputationView;
 use starling_protocol::text::cut;
 use starling_protocol::{
@@ -19,7 +20,7 @@ use starling_protocol::{
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::blobs::{BlobError, BlobStore};
+use crate::blobs::{BlobError, BlobStore, line::Lines};
 use crate::compute::{
     Backend, Capability, Cheat, Compute, DeviceChoice, DeviceError, Duty, Teller, Usage,
     device_process, open as open_device,
@@ -117,6 +118,7 @@ pub struct Node {
     store: Arc<Store>,
     unfinished: Vec<JobId>,
     duty: Duty,
+    lines: Lines,
     /// Its loop; none once it has left.
     driver: Mutex<Option<JoinHandle<()>>>,
     _home: Home,
@@ -152,7 +154,9 @@ impl Node {
         let signer = Ed25519Signer::from_seed(disk.seed.as_bytes());
         let key = signer.key();
         may_enter(&options, &key)?;
+        let shares = options.terms.rules.shares;
         let net_config = net_config(&options, swarm, *disk.seed.as_bytes());
+        let lines = net_config.lines.clone();
         let (net, net_events) = start_net(net_config, disk.blobs.clone())?;
         let topics = Topics::of_shard(board::home(&key, options.genesis.shards));
         for topic in topics.names() {
@@ -170,7 +174,7 @@ impl Node {
         };
         let core = wrap(Peer::new(setup, Box::new(signer)));
 
-        let duty = Duty::new(options.terms.duty_pct);
+        let duty = Duty::new(shares.duty());
         let (compute, finished) = Compute::start(backend.told_by(teller), duty.clone());
         let (commands, received) = mpsc::channel(64);
         let (happenings, happened) = mpsc::channel(1024);
@@ -198,7 +202,7 @@ impl Node {
             region: cut(&options.terms.region),
             software: cut(concat!("starling ", env!("CARGO_PKG_VERSION"))),
         };
-        let lent = (options.lend, options.terms.duty_pct);
+        let lent = (options.lend, shares.duty());
         let driver = tokio::spawn(driver.run(disk.restored, capacity, lent));
         let node = Self {
             key,
@@ -209,6 +213,7 @@ impl Node {
             store: disk.store,
             unfinished: disk.unfinished,
             duty,
+            lines,
             driver: Mutex::new(Some(driver)),
             _home: disk.home,
         };
@@ -362,10 +367,11 @@ impl Node {
         }
     }
 
-    /// Lends its device from now on, or hands back at once what it has not finished. `duty_pct` is how much of its time
-    /// the device may compute.
-    pub async fn lend(&self, lends: bool, duty_pct: u8) {
+    /// Lends its device from now on, or hands back at once what it has not finished.
+    pub async fn lend(&self, lends: bool, shares: Shares) {
+        let duty_pct = shares.duty();
         self.duty.set(duty_pct);
+        self.lines.set(shares);
         let _ = self.commands.send(Command::Lend { lends, duty_pct }).await;
     }
 
@@ -475,6 +481,7 @@ fn net_config(options: &NodeOptions, swarm: SwarmId, keypair_secret: [u8; 32]) -
             established_out: half,
             ..NetLimits::default()
         },
+        lines: Lines::of(options.terms.rules.shares),
         admission: options.gate.clone().map(|gate| gate as Arc<dyn Admission>),
         agent: concat!("starling/", env!("CARGO_PKG_VERSION")).into(),
     }

@@ -57,6 +57,27 @@ pub struct Rules {
     pub temperature_c: Option<i16>,
     /// Not while more of the machine's memory is taken than this, percent.
     pub memory_pct: Option<u8>,
+    /// How much of the machine it takes.
+    pub shares: Shares,
+}
+
+/// How much of a machine lending takes; all that there is, where nothing is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shares {
+    /// Of the device's time, percent.
+    pub duty_pct: Option<u8>,
+    /// Of its line, for blobs that it sends, Mbit/s.
+    pub upload_mbit_s: Option<u32>,
+    /// The same for blobs that it fetches.
+    pub download_mbit_s: Option<u32>,
+}
+
+impl Shares {
+    /// How much of its time the device computes for others, percent.
+    #[must_use]
+    pub fn duty(&self) -> u8 {
+        self.duty_pct.unwrap_or(100)
+    }
 }
 
 /// What sensors say; nothing where there is none.
@@ -94,6 +115,9 @@ pub enum Rule {
     Hours,
     Temperature,
     Memory,
+    Duty,
+    Upload,
+    Download,
 }
 
 /// What a rule does at the moment.
@@ -108,6 +132,8 @@ pub enum Standing {
     Allows,
     /// It has.
     Forbids,
+    /// It lets it lend, but not all of the machine.
+    Limits,
 }
 
 /// What speaks against lending.
@@ -163,7 +189,7 @@ pub enum Objection {
 
 impl Rule {
     /// All, in the order of what they object to.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Hours,
         Self::Idle,
         Self::FullScreen,
@@ -172,6 +198,9 @@ impl Rule {
         Self::Battery,
         Self::Temperature,
         Self::Memory,
+        Self::Duty,
+        Self::Upload,
+        Self::Download,
     ];
 }
 
@@ -188,6 +217,9 @@ impl Rules {
             Rule::Hours => !self.hours.is_empty(),
             Rule::Temperature => self.temperature_c.is_some(),
             Rule::Memory => self.memory_pct.is_some(),
+            Rule::Duty => self.shares.duty_pct.is_some(),
+            Rule::Upload => self.shares.upload_mbit_s.is_some(),
+            Rule::Download => self.shares.download_mbit_s.is_some(),
         }
     }
 
@@ -226,6 +258,7 @@ impl Rules {
                 let (most_pct, pct) = (self.memory_pct?, now.memory_pct?);
                 (pct > most_pct).then_some(Objection::MemoryShort { pct, most_pct })
             }
+            Rule::Duty | Rule::Upload | Rule::Download => None,
         }
     }
 }
@@ -240,9 +273,9 @@ impl Readings {
             Rule::Apps => self.apps.is_some(),
             Rule::ForeignGpu => self.foreign_gpu_pct.is_some(),
             Rule::Battery => self.on_battery.is_some(),
-            Rule::Hours => true,
             Rule::Temperature => self.temperature_c.is_some(),
             Rule::Memory => self.memory_pct.is_some(),
+            Rule::Hours | Rule::Duty | Rule::Upload | Rule::Download => true,
         }
     }
 }
@@ -312,14 +345,18 @@ impl Lending {
                     .is_some_and(|(most, is)| is > most)
             }
             Rule::Idle | Rule::Battery | Rule::Hours => false,
+            Rule::Duty | Rule::Upload | Rule::Download => false,
         }
     }
 
     /// What a rule does at the moment, by what [`Lending::judge`] has found last.
     #[must_use]
     pub fn standing(&self, rule: Rule, now: &Readings) -> Standing {
+        let limits = matches!(rule, Rule::Duty | Rule::Upload | Rule::Download);
         if !self.rules.has(rule) {
             Standing::Off
+        } else if limits {
+            Standing::Limits
         } else if self.last.iter().any(|(of, ..)| *of == rule) {
             Standing::Forbids
         } else if now.has(rule) {

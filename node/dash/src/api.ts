@@ -66,8 +66,8 @@ export interface Readings {
 export interface LendRule {
   /** The setting that holds it, such as `lend.idle_s`. */
   key: string;
-  /** "off" if the rule is not set, "unknown" if its sensor is missing, "allows", "forbids". */
-  now: "off" | "unknown" | "allows" | "forbids";
+  /** "off" if the rule is not set, "unknown" if its sensor is missing, "allows", "limits" what is lent, "forbids". */
+  now: "off" | "unknown" | "allows" | "limits" | "forbids";
 }
 
 export interface LendOrder {

@@ -47,7 +47,7 @@ pub struct LendView {
 pub struct RuleView {
     /// The setting that holds it.
     pub key: String,
-    /// What it does: `off` if it is not set, `unknown` without its sensor, else `allows` or `forbids`.
+    /// What it does: `off` if it is not set, `unknown` without its sensor, else `allows`, `limits` or `forbids`.
     #[schema(value_type = String)]
     pub now: Standing,
 }
@@ -105,6 +105,9 @@ pub fn key_of(rule: Rule) -> &'static str {
         Rule::Hours => "lend.hours",
         Rule::Temperature => "lend.temperature_c",
         Rule::Memory => "lend.memory_pct",
+        Rule::Duty => "lend.duty_pct",
+        Rule::Upload => "lend.upload_mbit_s",
+        Rule::Download => "lend.download_mbit_s",
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::blobs::BlobStore;
+use crate::blobs::{BlobStore, line::Lines};
 use crate::net::{self, Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, Scope, Services};
 use crate::reason::Reason;
 
@@ -32,6 +32,7 @@ pub(super) async fn start(
         services: Services::OFF,
         topics: Vec::new(),
         limits: NetLimits::default(),
+        lines: Lines::default(),
         admission: None,
         agent: concat!("starling/", env!("CARGO_PKG_VERSION")).into(),
     };

@@ -5,7 +5,7 @@
 //! it hold, whoever sent them. A slow disk stops the thread that verifies, a full pipe stops the reading, and the
 //! stream's window stops the source: a stream takes less than a mebibyte of memory here, however long the blob.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bao_tree::io::{BaoContentItem, DecodeError, sync::DecodeResponseIter};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt};
@@ -14,6 +14,7 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{
     BlobError, BlobHash, BlobStore,
     download::{Claim, Download, Piece, Work},
+    line::{LEAST_BYTES_PER_S, Line, Place},
     pipe::{self, BLOCK_BYTES, PipeReader},
     wire::{REPLY_BYTES, Reply, Request, WireError},
 };
@@ -41,7 +42,7 @@ impl Default for FetchLimits {
             sources: 4,
             patience: Duration::from_secs(1),
             idle: Duration::from_secs(10),
-            least_bytes_per_s: 64 * 1024,
+            least_bytes_per_s: LEAST_BYTES_PER_S,
             tries: 4,
             backoff: Duration::from_millis(100),
         }
@@ -108,7 +109,8 @@ where
 {
     let download = Download::new(store.clone(), hash, max_len);
     if let Some(claim) = download.claim(false) {
-        ask(stream, claim, limits).await.1?;
+        let place = Line::default().enter().await;
+        ask(stream, claim, limits, &place).await.1?;
     }
     Ok(download.commit().await?)
 }
@@ -119,6 +121,7 @@ pub(crate) async fn ask<S>(
     stream: &mut S,
     claim: Claim,
     limits: FetchLimits,
+    place: &Place,
 ) -> (u64, Result<(), SourceError>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -128,7 +131,7 @@ where
         Err(error) => Err(error),
     };
     match accepted {
-        Ok(Some(piece)) => receive(stream, piece, limits).await,
+        Ok(Some(piece)) => receive(stream, piece, limits, place).await,
         // Another source was faster.
         Ok(None) => (0, Ok(())),
         Err(error) => (0, Err(error)),
@@ -184,6 +187,7 @@ async fn receive<S>(
     stream: &mut S,
     piece: Piece,
     limits: FetchLimits,
+    place: &Place,
 ) -> (u64, Result<(), SourceError>)
 where
     S: AsyncRead + Unpin,
@@ -193,17 +197,10 @@ where
     let mut verify = tokio::task::spawn_blocking(move || verify(received, work));
     let deadline =
         limits.idle + Duration::from_secs(lease.asked() / limits.least_bytes_per_s.max(1));
-    let moved = timeout(deadline, async {
-        tokio::select! {
-            verified = &mut verify => Moved::Verified(verified),
-            pumped = pump(stream, blocks, limits.idle) => Moved::Pumped(pumped),
-        }
-    });
-    let (moved, verified) = match moved.await {
-        Ok(Moved::Verified(verified)) => (Ok(()), verified),
+    let (moved, verified) = tokio::select! {
+        verified = &mut verify => (Ok(()), verified),
         // The pipe is closed: the verifier ends with what it has.
-        Ok(Moved::Pumped(pumped)) => (pumped, verify.await),
-        Err(_) => (Err(SourceError::Timeout), verify.await),
+        pumped = pump(stream, blocks, limits.idle, deadline, place) => (pumped, verify.await),
     };
     // Only now is it known what goes back.
     drop(lease);
@@ -219,26 +216,26 @@ where
     (bytes, outcome)
 }
 
-/// Which side of the pipe ended first.
-enum Moved {
-    Verified(Result<(u64, Result<(), SourceError>), tokio::task::JoinError>),
-    Pumped(Result<(), SourceError>),
-}
-
-/// Moves bytes from the stream into the pipe until either side ends.
+/// Moves bytes from the stream into the pipe until either side ends. The source may be waited for `idle` for each block
+/// and for `patience` in all; how long our own line and disk take is not its fault.
 async fn pump<S: AsyncRead + Unpin>(
     stream: &mut S,
     blocks: mpsc::Sender<Vec<u8>>,
     idle: Duration,
+    mut patience: Duration,
+    place: &Place,
 ) -> Result<(), SourceError> {
     let mut block = vec![0; BLOCK_BYTES];
     loop {
-        let n = timeout(idle, read_some(stream, &mut block))
+        let asked = Instant::now();
+        let n = timeout(idle.min(patience), read_some(stream, &mut block))
             .await
             .map_err(|_| SourceError::Timeout)??;
+        patience = patience.saturating_sub(asked.elapsed());
         if n == 0 || blocks.send(block[..n].to_vec()).await.is_err() {
             return Ok(());
         }
+        place.pass(n).await;
     }
 }
 

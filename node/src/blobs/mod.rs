@@ -1,7 +1,8 @@
 //! Blobs: bytes named by their BLAKE3 hash, kept as files and streamed between peers with every 16 KiB group verified.
 //!
 //! [`store`] keeps them on disk, [`serve`] answers strangers, [`fetch`] asks one source for one range, [`wire`] is the
-//! fixed-size request and reply header between the two; `download` and `plan` share a blob out among several sources.
+//! fixed-size request and reply header between the two; `download` and `plan` share a blob out among several sources, and
+//! [`line`] says how fast all of it goes.
 //! None of it decides *what* to fetch or keep: the core does.
 //!
 //! Invariant: a file under its final name holds exactly the bytes that its name promises, because it gets that name by
@@ -9,6 +10,7 @@
 
 pub(crate) mod download;
 pub mod fetch;
+pub mod line;
 mod pipe;
 mod plan;
 pub mod serve;

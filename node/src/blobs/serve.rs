@@ -21,6 +21,7 @@ use tokio::{
 
 use super::{
     BlobError, BlobStore,
+    line::{LEAST_BYTES_PER_S, Line},
     pipe::{self, PipeWriter},
     store::OpenBlob,
     wire::{REQUEST_BYTES, Reply, Request},
@@ -62,7 +63,7 @@ impl Default for ServeLimits {
                 burst: (512 << 20) as f64,
             },
             idle: Duration::from_secs(10),
-            least_bytes_per_s: 64 * 1024,
+            least_bytes_per_s: LEAST_BYTES_PER_S,
         }
     }
 }
@@ -96,6 +97,7 @@ pub(crate) async fn serve<P, S>(
     mut incoming: impl Stream<Item = (P, S)> + Unpin,
     store: BlobStore,
     limits: ServeLimits,
+    line: Line,
     floods: Floods<P>,
 ) where
     P: Eq + Hash + Copy + Send + Sync + std::fmt::Debug + 'static,
@@ -122,11 +124,17 @@ pub(crate) async fn serve<P, S>(
                     tracing::debug!(?peer, "blob stream refused: too many at once");
                     continue;
                 }
-                let (store, bytes) = (store.clone(), Arc::clone(&bytes));
+                let (store, bytes, line) = (store.clone(), Arc::clone(&bytes), line.clone());
                 let task = answers.spawn(async move {
+                    // Half of what a client waits for an answer; those that get none take it for "busy".
+                    let Ok(place) = timeout(limits.idle / 2, line.enter()).await else {
+                        tracing::debug!(?peer, "blob stream refused: the line is full");
+                        return;
+                    };
                     let pace = |sent: usize| {
                         let mut bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
-                        bytes.charge(peer, sent as f64, Instant::now())
+                        let of_peer = bytes.charge(peer, sent as f64, Instant::now());
+                        of_peer.max(place.wait(sent))
                     };
                     match answer_paced(stream, &store, limits, pace).await {
                         Ok(sent) => tracing::trace!(?peer, sent, "blob stream answered"),

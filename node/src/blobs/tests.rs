@@ -12,6 +12,7 @@ use super::{
     BlobError, BlobStore, GROUP, MAX_BLOB_BYTES,
     download::Download,
     fetch::{FetchLimits, SourceError, ask, fetch},
+    line::Line,
     serve::{ServeLimits, answer},
     wire::{REPLY_BYTES, REQUEST_BYTES, Reply, Request},
 };
@@ -380,7 +381,8 @@ async fn ask_cut(
     };
     let asking = async {
         let claim = download.claim(false).unwrap();
-        let (_, asked) = ask(&mut client, claim, quick()).await;
+        let place = Line::default().enter().await;
+        let (_, asked) = ask(&mut client, claim, quick(), &place).await;
         // Whoever gives up hangs up.
         drop(client);
         asked
@@ -482,7 +484,8 @@ async fn a_made_up_length_is_replaced_by_the_one_that_the_last_group_proves() {
         let _ = server.close().await;
     };
     let claim = download.claim(false).unwrap();
-    let ((_, lied), ()) = tokio::join!(ask(&mut client, claim, quick()), lying);
+    let place = Line::default().enter().await;
+    let ((_, lied), ()) = tokio::join!(ask(&mut client, claim, quick(), &place), lying);
     assert!(lied.is_err());
 
     let (honest, _) = ask_cut(&from, &download, usize::MAX).await;
@@ -493,7 +496,7 @@ async fn a_made_up_length_is_replaced_by_the_one_that_the_last_group_proves() {
         let proof = download.claim_proof(len).unwrap();
         let (_, (_, proved)) = tokio::join!(
             answer(server, &from, ServeLimits::default()),
-            ask(&mut client, proof, quick())
+            ask(&mut client, proof, quick(), &place)
         );
         assert_eq!(proved.is_ok(), proves, "{len}: {proved:?}");
     }

@@ -79,6 +79,12 @@ struct Limits {
     /// Compute for others so much of the time, percent.
     #[arg(long, value_name = "PERCENT")]
     duty: Option<u64>,
+    /// Send inputs and outputs at most so fast; 0 as fast as the line goes.
+    #[arg(long, value_name = "MBIT/S")]
+    upload: Option<u64>,
+    /// Fetch inputs and outputs at most so fast; 0 as fast as the line goes.
+    #[arg(long, value_name = "MBIT/S")]
+    download: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -187,6 +193,7 @@ fn show(context: &Context, view: &LendView, with_rules: bool) {
             Standing::Unknown => "no sensor for it: it forbids nothing",
             Standing::Allows => "allows",
             Standing::Forbids => "forbids",
+            Standing::Limits => "limits",
         };
         out.data(format!("{:<22} {now}", rule.key));
     }
@@ -213,6 +220,8 @@ impl Limits {
             ("lend.temperature_c", self.temperature.map(Value::Number)),
             ("lend.memory_pct", self.memory.map(Value::Number)),
             ("lend.duty_pct", self.duty.map(Value::Number)),
+            ("lend.upload_mbit_s", self.upload.map(Value::Number)),
+            ("lend.download_mbit_s", self.download.map(Value::Number)),
         ];
         for (name, value) in &changes {
             if let Some(value) = value {

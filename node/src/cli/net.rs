@@ -16,7 +16,7 @@ use super::interrupt::Interrupt;
 use super::node_options;
 use super::place::{Place, announced, listen_beside, services};
 use crate::api::client::Client;
-use crate::blobs::BlobStore;
+use crate::blobs::{BlobStore, line::Lines};
 use crate::home::Config;
 use crate::net::{
     Gateway, How, Multiaddr, NetConfig, NetHandle, NetLimits, NetStatus, Scope, Services,
@@ -116,6 +116,7 @@ impl NetCheck {
             services: Services::of(scope).and(services(&config)),
             topics: Vec::new(),
             limits: NetLimits::default(),
+            lines: Lines::default(),
             admission: None,
             agent: concat!("starling/", env!("CARGO_PKG_VERSION"), " check").into(),
         };

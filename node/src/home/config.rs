@@ -193,10 +193,8 @@ pub struct Lend {
     pub price: u64,
     /// Self-declared coarse region, at most 16 bytes; empty if untold.
     pub region: String,
-    /// On what conditions.
+    /// On what conditions, and how much of the machine.
     pub rules: Rules,
-    /// How much of its time the device computes for others, percent, 1 to 100.
-    pub duty_pct: u8,
 }
 
 impl Default for Lend {
@@ -211,7 +209,6 @@ impl Default for Lend {
                 memory_pct: Some(95),
                 ..Rules::default()
             },
-            duty_pct: 100,
         }
     }
 }

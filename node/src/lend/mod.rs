@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use starling_protocol::lending::{Lending, Objection, Readings, Rule, Standing, Switch};
+use starling_protocol::lending::{Lending, Objection, Readings, Rule, Shares, Standing, Switch};
 use tokio::sync::watch;
 
 pub use history::{History, Sample, Span};
@@ -37,8 +37,8 @@ pub type Reread = Box<dyn FnMut() -> Option<Lend> + Send>;
 pub struct Terms {
     /// What speaks against lending most; it lends if nothing does.
     pub against: Option<Objection>,
-    /// How much of its time it computes for others, percent.
-    pub duty_pct: u8,
+    /// How much of the machine it takes.
+    pub shares: Shares,
 }
 
 impl Terms {
@@ -50,7 +50,7 @@ impl Terms {
     /// Whether people would call it the same: seconds and degrees pass all the time.
     fn is_like(&self, other: &Self) -> bool {
         let code = |terms: &Self| terms.against.as_ref().map(Objection::code);
-        code(self) == code(other) && self.duty_pct == other.duty_pct
+        code(self) == code(other) && self.shares == other.shares
     }
 }
 
@@ -71,7 +71,6 @@ pub struct Standings {
 
 struct State {
     lending: Lending,
-    duty_pct: u8,
     readings: Readings,
     against: Vec<Objection>,
     since_s: u64,
@@ -98,7 +97,6 @@ impl Keeper {
         let switch = if never { Switch::Off } else { load(&file) };
         let state = State {
             lending: Lending::new(switch, lend.rules.clone()),
-            duty_pct: lend.duty_pct,
             readings: Readings {
                 minute: sensors::minute_of_week(),
                 ..Readings::default()
@@ -110,7 +108,7 @@ impl Keeper {
         };
         let (terms, _) = watch::channel(Terms {
             against: None,
-            duty_pct: lend.duty_pct,
+            shares: lend.rules.shares,
         });
         let keeper = Self(Arc::new(Shared {
             state: Mutex::new(state),
@@ -193,7 +191,6 @@ impl Shared {
             let mut state = self.lock();
             if let Some(lend) = terms {
                 state.lending.rules = lend.rules;
-                state.duty_pct = lend.duty_pct;
             }
             state.readings = readings;
             self.judge(&mut state);
@@ -229,7 +226,7 @@ impl Shared {
         state.against = against;
         let terms = Terms {
             against: state.against.first().cloned(),
-            duty_pct: state.duty_pct,
+            shares: state.lending.rules.shares,
         };
         self.terms.send_if_modified(|old| {
             let news = !old.is_like(&terms);

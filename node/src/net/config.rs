@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{
     Admission, BanPolicy, NetError, PeerKey, PrefixCaps, Rate, Scope, provider_store::ProviderCaps,
 };
-use crate::blobs::{fetch::FetchLimits, serve::ServeLimits};
+use crate::blobs::{fetch::FetchLimits, line::Lines, serve::ServeLimits};
 
 /// Longest message that is gossiped, in bytes.
 pub const MAX_GOSSIP_BYTES: usize = 16 * 1024;
@@ -37,6 +37,8 @@ pub struct NetConfig {
     pub topics: Vec<String>,
     /// Caps and rates.
     pub limits: NetLimits,
+    /// How fast blobs may pass; what is set there counts at once.
+    pub lines: Lines,
     /// Who may connect; `None` admits everybody.
     pub admission: Option<Arc<dyn Admission>>,
     /// Software name and version, told to other peers.

@@ -25,6 +25,7 @@ use crate::blobs::{
     BlobError, BlobHash, BlobStore,
     download::Download,
     fetch::{self, FetchLimits, SourceError},
+    line::Line,
 };
 
 /// Sources asked for one blob.
@@ -76,6 +77,7 @@ impl Fetches {
         protocols: &Protocols,
         store: BlobStore,
         limits: NetLimits,
+        line: Line,
     ) -> (Self, mpsc::Receiver<AddressWanted>) {
         let (wanted, asked) = mpsc::channel(limits.fetches.max(1));
         let slots = Arc::new(Semaphore::new(limits.fetches.max(1)));
@@ -86,6 +88,7 @@ impl Fetches {
                 wanted,
                 protocol: protocols.blob.clone(),
                 limits: limits.fetch,
+                line,
                 slots: slots.clone(),
                 plenty: limits.fetches / 2,
             },
@@ -146,6 +149,7 @@ struct Fetch {
     wanted: mpsc::Sender<AddressWanted>,
     protocol: libp2p::StreamProtocol,
     limits: FetchLimits,
+    line: Line,
     slots: Arc<Semaphore>,
     /// While more slots than these are free, a fetch may take another one.
     plenty: usize,
@@ -270,12 +274,13 @@ impl Fetch {
         download: &Download,
         double: bool,
     ) -> (u64, Result<(), SourceError>) {
+        let place = self.line.enter().await;
         let mut stream = match self.open(peer).await {
             Ok(stream) => stream,
             Err(error) => return (0, Err(error)),
         };
         match download.claim(double) {
-            Some(claim) => fetch::ask(&mut stream, claim, self.limits).await,
+            Some(claim) => fetch::ask(&mut stream, claim, self.limits, &place).await,
             None => (0, Ok(())),
         }
     }
@@ -288,8 +293,11 @@ impl Fetch {
             fetch::length(&mut stream, download.hash(), self.limits).await?
         };
         let proof = download.claim_proof(len)?;
+        let place = self.line.enter().await;
         let mut stream = self.open(peer).await?;
-        fetch::ask(&mut stream, proof, self.limits).await.1?;
+        fetch::ask(&mut stream, proof, self.limits, &place)
+            .await
+            .1?;
         download.replace(len).await
     }
 

@@ -135,8 +135,20 @@ impl Network {
         let incoming = control
             .accept(protocols.blob.clone())
             .map_err(|e| NetError::Config(e.to_string()))?;
-        let (fetches, wanted) = Fetches::new(control, &protocols, store.clone(), limits);
-        let serving = serve::serve(incoming, store, limits.serve, floods.clone());
+        let (fetches, wanted) = Fetches::new(
+            control,
+            &protocols,
+            store.clone(),
+            limits,
+            config.lines.down,
+        );
+        let serving = serve::serve(
+            incoming,
+            store,
+            limits.serve,
+            config.lines.up,
+            floods.clone(),
+        );
         let server = tokio::spawn(serving);
         let mut network = Network {
             local: *swarm.local_peer_id(),

@@ -7,6 +7,7 @@ mod blobs;
 mod full_disk;
 mod gossip;
 mod large;
+mod lines;
 mod lookups;
 mod members;
 mod messages;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use starling::{
-    blobs::BlobStore,
+    blobs::{BlobStore, line::Lines},
     net::{
         Admission, BanPolicy, Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, PeerKey, Rate,
         Scope, Services, start,
@@ -41,6 +41,7 @@ pub struct Setup {
     pub bootstrap: Vec<Multiaddr>,
     pub admission: Option<Arc<dyn Admission>>,
     pub limits: NetLimits,
+    pub lines: Lines,
     pub scope: Scope,
     pub services: Services,
     /// Most bytes of blobs.
@@ -57,6 +58,7 @@ impl Default for Setup {
             bootstrap: Vec::new(),
             admission: None,
             limits: NetLimits::default(),
+            lines: Lines::default(),
             scope: Scope::Local,
             services: Services::OFF,
             room: 64 << 20,
@@ -82,6 +84,7 @@ pub fn config(setup: Setup) -> NetConfig {
         services: setup.services,
         topics: vec!["capacity/".into()],
         limits: setup.limits,
+        lines: setup.lines,
         admission: setup.admission,
         agent: "starling-test".into(),
     }

@@ -32,6 +32,10 @@ fn strict() -> Rules {
         hours: vec!["22:00-08:00".parse().expect("hours")],
         temperature_c: Some(80),
         memory_pct: Some(90),
+        shares: Shares {
+            duty_pct: Some(50),
+            ..Shares::default()
+        },
     }
 }
 
@@ -84,11 +88,14 @@ fn the_owners_word_counts_most_and_everything_is_told() {
             .iter()
             .all(|o| !o.to_string().is_empty() && !o.fix().is_empty())
     );
-    assert!(
-        Rule::ALL
-            .iter()
-            .all(|r| lending.standing(*r, &busy) == Standing::Forbids)
-    );
+    for rule in Rule::ALL {
+        let expected = match rule {
+            Rule::Duty => Standing::Limits,
+            Rule::Upload | Rule::Download => Standing::Off,
+            _ => Standing::Forbids,
+        };
+        assert_eq!(lending.standing(rule, &busy), expected, "{rule:?}");
+    }
 }
 
 #[test]
@@ -156,6 +163,8 @@ fn a_rule_without_its_sensor_speaks_against_nothing() {
     for rule in Rule::ALL {
         let expected = match rule {
             Rule::Hours => Standing::Allows,
+            Rule::Duty => Standing::Limits,
+            Rule::Upload | Rule::Download => Standing::Off,
             _ => Standing::Unknown,
         };
         assert_eq!(lending.standing(rule, &blind), expected, "{rule:?}");

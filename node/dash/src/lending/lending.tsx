@@ -10,7 +10,7 @@ import { Shown } from "../ui/shown.tsx";
 import { readingOf } from "./reading.ts";
 
 /** A glyph for each verdict, so that nobody needs colours to tell them apart. */
-const GLYPHS: Record<LendRule["now"], string> = { off: "–", unknown: "?", allows: "✓", forbids: "✕" };
+const GLYPHS: Record<LendRule["now"], string> = { off: "–", unknown: "?", allows: "✓", limits: "≤", forbids: "✕" };
 
 /** When this machine lends: every rule, and what it would do now. */
 export function Lending() {

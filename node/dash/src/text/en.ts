@@ -326,6 +326,7 @@ export const en = {
       off: "not set",
       unknown: "set, but this machine has no sensor for it",
       allows: "allows lending now",
+      limits: "limits how much is lent",
       forbids: "forbids lending now",
     },
     idle: (time: string) => `${time} without keyboard and mouse`,
@@ -376,6 +377,8 @@ export const en = {
       "lend.temperature_c": "Pause while the device is hotter than this, °C, until it is 5 °C less; 0 never pauses",
       "lend.memory_pct": "Pause while more of the machine's memory is taken than this, percent; 100 never pauses",
       "lend.duty_pct": "How much of its time the device computes for others, percent",
+      "lend.upload_mbit_s": "Send inputs and outputs at most so fast, Mbit/s; 0 as fast as the line goes",
+      "lend.download_mbit_s": "Fetch inputs and outputs at most so fast, Mbit/s; 0 as fast as the line goes",
       "api.port": "Port of the local API; 0 lets the system choose",
     },
     from: {
@@ -424,6 +427,7 @@ export const en = {
     storage_full: "the output could not be stored",
     worker_left: "the worker left the swarm",
     two_roots: "two results signed for one lease",
+    not_lending: "the worker's owner wants the device",
   },
 };
 

@@ -307,7 +307,13 @@ export const zh: Catalogue = {
     about: "只要没有规则禁止，这台机器就会出借。每条规则都显示它此刻的判断。",
     rules: "规则",
     allAllow: "目前没有规则禁止出借。",
-    now: { off: "未设置", unknown: "已设置，但这台机器没有相应的传感器", allows: "目前允许出借", forbids: "目前禁止出借" },
+    now: {
+      off: "未设置",
+      unknown: "已设置，但这台机器没有相应的传感器",
+      allows: "目前允许出借",
+      limits: "限制出借的份额",
+      forbids: "目前禁止出借",
+    },
     idle: (time) => `键盘鼠标已空闲 ${time}`,
     fullScreen: { yes: "有应用占满屏幕", no: "没有应用占满屏幕" },
     apps: (names) => `正在运行：${names}`,
@@ -356,6 +362,8 @@ export const zh: Catalogue = {
       "lend.temperature_c": "设备温度高于此值（°C）时暂停，降低 5 °C 后恢复；0 表示从不暂停",
       "lend.memory_pct": "机器内存占用超过此百分比时暂停；100 表示从不暂停",
       "lend.duty_pct": "设备为他人计算的时间占比，百分比",
+      "lend.upload_mbit_s": "发送输入和输出的最高速度，Mbit/s；0 表示不限速",
+      "lend.download_mbit_s": "获取输入和输出的最高速度，Mbit/s；0 表示不限速",
       "api.port": "本地 API 的端口；0 由系统选择",
     },
     from: {
@@ -404,5 +412,6 @@ export const zh: Catalogue = {
     storage_full: "无法存储输出",
     worker_left: "计算者离开了集群",
     two_roots: "同一租约签署了两个结果",
+    not_lending: "计算者的主人要使用设备",
   },
 };

@@ -18,7 +18,13 @@ async fn idle_strangers_take_every_slot_but_not_for_long() {
         ..ServeLimits::default()
     };
     let (streams, incoming) = futures::channel::mpsc::unbounded();
-    let server = tokio::spawn(serve(incoming, from, limits, Floods::new()));
+    let server = tokio::spawn(serve(
+        incoming,
+        from,
+        limits,
+        Line::default(),
+        Floods::new(),
+    ));
     let open = |peer: u8| {
         let (client, server) = pipe();
         streams.unbounded_send((peer, server)).unwrap();
@@ -60,7 +66,13 @@ async fn one_peer_asks_so_often_and_is_sent_so_much() {
     };
     let (streams, incoming) = futures::channel::mpsc::unbounded();
     let floods = Floods::new();
-    let server = tokio::spawn(serve(incoming, from, limits, floods.clone()));
+    let server = tokio::spawn(serve(
+        incoming,
+        from,
+        limits,
+        Line::default(),
+        floods.clone(),
+    ));
     let open = |peer: u8| {
         let (client, server) = pipe();
         streams.unbounded_send((peer, server)).unwrap();

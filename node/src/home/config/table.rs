@@ -48,6 +48,12 @@ const SWITCH: Kind = Kind::OneOf(&["auto", "off"]);
 
 const RULE: Kind = Kind::OneOf(&["lend", "pause"]);
 
+/// How fast the line is, Mbit/s.
+const LINE: Kind = Kind::Number {
+    low: 0,
+    high: 100_000,
+};
+
 /// "pause" if a rule is there.
 fn rule(is: bool) -> Value {
     Value::Text(if is { "pause" } else { "lend" }.into())
@@ -64,7 +70,7 @@ fn below_all(value: &Value) -> Option<u8> {
 }
 
 /// Every setting, in the order of the file.
-pub static KEYS: [Key; 24] = [
+pub static KEYS: [Key; 26] = [
     Key {
         name: "network.listen",
         about: "where to listen, as multiaddresses; port 0 lets the system choose",
@@ -253,8 +259,22 @@ pub static KEYS: [Key; 24] = [
         name: "lend.duty_pct",
         about: "how much of its time the device computes for others, percent",
         kind: Kind::Number { low: 1, high: 100 },
-        get: |c| Value::Number(c.lend.duty_pct.into()),
-        put: |c, v| c.lend.duty_pct = number(v) as u8,
+        get: |c| Value::Number(c.lend.rules.shares.duty().into()),
+        put: |c, v| c.lend.rules.shares.duty_pct = below_all(v),
+    },
+    Key {
+        name: "lend.upload_mbit_s",
+        about: "send inputs and outputs at most so fast, Mbit/s; 0 as fast as the line goes",
+        kind: LINE,
+        get: |c| Value::Number(c.lend.rules.shares.upload_mbit_s.unwrap_or(0).into()),
+        put: |c, v| c.lend.rules.shares.upload_mbit_s = some(v).map(|n| n as u32),
+    },
+    Key {
+        name: "lend.download_mbit_s",
+        about: "fetch inputs and outputs at most so fast, Mbit/s; 0 as fast as the line goes",
+        kind: LINE,
+        get: |c| Value::Number(c.lend.rules.shares.download_mbit_s.unwrap_or(0).into()),
+        put: |c, v| c.lend.rules.shares.download_mbit_s = some(v).map(|n| n as u32),
     },
     Key {
         name: "api.port",

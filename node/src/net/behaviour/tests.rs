@@ -1,6 +1,7 @@
 //! What the configuration of gossip and of the relay adds up to.
 
 use super::*;
+use crate::blobs::line::Lines;
 use crate::net::Services;
 use crate::net::config::NetConfig;
 
@@ -15,6 +16,7 @@ fn config(scope: Scope) -> NetConfig {
         services: Services::OFF,
         topics: vec!["capacity/".into()],
         limits: NetLimits::default(),
+        lines: Lines::default(),
         admission: None,
         agent: "test".into(),
     }
