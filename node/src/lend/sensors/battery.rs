@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folder of power supplies.
-pub struct Battery {
+pub(super) struct Battery {
     supplies: PathBuf,
 }
 
@@ -16,12 +16,12 @@ impl Default for Battery {
 
 impl Battery {
     /// Supplies that are described in this folder.
-    pub fn at(supplies: PathBuf) -> Self {
+    fn at(supplies: PathBuf) -> Self {
         Self { supplies }
     }
 
     /// Nothing if the machine has no battery, or none that it tells of.
-    pub fn is_used(&self) -> Option<bool> {
+    pub(super) fn is_used(&self) -> Option<bool> {
         let supplies = fs::read_dir(&self.supplies).ok()?;
         let (mut plugged, mut discharging) = (None, None);
         for supply in supplies.flatten().map(|s| s.path()) {

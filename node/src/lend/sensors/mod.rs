@@ -1,14 +1,18 @@
 //! What a machine tells of itself: who uses it, and how its device is.
 //!
 //! It reads and decides nothing; a sensor that is missing or fails says nothing. Each part is asked for only if a rule
-//! or a chart needs it. On Linux: NVML, sysfs, X11, D-Bus and the process table. Elsewhere NVML (Windows) and what the `sysinfo`
-//! library reads; none of that was tried by this project.
+//! or a chart needs it. On Linux: NVML, sysfs, X11, D-Bus and the process table. Elsewhere NVML (Windows), idle time and
+//! batteries (`elsewhere`) and what the `sysinfo` library reads; none of that was run by this project.
 
+#[cfg(target_os = "linux")]
 mod battery;
 #[cfg(target_os = "linux")]
 mod bus;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 mod gpu;
 mod processes;
+#[cfg(target_os = "linux")]
 mod screen;
 
 use chrono::{Datelike as _, Timelike as _};
@@ -16,9 +20,13 @@ use serde::{Deserialize, Serialize};
 use starling_protocol::lending::{Readings, Rules};
 use utoipa::ToSchema;
 
-pub use battery::Battery;
+#[cfg(target_os = "linux")]
+use battery::Battery;
+#[cfg(not(target_os = "linux"))]
+use elsewhere::{Battery, Screen};
 pub use gpu::Gpu;
 use processes::Processes;
+#[cfg(target_os = "linux")]
 use screen::Screen;
 
 /// What can be drawn as a line.

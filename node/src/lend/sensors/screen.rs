@@ -3,46 +3,32 @@
 //! An X server tells both. Wayland tells neither to programs without a window: there D-Bus may know of keys, and programs
 //! that fill the screen have to be listed, unless they are X's.
 
-#[cfg(target_os = "linux")]
 use super::bus::Buses;
 
 /// The display that this session has.
 #[derive(Default)]
 pub(super) struct Screen {
-    #[cfg(target_os = "linux")]
     x11: x11::Display,
-    #[cfg(target_os = "linux")]
     buses: Buses,
 }
 
 impl Screen {
     pub(super) fn idle_s(&mut self) -> Option<u32> {
-        #[cfg(target_os = "linux")]
-        return self
-            .buses
-            .mutter_idle_s()
-            .or_else(|| self.x11_idle_s())
-            .or_else(|| self.buses.logind_idle_s());
-        #[cfg(not(target_os = "linux"))]
-        None
+        let told = self.buses.mutter_idle_s().or_else(|| self.x11_idle_s());
+        told.or_else(|| self.buses.logind_idle_s())
     }
 
     /// Under Wayland an X server sees only what goes to X's windows.
-    #[cfg(target_os = "linux")]
     fn x11_idle_s(&mut self) -> Option<u32> {
         let wayland = std::env::var_os("WAYLAND_DISPLAY").is_some();
         (!wayland).then(|| self.x11.ask(x11::idle_s)).flatten()
     }
 
     pub(super) fn is_full(&mut self) -> Option<bool> {
-        #[cfg(target_os = "linux")]
-        return self.x11.ask(x11::is_full);
-        #[cfg(not(target_os = "linux"))]
-        None
+        self.x11.ask(x11::is_full)
     }
 }
 
-#[cfg(target_os = "linux")]
 mod x11 {
     use std::time::{Duration, Instant};
 
