@@ -23,6 +23,9 @@ const NOTED: &str = "it complained while it was last in use";
 const STAND: &[u8] = b"stand";
 /// sled's page cache, in bytes.
 const CACHE: u64 = 16 * 1024 * 1024;
+/// Between two flushes to the disk. What a crash loses of an index comes from the log again; and sled has the disk do it
+/// whether there is something new or not.
+const FLUSH_MS: u64 = 60_000;
 
 /// A kind of entry; keys of different kinds never meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -202,7 +205,7 @@ impl Store {
         let options = sled::Config::new()
             .path(dir)
             .cache_capacity(CACHE)
-            .flush_every_ms(Some(500));
+            .flush_every_ms(Some(FLUSH_MS));
         let tree = guard(dir, || options.open())?;
         let store = Self {
             tree,
