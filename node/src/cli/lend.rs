@@ -79,10 +79,10 @@ struct Limits {
     /// Compute for others so much of the time, percent.
     #[arg(long, value_name = "PERCENT")]
     duty: Option<u64>,
-    /// Send inputs and outputs at most so fast; 0 as fast as the line goes.
+    /// For others, send inputs and outputs at most so fast; 0 as fast as the line goes.
     #[arg(long, value_name = "MBIT/S")]
     upload: Option<u64>,
-    /// Fetch inputs and outputs at most so fast; 0 as fast as the line goes.
+    /// For others, fetch inputs and outputs at most so fast; 0 as fast as the line goes.
     #[arg(long, value_name = "MBIT/S")]
     download: Option<u64>,
 }

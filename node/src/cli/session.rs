@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use starling_protocol::Genesis;
+use starling_protocol::lending::Rules;
 use tokio::sync::OnceCell;
 
 use super::Context;
@@ -16,6 +17,7 @@ use crate::api::client::Client;
 use crate::api::{Hosted, Server, Token, serve};
 use crate::compute::DeviceChoice;
 use crate::home::Config;
+use crate::home::config::Lend;
 use crate::jobs::{Desk, Feed};
 use crate::membership::Gate;
 use crate::net::Multiaddr;
@@ -148,7 +150,11 @@ pub fn requester(
         lend: false,
         lies: false,
         limits: config.limits,
-        terms: config.lend.clone(),
+        // What its owner lends at most is no limit for the owner's own jobs.
+        terms: Lend {
+            rules: Rules::default(),
+            ..config.lend.clone()
+        },
         genesis: genesis.clone(),
         gate,
     }

@@ -377,8 +377,8 @@ export const en = {
       "lend.temperature_c": "Pause while the device is hotter than this, °C, until it is 5 °C less; 0 never pauses",
       "lend.memory_pct": "Pause while more of the machine's memory is taken than this, percent; 100 never pauses",
       "lend.duty_pct": "How much of its time the device computes for others, percent",
-      "lend.upload_mbit_s": "Send inputs and outputs at most so fast, Mbit/s; 0 as fast as the line goes",
-      "lend.download_mbit_s": "Fetch inputs and outputs at most so fast, Mbit/s; 0 as fast as the line goes",
+      "lend.upload_mbit_s": "For others, send inputs and outputs at most so fast, Mbit/s; 0 as fast as the line goes",
+      "lend.download_mbit_s": "For others, fetch inputs and outputs at most so fast, Mbit/s; 0 as fast as the line goes",
       "api.port": "Port of the local API; 0 lets the system choose",
     },
     from: {

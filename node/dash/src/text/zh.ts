@@ -362,8 +362,8 @@ export const zh: Catalogue = {
       "lend.temperature_c": "设备温度高于此值（°C）时暂停，降低 5 °C 后恢复；0 表示从不暂停",
       "lend.memory_pct": "机器内存占用超过此百分比时暂停；100 表示从不暂停",
       "lend.duty_pct": "设备为他人计算的时间占比，百分比",
-      "lend.upload_mbit_s": "发送输入和输出的最高速度，Mbit/s；0 表示不限速",
-      "lend.download_mbit_s": "获取输入和输出的最高速度，Mbit/s；0 表示不限速",
+      "lend.upload_mbit_s": "为他人发送输入和输出的最高速度，Mbit/s；0 表示不限速",
+      "lend.download_mbit_s": "为他人获取输入和输出的最高速度，Mbit/s；0 表示不限速",
       "api.port": "本地 API 的端口；0 由系统选择",
     },
     from: {

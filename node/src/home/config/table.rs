@@ -264,14 +264,14 @@ pub static KEYS: [Key; 26] = [
     },
     Key {
         name: "lend.upload_mbit_s",
-        about: "send inputs and outputs at most so fast, Mbit/s; 0 as fast as the line goes",
+        about: "for others, send inputs and outputs at most so fast, Mbit/s; 0 as fast as the line goes",
         kind: LINE,
         get: |c| Value::Number(c.lend.rules.shares.upload_mbit_s.unwrap_or(0).into()),
         put: |c, v| c.lend.rules.shares.upload_mbit_s = some(v).map(|n| n as u32),
     },
     Key {
         name: "lend.download_mbit_s",
-        about: "fetch inputs and outputs at most so fast, Mbit/s; 0 as fast as the line goes",
+        about: "for others, fetch inputs and outputs at most so fast, Mbit/s; 0 as fast as the line goes",
         kind: LINE,
         get: |c| Value::Number(c.lend.rules.shares.download_mbit_s.unwrap_or(0).into()),
         put: |c, v| c.lend.rules.shares.download_mbit_s = some(v).map(|n| n as u32),
