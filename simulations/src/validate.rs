@@ -17,6 +17,9 @@ use rand_core::Rng;
 use serde::Serialize;
 use starling_protocol::{Hash, Time};
 
+/// Slices of each case of detection.
+const SLICES: u32 = 1_200;
+
 /// One comparison.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
@@ -26,7 +29,7 @@ pub struct Check {
     pub measured: f64,
     /// What theory says.
     pub expected: f64,
-    /// Theory must lie within this: a tolerance about the measured value, or its 95 % interval.
+    /// Theory must lie within this: a tolerance about the measured value, or its joint 95 % interval.
     pub low: f64,
     /// See `low`.
     pub high: f64,
@@ -99,7 +102,8 @@ pub fn all(seed: u64) -> Result<Vec<Check>, RunError> {
         (0.1, Helpers::Ring(0.5)),
     ];
     for (faked, helpers) in cases {
-        checks.push(detection::detection(faked, helpers, 600, seed)?.check());
+        let measured = detection::detection(faked, helpers, SLICES, seed)?;
+        checks.push(measured.check(cases.len()));
     }
     Ok(checks)
 }

@@ -102,16 +102,24 @@ pub fn wilson_interval(successes: u64, trials: u64) -> (f64, f64) {
 /// at least 95 times in 100, whatever that is. (0, 1) of no trials; more successes than trials count as all.
 #[must_use]
 pub fn binomial_interval(successes: u64, trials: u64) -> (f64, f64) {
+    joint_interval(successes, trials, 1)
+}
+
+/// The same for one of `shares` that are compared together: all of their intervals hold the true shares at least 95 times
+/// in 100 (Bonferroni's inequality; O. J. Dunn, JASA 56, 1961).
+#[must_use]
+pub fn joint_interval(successes: u64, trials: u64, shares: usize) -> (f64, f64) {
+    let tail = 0.025 / shares.max(1) as f64;
     let successes = successes.min(trials);
     let (k, rest) = (successes as f64, (trials - successes) as f64);
     // The interval's ends are quantiles of beta distributions.
     let low = match successes {
         0 => 0.0,
-        _ => bisect(0.0, 1.0, |p| incomplete_beta(k, rest + 1.0, p) < 0.025),
+        _ => bisect(0.0, 1.0, |p| incomplete_beta(k, rest + 1.0, p) < tail),
     };
     let high = match trials - successes {
         0 => 1.0,
-        _ => bisect(0.0, 1.0, |p| incomplete_beta(k + 1.0, rest, p) < 0.975),
+        _ => bisect(0.0, 1.0, |p| incomplete_beta(k + 1.0, rest, p) < 1.0 - tail),
     };
     (low, high)
 }

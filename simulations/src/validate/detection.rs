@@ -10,7 +10,7 @@
 
 use super::Check;
 use crate::experiment::Study;
-use crate::results::binomial_interval;
+use crate::results::joint_interval;
 use crate::run::{RunError, run};
 use std::path::Path;
 
@@ -119,11 +119,11 @@ fn of_lending(share: f64) -> u32 {
 }
 
 impl Detection {
-    /// Against the formula, within the binomial 95 % interval.
+    /// Against the formula, as one of `shares` that are checked together: one run in 20 misses by chance, not one check.
     #[must_use]
-    pub fn check(&self) -> Check {
+    pub fn check(&self, shares: usize) -> Check {
         let trials = self.refuted + self.passed;
-        let (low, high) = binomial_interval(u64::from(self.refuted), u64::from(trials));
+        let (low, high) = joint_interval(u64::from(self.refuted), u64::from(trials), shares);
         let helpers = match self.helpers {
             Helpers::None => "honest auditors".into(),
             Helpers::Lazy(share) => format!("{:.0} % audit lazily", share * 100.0),

@@ -1,9 +1,9 @@
 //! Statistics against published tables.
 
-use starling_sim::results::binomial_interval;
 use starling_sim::results::stats::{
     Sample, incomplete_beta, quantile, t_quantile, welch, wilson_interval,
 };
+use starling_sim::results::{binomial_interval, joint_interval};
 
 #[track_caller]
 fn near(found: f64, wanted: f64, within: f64) {
@@ -114,6 +114,10 @@ fn intervals_for_shares_are_those_of_the_books() {
     near(high, 3.688_872_6e-6, 1e-12);
     assert_eq!(binomial_interval(10, 10).1, 1.0);
     assert_eq!(binomial_interval(0, 0), (0.0, 1.0));
+    // Of eight together: where the binomial sums are 0.025 / 8.
+    let (low, high) = joint_interval(7, 20, 8);
+    near(low, 0.104_803_956, 1e-8);
+    near(high, 0.672_483_422, 1e-8);
     let (low, high) = binomial_interval(500_000_000, 1_000_000_000);
     near(high - low, 2.0 * 1.959_964 * 0.5 / 1e9_f64.sqrt(), 1e-8);
 
