@@ -25,5 +25,5 @@ pub use error::ResultsError;
 pub use export::{Exported, export};
 pub use folder::{About, Folder, Plan};
 pub use row::{Better, Finished, MetricInfo, Row, Samples, Value};
-pub use stats::{binomial_interval, joint_interval};
+pub use stats::binomial_interval;
 pub use summary::{STOP_SHARE, Stop, Summary, summarise};

@@ -5,7 +5,7 @@ import { PLAIN, Window } from "./window.ts";
 
 const REFUSED = /401 \(Unauthorized\)/;
 /** A peer that ends is noticed at whichever step a request had come to, and Chromium has a name for each of them. */
-const DOWN = /net::ERR_/;
+const DOWN = /net::ERR_(CONNECTION_\w+|SOCKET_NOT_CONNECTED|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)/;
 
 /** All addresses that the window's history has. */
 async function history({ page }: Window): Promise<string[]> {

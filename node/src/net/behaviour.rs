@@ -123,8 +123,8 @@ fn rare<B>(inner: B, limits: &NetLimits, floods: &Floods<PeerId>) -> Paced<B> {
 }
 
 fn ping() -> ping::Behaviour {
-    // A peer that vanished without a word is noticed within 45 s over TCP; QUIC looks by itself. Each ping costs both
-    // sides four wake-ups, which are a good part of what an idle peer with many connections does.
+    // A peer that vanished without a word is noticed within 45 s over TCP; QUIC looks by itself. Pings are a good part of
+    // what an idle peer with many connections does.
     ping::Behaviour::new(
         ping::Config::new()
             .with_interval(Duration::from_secs(30))

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
 use tokio::runtime::Runtime;
 use zbus::connection::Builder;
 use zbus::{Connection, interface};
 
+use crate::lending::is_lending;
 use crate::support::{Place, Process};
 
 /// A bus of this test's own.
@@ -117,10 +117,6 @@ fn up(place: &Place, bus: &Bus) -> Process {
         .env("DBUS_SYSTEM_BUS_ADDRESS", &bus.address)
         .env_remove("DISPLAY");
     Process::start(command)
-}
-
-fn is_lending(value: &Value, lends: bool) -> bool {
-    value["happening"] == "lending" && value["lends"] == lends
 }
 
 #[test]

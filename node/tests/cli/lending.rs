@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::jobs::two_peers_with;
 use crate::support::Place;
 
-fn is_lending(value: &Value, lends: bool) -> bool {
+pub fn is_lending(value: &Value, lends: bool) -> bool {
     value["happening"] == "lending" && value["lends"] == lends
 }
 

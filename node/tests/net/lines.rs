@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use starling::blobs::line::Lines;
 use starling_protocol::lending::Shares;
+use tokio::time::sleep;
 
 use crate::{
     sources::{outcome, pattern},
-    support::{Node, Setup},
+    support::{Node, PATIENCE, Setup},
 };
 
 const MBIT: u32 = 8;
@@ -61,16 +62,17 @@ async fn what_is_sent_keeps_to_the_line() {
     let took = fetched(&mut client, &server, &[LEN]).await;
     assert!(took > Duration::from_millis(1_900), "{took:?}");
 
-    // The owner may change it while it goes on.
-    capped.set(Shares::default());
-    let all = pattern(LEN + 1);
-    let hash = server.blobs.put(&all).unwrap();
+    // So much would take twice the patience, were the cap not lifted under way.
+    let len = 2 * BYTES_PER_S * PATIENCE.as_secs() as usize;
+    let hash = server.blobs.put(&pattern(len)).unwrap();
     let asked = client
         .net
-        .fetch_blob(9, hash, all.len() as u64, vec![server.key()]);
+        .fetch_blob(9, hash, len as u64, vec![server.key()]);
     asked.await.unwrap();
+    sleep(Duration::from_millis(500)).await;
+    capped.set(Shares::default());
     let (_, result) = client.wait("the blob", outcome).await;
-    assert_eq!(result.unwrap(), all.len() as u64);
+    assert_eq!(result.unwrap(), len as u64);
 }
 
 #[tokio::test]

@@ -98,17 +98,11 @@ pub fn wilson_interval(successes: u64, trials: u64) -> (f64, f64) {
     ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
-/// The exact 95 % interval for a share (C. J. Clopper and E. S. Pearson, Biometrika 26, 1934): it holds the true share
-/// at least 95 times in 100, whatever that is. (0, 1) of no trials; more successes than trials count as all.
+/// The exact interval for one of `shares` that are compared together (C. J. Clopper and E. S. Pearson, Biometrika 26,
+/// 1934): all of them hold the true shares at least 95 times in 100, whatever those are (Bonferroni's inequality; O. J.
+/// Dunn, JASA 56, 1961). (0, 1) of no trials; more successes than trials count as all.
 #[must_use]
-pub fn binomial_interval(successes: u64, trials: u64) -> (f64, f64) {
-    joint_interval(successes, trials, 1)
-}
-
-/// The same for one of `shares` that are compared together: all of their intervals hold the true shares at least 95 times
-/// in 100 (Bonferroni's inequality; O. J. Dunn, JASA 56, 1961).
-#[must_use]
-pub fn joint_interval(successes: u64, trials: u64, shares: usize) -> (f64, f64) {
+pub fn binomial_interval(successes: u64, trials: u64, shares: usize) -> (f64, f64) {
     let tail = 0.025 / shares.max(1) as f64;
     let successes = successes.min(trials);
     let (k, rest) = (successes as f64, (trials - successes) as f64);

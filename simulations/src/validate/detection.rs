@@ -10,7 +10,7 @@
 
 use super::Check;
 use crate::experiment::Study;
-use crate::results::joint_interval;
+use crate::results::binomial_interval;
 use crate::run::{RunError, run};
 use std::path::Path;
 
@@ -123,7 +123,7 @@ impl Detection {
     #[must_use]
     pub fn check(&self, shares: usize) -> Check {
         let trials = self.refuted + self.passed;
-        let (low, high) = joint_interval(u64::from(self.refuted), u64::from(trials), shares);
+        let (low, high) = binomial_interval(u64::from(self.refuted), u64::from(trials), shares);
         let helpers = match self.helpers {
             Helpers::None => "honest auditors".into(),
             Helpers::Lazy(share) => format!("{:.0} % audit lazily", share * 100.0),

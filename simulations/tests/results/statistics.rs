@@ -1,9 +1,9 @@
 //! Statistics against published tables.
 
+use starling_sim::results::binomial_interval;
 use starling_sim::results::stats::{
     Sample, incomplete_beta, quantile, t_quantile, welch, wilson_interval,
 };
-use starling_sim::results::{binomial_interval, joint_interval};
 
 #[track_caller]
 fn near(found: f64, wanted: f64, within: f64) {
@@ -103,22 +103,22 @@ fn welch_is_that_of_r() {
 #[test]
 fn intervals_for_shares_are_those_of_the_books() {
     // R: binom.test(7, 20) gives 0.1539092 to 0.5921885; binom.test(0, 10) gives 0 to 0.3084971.
-    let (low, high) = binomial_interval(7, 20);
+    let (low, high) = binomial_interval(7, 20, 1);
     near(low, 0.153_909_2, 1e-7);
     near(high, 0.592_188_5, 1e-7);
-    let (low, high) = binomial_interval(0, 10);
+    let (low, high) = binomial_interval(0, 10, 1);
     assert_eq!(low, 0.0);
     near(high, 0.308_497_1, 1e-7);
     // None of n: 1 - 0.025^(1/n), whatever the n.
-    let (_, high) = binomial_interval(0, 1_000_000);
+    let (_, high) = binomial_interval(0, 1_000_000, 1);
     near(high, 3.688_872_6e-6, 1e-12);
-    assert_eq!(binomial_interval(10, 10).1, 1.0);
-    assert_eq!(binomial_interval(0, 0), (0.0, 1.0));
+    assert_eq!(binomial_interval(10, 10, 1).1, 1.0);
+    assert_eq!(binomial_interval(0, 0, 1), (0.0, 1.0));
     // Of eight together: where the binomial sums are 0.025 / 8.
-    let (low, high) = joint_interval(7, 20, 8);
+    let (low, high) = binomial_interval(7, 20, 8);
     near(low, 0.104_803_956, 1e-8);
     near(high, 0.672_483_422, 1e-8);
-    let (low, high) = binomial_interval(500_000_000, 1_000_000_000);
+    let (low, high) = binomial_interval(500_000_000, 1_000_000_000, 1);
     near(high - low, 2.0 * 1.959_964 * 0.5 / 1e9_f64.sqrt(), 1e-8);
 
     // Newcombe, Statistics in Medicine 17, 1998, table I: 81 of 263, and 0 of 20.
@@ -138,7 +138,7 @@ fn the_exact_interval_holds_the_truth_as_often_as_it_says() {
         let mut held = 0.0;
         let mut chance = (1.0 - share).powi(30);
         for k in 0..=n {
-            let (low, high) = binomial_interval(k, n);
+            let (low, high) = binomial_interval(k, n, 1);
             if (low..=high).contains(&share) {
                 held += chance;
             }

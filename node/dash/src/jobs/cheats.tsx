@@ -1,5 +1,5 @@
 import type { Job } from "../api.ts";
-import { format, text, wordFor } from "../text/index.ts";
+import { format, meaning, text } from "../text/index.ts";
 import { PeerLink } from "../ui/ids.tsx";
 import { Panel } from "../ui/panel.tsx";
 
@@ -13,7 +13,7 @@ export function Cheats({ job }: { job: Job }) {
       <ul class="lines">
         {job.cheats.map(({ worker, slice, by, how }) => (
           <li key={`${worker} ${slice}`}>
-            <PeerLink peer={worker} /> {words.inSlice(count(slice))}: {wordFor(text().refusals, how)}
+            <PeerLink peer={worker} /> {words.inSlice(count(slice))}: {meaning(how)}
             {by !== null && (
               <>
                 {" "}

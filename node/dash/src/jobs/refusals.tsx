@@ -1,6 +1,6 @@
 import type { Job } from "../api.ts";
 import { useResource } from "../data/resource.ts";
-import { format, text, wordFor } from "../text/index.ts";
+import { format, meaning, text } from "../text/index.ts";
 import { Shown } from "../ui/shown.tsx";
 
 /** Why slices of a job had to be leased again, for a row that was opened. */
@@ -17,7 +17,7 @@ export function ReopenedList({ reopened }: { reopened: Record<string, number> })
     <ul class="lines">
       {entries.map(([code, times]) => (
         <li key={code}>
-          {wordFor(text().refusals, code)} <code>{code}</code>: {format().count(times)} ×
+          {meaning(code)} <code>{code}</code>: {format().count(times)} ×
         </li>
       ))}
     </ul>

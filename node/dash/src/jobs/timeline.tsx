@@ -1,5 +1,5 @@
 import type { Happening } from "../api.ts";
-import { format, text, wordFor } from "../text/index.ts";
+import { format, meaning, text, wordFor } from "../text/index.ts";
 import { PeerLink } from "../ui/ids.tsx";
 import { Panel } from "../ui/panel.tsx";
 
@@ -35,7 +35,7 @@ function Moment({ happening: { unix_ms, event, slice, worker, reason } }: { happ
           <PeerLink peer={worker} />
         </>
       )}
-      {typeof reason === "string" && `: ${wordFor(text().refusals, reason)}`}
+      {typeof reason === "string" && `: ${meaning(reason)}`}
     </>
   );
 }

@@ -1,6 +1,6 @@
 import type { Happening, Job } from "../api.ts";
 import { UNKNOWN } from "../format.ts";
-import { format, text, wordFor } from "../text/index.ts";
+import { format, meaning, text } from "../text/index.ts";
 import { PeerLink } from "../ui/ids.tsx";
 import { Panel } from "../ui/panel.tsx";
 import { attemptsOf, type Attempts } from "./attempts.ts";
@@ -62,5 +62,5 @@ export function Workers({ job, history }: { job: Job; history: readonly Happenin
 function lostText(lost: Record<string, number>): string {
   const entries = Object.entries(lost);
   if (entries.length === 0) return UNKNOWN;
-  return entries.map(([code, times]) => `${wordFor(text().refusals, code)}: ${format().count(times)} ×`).join("; ");
+  return entries.map(([code, times]) => `${meaning(code)}: ${format().count(times)} ×`).join("; ");
 }

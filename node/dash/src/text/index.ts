@@ -2,7 +2,7 @@
 import { language, type Language } from "../data/preferences.ts";
 import { formatOf, type Format } from "../format.ts";
 import { en, type Catalogue } from "./en.ts";
-import { meaningOf } from "./reasons.ts";
+import { REASONS } from "./reasons.ts";
 import { zh } from "./zh.ts";
 
 const CATALOGUES: Record<Language, Catalogue> = { en, zh };
@@ -15,9 +15,9 @@ export function format(): Format {
   return formatOf(language.value);
 }
 
-/** What a reason's code means; null where the daemon's own sentence is in the reader's language. */
-export function meaning(code: string): string | null {
-  return meaningOf(language.value, code);
+/** What a reason's code means. */
+export function meaning(code: string): string {
+  return wordFor(REASONS[language.value], code);
 }
 
 /** The words for a code that this build knows; the code itself for one that is newer. */

@@ -1,8 +1,36 @@
 /**
- * Why not, for those who do not read English: the daemon says it in English, with particulars and a fix.
- * Keys are the codes of docs/reference/reasons.md; a test holds that none is missing.
+ * Why not, in short. The daemon has a sentence for it, with particulars and a fix, in English: that language has words
+ * for what jobs count, any other for every code of docs/reference/reasons.md. A test holds both to that page.
  */
 import type { Language } from "../data/preferences.ts";
+
+const en: Record<string, string> = {
+  bad_job: "the job's shape is out of range",
+  busy: "the peer is busy",
+  cancelled: "the requester cancelled the job",
+  deadline_passed: "the deadline has passed",
+  device_failed: "the device failed",
+  excluded: "the peer is excluded from this job",
+  fetch_failed: "a blob could not be fetched",
+  job_done: "the job is complete",
+  lease_expired: "the lease lapsed",
+  no_eligible_peer: "no reachable peer offers this kernel",
+  no_opening: "the worker withheld its opening",
+  no_quorum: "too few auditors agreed",
+  not_delivered: "the output was not handed over",
+  not_in_roster: "the peer is not in the job's roster",
+  not_lending: "the worker's owner wants the device",
+  nothing_open: "no slice is open at the moment",
+  refuted: "a recomputed tile differs",
+  self_check_failed: "the device differs from the CPU reference",
+  storage_full: "the output could not be stored",
+  too_many_unreceipted: "too many slices still lack a receipt",
+  two_roots: "two results signed for one lease",
+  unknown_job: "the job is not known here",
+  witnesses_silent: "witnesses withheld their nonces",
+  worker_left: "the worker left the swarm",
+  wrong_output: "the delivered bytes differ from what was committed to",
+};
 
 const zh: Record<string, string> = {
   address_unusable: "节点无法在某个地址上监听",
@@ -107,9 +135,4 @@ const zh: Record<string, string> = {
   wrong_output: "交付的数据与承诺的根不一致",
 };
 
-const REASONS: Record<Language, Record<string, string>> = { en: {}, zh };
-
-/** What a code means in a language; null where the daemon's own sentence is in the reader's language. */
-export function meaningOf(language: Language, code: string): string | null {
-  return REASONS[language][code] ?? null;
-}
+export const REASONS: Record<Language, Readonly<Record<string, string>>> = { en, zh };

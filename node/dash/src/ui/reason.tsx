@@ -1,5 +1,6 @@
 import type { Reason } from "../api.ts";
 import type { Failure } from "../data/client.ts";
+import { language } from "../data/preferences.ts";
 import { meaning, text } from "../text/index.ts";
 import { Prose } from "./prose.tsx";
 
@@ -7,7 +8,7 @@ type Weight = "quiet" | "warn" | "bad";
 
 /** Why not, and what to do about it. */
 export function ReasonNote({ reason, weight = "warn" }: { reason: Reason; weight?: Weight }) {
-  const translated = meaning(reason.code);
+  const translated = language.value === "en" ? null : meaning(reason.code);
   return (
     <div class={`note note-${weight}`}>
       <p class="note-what">
