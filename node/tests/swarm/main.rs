@@ -1,6 +1,9 @@
 //! Whole peers on loopback in one process: real sockets, real disk, real kernels on the CPU.
 
+mod clocks;
+
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,21 +39,7 @@ impl Peer {
         lend: bool,
         lies: bool,
     ) -> Self {
-        let options = NodeOptions {
-            home: home.path().join("home"),
-            genesis: genesis.clone(),
-            gate: None,
-            listen: vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")],
-            bootstrap: bootstrap.to_vec(),
-            announce: Vec::new(),
-            services: Services::OFF,
-            device: DeviceChoice::Cpu,
-            require_gpu: false,
-            lend,
-            lies,
-            limits: Limits::default(),
-            terms: Lend::default(),
-        };
+        let options = options(home.path().join("home"), genesis, bootstrap, lend, lies);
         let (node, happenings) = Node::start(options).await.expect("the peer starts");
         Self {
             node,
@@ -79,6 +68,30 @@ impl Peer {
             _ => None,
         });
         address.await.parse().expect("an address")
+    }
+}
+
+fn options(
+    home: PathBuf,
+    genesis: &Genesis,
+    bootstrap: &[Multiaddr],
+    lend: bool,
+    lies: bool,
+) -> NodeOptions {
+    NodeOptions {
+        home,
+        genesis: genesis.clone(),
+        gate: None,
+        listen: vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")],
+        bootstrap: bootstrap.to_vec(),
+        announce: Vec::new(),
+        services: Services::OFF,
+        device: DeviceChoice::Cpu,
+        require_gpu: false,
+        lend,
+        lies,
+        limits: Limits::default(),
+        terms: Lend::default(),
     }
 }
 
