@@ -52,7 +52,8 @@ impl Desk {
     /// Waits for peers and submits.
     ///
     /// # Errors
-    /// What the kernel, the store or the protocol says; `no_eligible_peer` after the wait; `too_many` jobs.
+    /// What the kernel, the store or the protocol says; `no_eligible_peer` or `clocks_differ` after the wait; `too_many`
+    /// jobs.
     pub async fn submit(&self, order: Order) -> Result<JobFile, Reason> {
         let (inputs, shape, class) = self.checked(&order).await?;
         self.wait_for_peers(&order, class).await?;
