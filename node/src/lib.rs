@@ -9,6 +9,7 @@ pub mod cli;
 pub mod compute;
 pub mod driver;
 pub mod genesis;
+pub mod heap;
 pub mod home;
 pub mod jobs;
 pub mod key;

@@ -39,6 +39,8 @@ use crate::reason::Reason;
 
 /// Most addresses that are told to other commands.
 const ADDRS_MAX: usize = 64;
+/// How often the system gets back what the heap does not need.
+const TIDY: std::time::Duration = std::time::Duration::from_secs(60);
 /// A command of this home may have its jobs in hand when the peer starts: they are looked for again.
 const DESK_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -329,8 +331,10 @@ impl Peer {
         if let Err(failure) = self.on_terms().await {
             return (Err(failure), drain(happenings));
         }
+        let mut tidy = tokio::time::interval(TIDY);
         let outcome = loop {
             tokio::select! {
+                _ = tidy.tick() => crate::heap::give_back(),
                 // The keeper outlives this loop.
                 _ = self.terms.changed() => if let Err(failure) = self.on_terms().await {
                     break Err(failure);
