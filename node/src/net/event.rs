@@ -194,6 +194,9 @@ pub enum NetError {
         /// What happened.
         reason: String,
     },
+    /// The system gave no thread.
+    #[error("cannot start the network's thread: {0}; close other programs")]
+    Thread(String),
     /// A setting is impossible.
     #[error("network setting: {0}")]
     Config(String),

@@ -1,6 +1,6 @@
 //! The network: bytes in, bytes out. No policy: what to say, whom to trust and what to keep is the core's business.
 //!
-//! [`start`] spawns one task that owns the libp2p swarm; [`NetHandle`] sends it commands, it answers with [`NetEvent`]s.
+//! [`start`] gives the libp2p swarm a thread; [`NetHandle`] sends it commands, it answers with [`NetEvent`]s.
 //! Peers are named by their ed25519 key, everything else is opaque bytes. How others are found and reached is in `ways`
 //! and `reach`. DNS names are absent on purpose: nobody's name server is asked.
 //!
@@ -66,12 +66,39 @@ use task::Network;
 pub const LOG_FILTER: &str = "libp2p_kad=error,libp2p_autonat=error,libp2p_upnp=error,\
     libp2p_mdns=error,libp2p_gossipsub=error,yamux=error";
 
-/// Opens the listeners and starts the network; needs a tokio runtime. A listener that cannot be opened is an error
-/// here, so that a port in use is noticed at once.
-pub fn start(
-    config: NetConfig,
-    blobs: BlobStore,
-) -> Result<(NetHandle, mpsc::Receiver<NetEvent>), NetError> {
+/// What speaks to the network from outside: commands in, events out.
+type Ends = (NetHandle, mpsc::Receiver<NetEvent>);
+
+/// Opens the listeners and starts the network. A listener that cannot be opened is an error here, so that a port in use
+/// is noticed at once.
+///
+/// Its tasks wake each other with every packet. On one thread that costs nothing; between a runtime's threads it was a
+/// fifth of what an idle peer costs. Blobs are read, hashed and written on threads of their own.
+pub fn start(config: NetConfig, blobs: BlobStore) -> Result<Ends, NetError> {
+    let thread = |e: std::io::Error| NetError::Thread(e.to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(thread)?;
+    let (opened, outcome) = std::sync::mpsc::channel();
+    let run = async move {
+        match open(config, blobs) {
+            Ok((network, ends)) => {
+                // A caller that has gone drops its ends, and the network stops by itself.
+                let _ = opened.send(Ok(ends));
+                network.run().await;
+            }
+            Err(error) => drop(opened.send(Err(error))),
+        }
+    };
+    std::thread::Builder::new()
+        .name("network".into())
+        .spawn(move || runtime.block_on(run))
+        .map_err(thread)?;
+    outcome.recv().unwrap_or(Err(NetError::Closed))
+}
+
+fn open(config: NetConfig, blobs: BlobStore) -> Result<(Network, Ends), NetError> {
     let keypair = Keypair::ed25519_from_bytes(config.keypair_secret)
         .map_err(|e| NetError::Key(e.to_string()))?;
     let local = config.peer()?;
@@ -125,13 +152,12 @@ pub fn start(
     let (events, sent) = mpsc::channel(config.limits.events.max(1));
     let channels = (received, events);
     let network = Network::new(swarm, config, bounds, protocols, blobs, floods, channels)?;
-    tokio::spawn(network.run());
     let handle = NetHandle {
         local,
         topics,
         commands,
     };
-    Ok((handle, sent))
+    Ok((network, (handle, sent)))
 }
 
 /// Dials an address for `admission` alone, under the key of that seed; whatever it says, the connection ends.
