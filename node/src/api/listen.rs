@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -29,9 +29,8 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// Serves until `stopped`, then until what is being answered is answered.
 pub(super) async fn run(listener: TcpListener, app: Router, mut stopped: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
-    http.http1()
-        .timer(TokioTimer::new())
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_MAX)
         .max_headers(HEADERS);
@@ -71,7 +70,7 @@ async fn next(
 
 /// One connection to its end.
 async fn one(
-    http: auto::Builder<TokioExecutor>,
+    http: http1::Builder,
     app: Router,
     stream: TcpStream,
     _place: Option<OwnedSemaphorePermit>,

@@ -18,19 +18,17 @@ use starling_protocol::reputation::ReputationView;
 use starling_protocol::{Advert, PeerKey};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
-use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::Hosted;
 use super::events;
 use super::extract::{Path, Query, Sent, bad};
 use super::guard::{Guard, guard};
+use super::resources::{self, document};
 use super::types::{
     BlobInfo, BundleQuery, EventQuery, JobLine, JobOrder, JobView, Jobs, NetView, PeerInfo, Peers,
     PriceQuery, Problem, SCHEMA, Status, Why,
 };
-use super::{lending, members, metrics, owner, pages, picture, preflight, session};
+use super::{metrics, pages};
 use crate::blobs::{BlobError, MAX_BLOB_BYTES};
 use crate::jobs::account::{self, unhex};
 use crate::jobs::{Desk, JobFile, Order, Said};
@@ -49,75 +47,16 @@ const PIECE_TIME: Duration = Duration::from_secs(15);
 pub(super) type Shared = State<Arc<Hosted>>;
 pub(super) type Answer<T> = Result<Json<T>, Reason>;
 
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "Starling's local API",
-        description = "What programs of this machine ask of a peer. Every request needs the header `Authorization: Bearer TOKEN` with the token of the file `api.token` in the peer's home. Errors are problem details (RFC 9457) with a stable `code`."
-    ),
-    components(schemas(Problem))
-)]
-struct Document;
-
-/// The resources, and what describes them.
-fn resources() -> (Router<Arc<Hosted>>, utoipa::openapi::OpenApi) {
-    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
-        .nest(
-            "/api/v1",
-            OpenApiRouter::new()
-                .routes(routes!(status))
-                .routes(routes!(net))
-                .routes(routes!(peers))
-                .routes(routes!(peer))
-                .routes(routes!(eligible))
-                .routes(routes!(jobs, submit))
-                .routes(routes!(job, forget))
-                .routes(routes!(collect))
-                .routes(routes!(cancel))
-                .routes(routes!(collected))
-                .routes(routes!(why))
-                .routes(routes!(job_events))
-                .routes(routes!(output))
-                .routes(routes!(bundle))
-                .routes(routes!(all_events))
-                .routes(routes!(put_blob))
-                .routes(routes!(lending::show, lending::set))
-                .routes(routes!(lending::sensors))
-                .routes(routes!(lending::work))
-                .routes(routes!(members::show))
-                .routes(routes!(members::invite))
-                .routes(routes!(members::revoke))
-                .routes(routes!(owner::logs))
-                .routes(routes!(session::code))
-                .routes(routes!(owner::settings))
-                .routes(routes!(owner::set))
-                .routes(routes!(owner::doctor))
-                .routes(routes!(owner::verify))
-                .routes(routes!(picture::picture))
-                .routes(routes!(preflight::preflight))
-                .routes(routes!(session::open, session::close)),
-        )
-        .split_for_parts();
-    document.info.version = env!("CARGO_PKG_VERSION").into();
-    (router, document)
-}
-
-/// What describes all resources.
-pub fn document() -> utoipa::openapi::OpenApi {
-    resources().1
-}
-
 /// All routes behind the guard. Streams end when `stopped` does.
 pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bool>) -> Router {
-    let (router, document) = resources();
-    router
+    resources::router()
         .merge(pages::routes())
         .route("/metrics", axum::routing::get(metrics::metrics))
         .route("/healthz", axum::routing::get(metrics::healthz))
         .route("/readyz", axum::routing::get(metrics::readyz))
         .route(
             "/api/v1/openapi.json",
-            axum::routing::get(move || async move { Json(document) }),
+            axum::routing::get(async || Json(document())),
         )
         .fallback(|| async {
             Reason::new(
@@ -153,7 +92,7 @@ pub(super) fn router(hosted: Arc<Hosted>, by: Guard, stopped: watch::Receiver<bo
 
 /// The peer that serves this API.
 #[utoipa::path(get, path = "/status", responses((status = 200, body = Status)))]
-async fn status(State(hosted): Shared) -> Answer<Status> {
+pub(super) async fn status(State(hosted): Shared) -> Answer<Status> {
     let desk = hosted.desk.get();
     let lender = match &hosted.lender {
         Some(node) => node,
@@ -183,7 +122,7 @@ async fn status(State(hosted): Shared) -> Answer<Status> {
 
 /// How the peer stands in its network: where it listens, who reaches it, and how.
 #[utoipa::path(get, path = "/net", responses((status = 200, body = NetView)))]
-async fn net(State(hosted): Shared) -> Answer<NetView> {
+pub(super) async fn net(State(hosted): Shared) -> Answer<NetView> {
     let net = match &hosted.lender {
         Some(node) => node.network().await,
         None => hosted.desk().await?.node().network().await,
@@ -231,7 +170,7 @@ async fn with_reputations(hosted: &Hosted, peers: Vec<(Advert, u64)>) -> Vec<Pee
 
 /// Peers of the swarm, as their adverts show them.
 #[utoipa::path(get, path = "/peers", responses((status = 200, body = Peers)))]
-async fn peers(State(hosted): Shared) -> Answer<Peers> {
+pub(super) async fn peers(State(hosted): Shared) -> Answer<Peers> {
     let peers = known(&hosted).await?;
     Ok(Json(Peers {
         schema: SCHEMA,
@@ -242,7 +181,7 @@ async fn peers(State(hosted): Shared) -> Answer<Peers> {
 /// One peer, by its key or the beginning of it.
 #[utoipa::path(get, path = "/peers/{id}", params(("id" = String, Path)),
     responses((status = 200, body = PeerInfo), (status = 404, body = Problem, content_type = "application/problem+json")))]
-async fn peer(State(hosted): Shared, Path(id): Path<String>) -> Answer<PeerInfo> {
+pub(super) async fn peer(State(hosted): Shared, Path(id): Path<String>) -> Answer<PeerInfo> {
     let mut all = known(&hosted).await?;
     all.retain(|peer| peer.advert.peer.to_string().starts_with(&id));
     match (all.pop(), all.pop()) {
@@ -263,7 +202,7 @@ async fn peer(State(hosted): Shared, Path(id): Path<String>) -> Answer<PeerInfo>
 /// Peers that would compute a kernel for this home's requester now.
 #[utoipa::path(get, path = "/kernels/{id}/peers", params(("id" = String, Path), PriceQuery),
     responses((status = 200, body = Peers), (status = 400, body = Problem, content_type = "application/problem+json")))]
-async fn eligible(
+pub(super) async fn eligible(
     State(hosted): Shared,
     Path(id): Path<String>,
     Query(query): Query<PriceQuery>,
@@ -291,7 +230,7 @@ fn kernel_id(text: &str) -> Result<KernelId, Reason> {
 
 /// Jobs of this home, the newest first.
 #[utoipa::path(get, path = "/jobs", responses((status = 200, body = Jobs)))]
-async fn jobs(State(hosted): Shared) -> Answer<Jobs> {
+pub(super) async fn jobs(State(hosted): Shared) -> Answer<Jobs> {
     let files = match hosted.desk.get() {
         Some(desk) => desk.list(),
         None => {
@@ -311,7 +250,7 @@ async fn jobs(State(hosted): Shared) -> Answer<Jobs> {
 /// Submits a job: waits for peers, then answers with its account.
 #[utoipa::path(post, path = "/jobs", request_body = JobOrder,
     responses((status = 201, body = JobView), (status = 503, body = Problem, content_type = "application/problem+json")))]
-async fn submit(
+pub(super) async fn submit(
     State(hosted): Shared,
     Sent(order): Sent<JobOrder>,
 ) -> Result<(StatusCode, Json<JobView>), Reason> {
@@ -361,7 +300,7 @@ pub(super) async fn found(hosted: &Hosted, name: &str) -> Result<JobFile, Reason
 /// One job.
 #[utoipa::path(get, path = "/jobs/{id}", params(("id" = String, Path)),
     responses((status = 200, body = JobView), (status = 404, body = Problem, content_type = "application/problem+json")))]
-async fn job(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
+pub(super) async fn job(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
     let event = hosted.feed.last();
     Ok(Json(JobView::of(found(&hosted, &id).await?, event)))
 }
@@ -369,7 +308,7 @@ async fn job(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
 /// Looks for a job that this identity submitted elsewhere, and takes it back; answers when its record was found.
 #[utoipa::path(post, path = "/jobs/{id}/collect", params(("id" = String, Path)),
     responses((status = 200, body = JobView), (status = 404, body = Problem, content_type = "application/problem+json")))]
-async fn collect(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
+pub(super) async fn collect(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
     let file = hosted.desk().await?.collect(&id).await?;
     Ok(Json(JobView::of(file, hosted.feed.last())))
 }
@@ -377,7 +316,7 @@ async fn collect(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobVie
 /// Cancels a job that runs.
 #[utoipa::path(post, path = "/jobs/{id}/cancel", params(("id" = String, Path)),
     responses((status = 200, body = JobView), (status = 404, body = Problem, content_type = "application/problem+json")))]
-async fn cancel(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
+pub(super) async fn cancel(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
     let file = hosted.desk().await?.cancel(&id).await?;
     Ok(Json(JobView::of(file, hosted.feed.last())))
 }
@@ -385,7 +324,7 @@ async fn cancel(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView
 /// Says that the outputs were collected: they are removed, account and receipts stay.
 #[utoipa::path(post, path = "/jobs/{id}/collected", params(("id" = String, Path)),
     responses((status = 200, body = JobView), (status = 409, body = Problem, content_type = "application/problem+json")))]
-async fn collected(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
+pub(super) async fn collected(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobView> {
     let file = hosted.desk().await?.collected(&id).await?;
     Ok(Json(JobView::of(file, hosted.feed.last())))
 }
@@ -393,7 +332,10 @@ async fn collected(State(hosted): Shared, Path(id): Path<String>) -> Answer<JobV
 /// Forgets a job that has ended: outputs, account and receipts.
 #[utoipa::path(delete, path = "/jobs/{id}", params(("id" = String, Path)),
     responses((status = 204), (status = 409, body = Problem, content_type = "application/problem+json")))]
-async fn forget(State(hosted): Shared, Path(id): Path<String>) -> Result<StatusCode, Reason> {
+pub(super) async fn forget(
+    State(hosted): Shared,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Reason> {
     hosted.desk().await?.forget(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -401,7 +343,7 @@ async fn forget(State(hosted): Shared, Path(id): Path<String>) -> Result<StatusC
 /// Why a job is not done.
 #[utoipa::path(get, path = "/jobs/{id}/why", params(("id" = String, Path)),
     responses((status = 200, body = Why), (status = 404, body = Problem, content_type = "application/problem+json")))]
-async fn why(State(hosted): Shared, Path(id): Path<String>) -> Answer<Why> {
+pub(super) async fn why(State(hosted): Shared, Path(id): Path<String>) -> Answer<Why> {
     found(&hosted, &id).await?;
     let reasons = hosted.desk().await?.why(&id).await?;
     Ok(Json(Why {
@@ -413,7 +355,7 @@ async fn why(State(hosted): Shared, Path(id): Path<String>) -> Answer<Why> {
 /// What happens to a job, as server-sent events.
 #[utoipa::path(get, path = "/jobs/{id}/events", params(("id" = String, Path), EventQuery),
     responses((status = 200, content_type = "text/event-stream"), (status = 404, body = Problem, content_type = "application/problem+json")))]
-async fn job_events(
+pub(super) async fn job_events(
     State(hosted): Shared,
     Path(id): Path<String>,
     Query(query): Query<EventQuery>,
@@ -425,7 +367,7 @@ async fn job_events(
 
 /// What happens, as server-sent events.
 #[utoipa::path(get, path = "/events", params(EventQuery), responses((status = 200, content_type = "text/event-stream")))]
-async fn all_events(
+pub(super) async fn all_events(
     State(hosted): Shared,
     Query(query): Query<EventQuery>,
     headers: HeaderMap,
@@ -436,7 +378,7 @@ async fn all_events(
 /// The bytes of a finished slice: its tiles, one after the other.
 #[utoipa::path(get, path = "/jobs/{id}/slices/{n}/output", params(("id" = String, Path), ("n" = u32, Path)),
     responses((status = 200, content_type = "application/octet-stream"), (status = 409, body = Problem, content_type = "application/problem+json")))]
-async fn output(
+pub(super) async fn output(
     State(hosted): Shared,
     Path((id, n)): Path<(String, u32)>,
 ) -> Result<Response, Reason> {
@@ -448,7 +390,7 @@ async fn output(
 /// The job's receipts with its record and genesis: a `.popw` file.
 #[utoipa::path(get, path = "/jobs/{id}/bundle", params(("id" = String, Path), BundleQuery),
     responses((status = 200, content_type = "application/octet-stream"), (status = 404, body = Problem, content_type = "application/problem+json")))]
-async fn bundle(
+pub(super) async fn bundle(
     State(hosted): Shared,
     Path(id): Path<String>,
     Query(query): Query<BundleQuery>,
@@ -462,7 +404,7 @@ async fn bundle(
 #[utoipa::path(put, path = "/blobs", request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = BlobInfo), (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 507, body = Problem, content_type = "application/problem+json")))]
-async fn put_blob(
+pub(super) async fn put_blob(
     State(hosted): Shared,
     body: Body,
 ) -> Result<(StatusCode, Json<BlobInfo>), Reason> {

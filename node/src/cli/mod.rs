@@ -39,9 +39,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::home::config::Overrides;
 use crate::recent::Recent;
@@ -238,7 +239,8 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
     }
 }
 
-/// Libraries' messages, on stderr. `STARLING_LOG` takes a filter in tracing's syntax.
+/// Libraries' messages, on stderr. `STARLING_LOG` takes a filter: levels, each after its part of the program if it is
+/// not for all, as in "warn,starling=debug".
 fn start_log(context: &Context) {
     let level = match context.verbose {
         _ if context.console.quiet => "error".into(),
@@ -251,15 +253,18 @@ fn start_log(context: &Context) {
         1 => "warn,starling=debug".into(),
         _ => "debug".into(),
     };
-    let filter = std::env::var("STARLING_LOG")
-        .ok()
-        .and_then(|f| EnvFilter::try_new(f).ok());
+    let asked = std::env::var("STARLING_LOG").ok();
+    let asked = asked.and_then(|filter| filter.parse::<Targets>().ok());
+    let usual = || level.parse().unwrap_or_default();
     // A second subscriber in one process is a test's affair; the first stays.
     let stderr = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(context.console.colour)
-        .with_filter(filter.unwrap_or_else(|| EnvFilter::new(level)));
-    let recent = Recent.with_filter(EnvFilter::new("warn,starling=info"));
+        .with_filter(asked.unwrap_or_else(usual));
+    let recent = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("starling", LevelFilter::INFO);
+    let recent = Recent.with_filter(recent);
     let _ = tracing_subscriber::registry()
         .with(stderr)
         .with(recent)

@@ -8,7 +8,10 @@ use starling::cli::console::{Colour, Console};
 use starling::cli::exit::{Exit, Outcome};
 use starling::cli::interrupt::{Interrupt, block_on};
 use starling_adversary_node::{catalogue, detect, flood, peer, swarm};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Misbehave among real Starling peers, to see that they stand it.
 #[derive(Parser, Debug)]
@@ -93,15 +96,16 @@ async fn stop_on(interrupt: &Interrupt, experiment: impl Future<Output = Outcome
     }
 }
 
-/// Messages of the libraries, on stderr. `STARLING_LOG` takes a filter in tracing's syntax.
+/// Messages of the libraries, on stderr. `STARLING_LOG` takes a filter as that of `starling` does.
 fn log() {
-    let filter = std::env::var("STARLING_LOG").ok();
-    let filter = filter.and_then(|f| EnvFilter::try_new(f).ok());
-    let usual = || EnvFilter::new(format!("warn,{}", starling::net::LOG_FILTER));
-    // The first subscriber of a process stays.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(usual))
+    let asked = std::env::var("STARLING_LOG").ok();
+    let asked = asked.and_then(|filter| filter.parse::<Targets>().ok());
+    let usual = || format!("warn,{}", starling::net::LOG_FILTER).parse();
+    let filter = asked.unwrap_or_else(|| usual().unwrap_or_default());
+    let stderr = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(false)
-        .try_init();
+        .with_filter(filter);
+    // The first subscriber of a process stays.
+    let _ = tracing_subscriber::registry().with(stderr).try_init();
 }
