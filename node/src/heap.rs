@@ -1,5 +1,5 @@
 //! glibc's heap, told that this program lives in the background of somebody's machine. Elsewhere nothing is to be said.
-#![allow(unsafe_code, reason = "glibc takes no numbers safely")]
+#![allow(unsafe_code, reason = "calls into glibc, with numbers alone")]
 
 /// To be called before other threads start.
 pub fn settle() {
@@ -14,7 +14,7 @@ pub fn settle() {
     }
 }
 
-/// Gives the system what lies free between pieces in use; a millisecond.
+/// Gives the system what lies free between pieces in use.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: it takes a number, and locks each heap as `malloc` does.

@@ -73,28 +73,31 @@ type Ends = (NetHandle, mpsc::Receiver<NetEvent>);
 /// is noticed at once.
 ///
 /// Its tasks wake each other with every packet. On one thread that costs nothing; between a runtime's threads it was a
-/// fifth of what an idle peer costs. Blobs are read, hashed and written on threads of their own.
+/// fifth of an idle peer's wake-ups. Blobs are read, hashed and written on threads of their own.
 pub fn start(config: NetConfig, blobs: BlobStore) -> Result<Ends, NetError> {
-    let thread = |e: std::io::Error| NetError::Thread(e.to_string());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(thread)?;
+    let failed = |e: std::io::Error| NetError::Thread(e.to_string());
     let (opened, outcome) = std::sync::mpsc::channel();
-    let run = async move {
-        match open(config, blobs) {
-            Ok((network, ends)) => {
-                // A caller that has gone drops its ends, and the network stops by itself.
-                let _ = opened.send(Ok(ends));
-                network.run().await;
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(opened.send(Err(failed(error)))),
+        };
+        runtime.block_on(async {
+            match open(config, blobs) {
+                Ok((network, ends)) => {
+                    // A caller that has gone drops its ends, and the network stops by itself.
+                    let _ = opened.send(Ok(ends));
+                    network.run().await;
+                }
+                Err(error) => drop(opened.send(Err(error))),
             }
-            Err(error) => drop(opened.send(Err(error))),
-        }
+        });
     };
-    std::thread::Builder::new()
-        .name("network".into())
-        .spawn(move || runtime.block_on(run))
-        .map_err(thread)?;
+    let thread = std::thread::Builder::new().name("network".into());
+    thread.spawn(run).map_err(failed)?;
     outcome.recv().unwrap_or(Err(NetError::Closed))
 }
 
