@@ -9,8 +9,11 @@ pub fn settle() {
         // Threads get heaps of their own, up to eight for each core, and every handshake leaves holes in one, which are
         // a good part of an idle peer's memory. Two have few holes; with one, busy threads wait for each other.
         libc::mallopt(libc::M_ARENA_MAX, 2);
-        // Else the first large piece that is freed makes glibc keep twice as much for ever.
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 128 << 10);
+        // Else this grows with the largest piece that was ever freed, large tables of zeros come from the heap, and
+        // zeros are written where the system would have lent an empty page.
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 256 << 10);
+        // Busy peers would take the same pages again and again; `give_back` comes once a minute.
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 8 << 20);
     }
 }
 
