@@ -1,6 +1,7 @@
 //! The local API of a peer that really runs: over real sockets, with real jobs, and with everything that must not get in.
 
 mod attacks;
+mod document;
 mod jobs;
 mod preflight;
 
