@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Hosted;
 use super::extract::{Query, Sent, bad};
-use super::routes::{Answer, Shared};
+use super::handlers::{Answer, Shared};
 use super::types::{Problem, SCHEMA};
 use crate::compute::Usage;
 use crate::driver::unix_s;

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::Hosted;
 use super::extract::{Sent, bad};
-use super::routes::{Answer, Shared};
+use super::handlers::{Answer, Shared};
 use super::types::{Problem, SCHEMA};
 use crate::driver::unix_s;
 use crate::membership::{Gate, Member};

@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Hosted;
-use super::routes::Shared;
+use super::handlers::Shared;
 use crate::compute::Usage;
 use crate::jobs::{JobState, account};
 use crate::lend::Span;

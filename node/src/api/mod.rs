@@ -1,13 +1,15 @@
 //! The local API: what programs of this machine ask of a peer, over HTTP on loopback.
 //!
-//! `listen` takes connections, `guard` lets requests in, `resources` lists what there is, `routes` answers, `types` says in what form, `client` is the other end. The daemon
-//! serves it, and so does an ephemeral `run` for itself: the command line has one way to a peer.
+//! `listen` takes connections, `guard` lets requests in, `routes` lists what there is, `handlers` answers, `types` says in
+//! what form, `client` is the other end. The daemon serves it, and so does an ephemeral `run` for itself: the command line
+//! has one way to a peer.
 //! Invariant: nothing is answered without token or session, errors included, but the files of the pages.
 
 pub mod client;
 mod events;
 mod extract;
 mod guard;
+mod handlers;
 pub mod lending;
 mod listen;
 pub mod members;
@@ -17,7 +19,6 @@ mod pages;
 pub mod picture;
 pub mod preflight;
 mod problem;
-mod resources;
 mod routes;
 pub mod scopes;
 pub mod session;
@@ -40,7 +41,7 @@ use crate::reason::Reason;
 use scopes::Tokens;
 
 pub use events::Streams;
-pub use resources::document;
+pub use routes::document;
 pub use session::Sessions;
 pub use token::Token;
 

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Hosted;
 use super::extract::{Path, Query, Sent};
-use super::routes::{Answer, Shared};
+use super::handlers::{Answer, Shared};
 use super::types::{Problem, SCHEMA};
 use crate::home::config::{Kind, Value};
 use crate::reason::Reason;

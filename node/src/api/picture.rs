@@ -13,7 +13,7 @@ use starling_protocol::{BlobId, JobId};
 use tokio::sync::Mutex;
 
 use super::extract::Path;
-use super::routes::{Shared, found};
+use super::handlers::{Shared, found};
 use super::types::Problem;
 use crate::jobs::{Desk, JobFile, SliceState};
 use crate::product::{Format, Product, ProductError};

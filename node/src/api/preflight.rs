@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
 use super::extract::Sent;
-use super::routes::{Answer, Shared};
+use super::handlers::{Answer, Shared};
 use super::types::{JobOrder, Problem, SCHEMA};
 use crate::blobs::BlobStore;
 use crate::compute::{Here, device_process};

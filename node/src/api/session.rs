@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::Token;
 use super::extract::Sent;
-use super::routes::{Answer, Shared};
+use super::handlers::{Answer, Shared};
 use super::types::{Problem, SCHEMA};
 use crate::reason::Reason;
 
