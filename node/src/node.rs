@@ -77,6 +77,34 @@ pub struct NodeOptions {
     pub terms: Lend,
 }
 
+impl NodeOptions {
+    /// A peer among others of this machine: one TCP port of loopback, no services, the CPU, and the limits that are set
+    /// by default.
+    pub fn on_loopback(
+        home: PathBuf,
+        genesis: &Genesis,
+        bootstrap: &[Multiaddr],
+        lend: bool,
+    ) -> Self {
+        Self {
+            home,
+            genesis: genesis.clone(),
+            gate: None,
+            // An address, so there is always one.
+            listen: "/ip4/127.0.0.1/tcp/0".parse().into_iter().collect(),
+            bootstrap: bootstrap.to_vec(),
+            announce: Vec::new(),
+            services: Services::OFF,
+            device: DeviceChoice::Cpu,
+            require_gpu: false,
+            lend,
+            lies: false,
+            limits: Limits::default(),
+            terms: Lend::default(),
+        }
+    }
+}
+
 /// Why a peer does not start.
 #[derive(Debug, thiserror::Error)]
 #[expect(

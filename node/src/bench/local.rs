@@ -7,10 +7,9 @@ use starling_protocol::{BlobId, Event, Genesis, Hash, JobId, Scope};
 use tokio::task::JoinHandle;
 
 use super::process;
-use crate::compute::{DeviceChoice, Usage};
-use crate::home::config::{Lend, Limits};
+use crate::compute::Usage;
 use crate::jobs::{Desk, Feed, JobFile, Order};
-use crate::net::{Multiaddr, Services};
+use crate::net::Multiaddr;
 use crate::node::{Happening, Node, NodeOptions};
 use crate::reason::Reason;
 
@@ -80,7 +79,7 @@ impl LocalSwarm {
         }
         let folder = home.path().join("requester");
         let bootstrap = bootstrap_of(lenders, &addresses);
-        let options = options(folder, &genesis, &bootstrap, false);
+        let options = NodeOptions::on_loopback(folder, &genesis, &bootstrap, false);
         let (node, happenings) = Node::start(options).await?;
         let feed = Feed::default();
         let desk = Desk::start(node, happenings, home.path().join("jobs"), feed.clone())?;
@@ -272,32 +271,6 @@ async fn lending(node: &Node) -> usize {
         .count()
 }
 
-fn options(
-    home: std::path::PathBuf,
-    genesis: &Genesis,
-    bootstrap: &[Multiaddr],
-    lend: bool,
-) -> NodeOptions {
-    NodeOptions {
-        home,
-        genesis: genesis.clone(),
-        gate: None,
-        listen: ["/ip4/127.0.0.1/tcp/0"]
-            .iter()
-            .filter_map(|a| a.parse().ok())
-            .collect(),
-        bootstrap: bootstrap.to_vec(),
-        announce: Vec::new(),
-        services: Services::OFF,
-        device: DeviceChoice::Cpu,
-        require_gpu: false,
-        lend,
-        lies: false,
-        limits: Limits::default(),
-        terms: Lend::default(),
-    }
-}
-
 type Started = (Node, Multiaddr, tokio::sync::mpsc::Receiver<Happening>);
 
 async fn peer(
@@ -306,7 +279,8 @@ async fn peer(
     bootstrap: &[Multiaddr],
     lend: bool,
 ) -> Result<Started, Reason> {
-    let (node, mut happenings) = Node::start(options(home, genesis, bootstrap, lend)).await?;
+    let options = NodeOptions::on_loopback(home, genesis, bootstrap, lend);
+    let (node, mut happenings) = Node::start(options).await?;
     let address = async {
         loop {
             match happenings.recv().await {

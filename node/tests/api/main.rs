@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use starling::api::client::Client;
 use starling::api::{Hosted, Server, Token, serve};
-use starling::compute::DeviceChoice;
-use starling::home::config::{Lend, Limits};
+use starling::home::config::Lend;
 use starling::jobs::{Desk, Feed};
 use starling::lend::Keeper;
-use starling::net::{Multiaddr, Services};
+use starling::net::Multiaddr;
 use starling::node::{Happening, Node, NodeOptions};
 use starling_protocol::{Genesis, Hash, Scope};
 use tokio::sync::{OnceCell, mpsc};
@@ -30,29 +29,6 @@ struct Served {
     feed: Feed,
     lenders: Vec<Arc<Node>>,
     home: tempfile::TempDir,
-}
-
-fn options(
-    home: std::path::PathBuf,
-    genesis: &Genesis,
-    bootstrap: &[Multiaddr],
-    lend: bool,
-) -> NodeOptions {
-    NodeOptions {
-        home,
-        genesis: genesis.clone(),
-        gate: None,
-        listen: vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")],
-        bootstrap: bootstrap.to_vec(),
-        announce: Vec::new(),
-        services: Services::OFF,
-        device: DeviceChoice::Cpu,
-        require_gpu: false,
-        lend,
-        lies: false,
-        limits: Limits::default(),
-        terms: Lend::default(),
-    }
 }
 
 /// Serves a requester of a swarm with `lenders` lending peers.
@@ -77,9 +53,8 @@ async fn served_through(
     let mut bootstrap: Vec<Multiaddr> = Vec::new();
     for n in 0..lenders {
         let folder = home.path().join(format!("lender-{n}"));
-        let (node, mut happenings) = Node::start(options(folder, &genesis, &bootstrap, true))
-            .await
-            .expect("the lender starts");
+        let own = NodeOptions::on_loopback(folder, &genesis, &bootstrap, true);
+        let (node, mut happenings) = Node::start(own).await.expect("the lender starts");
         let address = async {
             loop {
                 if let Some(Happening::Listening { address }) = happenings.recv().await {
@@ -95,9 +70,8 @@ async fn served_through(
         nodes.push(Arc::new(node));
     }
     let folder = home.path().join("requester");
-    let (node, happenings) = Node::start(options(folder, &genesis, &bootstrap, false))
-        .await
-        .expect("the requester starts");
+    let own = NodeOptions::on_loopback(folder, &genesis, &bootstrap, false);
+    let (node, happenings) = Node::start(own).await.expect("the requester starts");
     let jobs = home.path().join("jobs");
     let happenings = through(happenings);
     let desk = Desk::start(node, happenings, jobs.clone(), feed.clone()).expect("a desk");

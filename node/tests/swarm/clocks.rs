@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use starling::driver::Driven;
 use starling::jobs::{Desk, Feed, Order};
-use starling::node::Node;
+use starling::node::{Node, NodeOptions};
 use starling_kernels::Kernel as _;
 use starling_kernels::fractal::Fractal;
 use starling_protocol::peer::Peer as Real;
 use starling_protocol::{Core, Deadline, Input, Outputs, Time};
 
-use crate::{Peer, genesis, job, options, wait_for_adverts};
+use crate::{Peer, genesis, job, wait_for_adverts};
 
 const AHEAD_S: u64 = 3 * 3_600;
 
@@ -46,7 +46,8 @@ async fn a_requester_whose_clock_is_hours_off_is_told() {
     wait_for_adverts(&other.node, 1).await;
 
     let home = tempfile::tempdir().expect("a folder");
-    let own = options(home.path().join("home"), &genesis, &bootstrap, false, false);
+    let folder = home.path().join("home");
+    let own = NodeOptions::on_loopback(folder, &genesis, &bootstrap, false);
     let (node, happenings) = Node::start_with(own, None, Ahead)
         .await
         .expect("the requester starts");

@@ -3,13 +3,11 @@
 mod clocks;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use starling::compute::{DeviceChoice, tier};
-use starling::home::config::{Lend, Limits};
-use starling::net::{Multiaddr, Services};
+use starling::compute::tier;
+use starling::net::Multiaddr;
 use starling::node::{Happening, Node, NodeOptions};
 use starling_kernels::{JobSpec, Kernel, fractal, matmul};
 use starling_protocol::crypto::Ed25519Verifier;
@@ -39,7 +37,11 @@ impl Peer {
         lend: bool,
         lies: bool,
     ) -> Self {
-        let options = options(home.path().join("home"), genesis, bootstrap, lend, lies);
+        let folder = home.path().join("home");
+        let options = NodeOptions {
+            lies,
+            ..NodeOptions::on_loopback(folder, genesis, bootstrap, lend)
+        };
         let (node, happenings) = Node::start(options).await.expect("the peer starts");
         Self {
             node,
@@ -68,30 +70,6 @@ impl Peer {
             _ => None,
         });
         address.await.parse().expect("an address")
-    }
-}
-
-fn options(
-    home: PathBuf,
-    genesis: &Genesis,
-    bootstrap: &[Multiaddr],
-    lend: bool,
-    lies: bool,
-) -> NodeOptions {
-    NodeOptions {
-        home,
-        genesis: genesis.clone(),
-        gate: None,
-        listen: vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")],
-        bootstrap: bootstrap.to_vec(),
-        announce: Vec::new(),
-        services: Services::OFF,
-        device: DeviceChoice::Cpu,
-        require_gpu: false,
-        lend,
-        lies,
-        limits: Limits::default(),
-        terms: Lend::default(),
     }
 }
 

@@ -14,12 +14,12 @@ use serde_json::json;
 use starling::cli::console::Console;
 use starling::cli::exit::{Exit, Failure, Outcome};
 use starling::cli::interrupt::{Interrupt, Signal};
-use starling::compute::{DeviceChoice, Teller};
+use starling::compute::Teller;
 use starling::driver::{Driven, Happening};
 use starling::home::Home;
-use starling::home::config::{Lend, Limits};
+use starling::home::config::Limits;
 use starling::key::Seed;
-use starling::net::{Multiaddr, Services};
+use starling::net::Multiaddr;
 use starling::node::{Node, NodeError, NodeOptions};
 use starling_adversaries::{Adversary, Means, Strategy};
 use starling_protocol::crypto::{Ed25519Signer, Signer as _};
@@ -149,23 +149,13 @@ impl Up {
         let means = self.means(&seed, key, genesis.swarm_id());
         let liar = Arc::new(Liar::new(strategies, &means));
         let options = NodeOptions {
-            home,
-            genesis,
-            gate: None,
             listen: self.listen.clone(),
-            bootstrap: self.bootstrap.clone(),
-            announce: Vec::new(),
-            services: Services::OFF,
-            device: DeviceChoice::Cpu,
-            require_gpu: false,
-            lend: true,
-            lies: false,
             // One thread: an experiment has many of these on few cores.
             limits: Limits {
                 threads: 1,
                 ..Limits::default()
             },
-            terms: Lend::default(),
+            ..NodeOptions::on_loopback(home, &genesis, &self.bootstrap, true)
         };
         let teller: Arc<dyn Teller> = liar.clone();
         let started = Node::start_with(options, Some(teller), |peer| Wrapped {
