@@ -4,7 +4,7 @@
 /// To be called before other threads start.
 pub fn settle() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it takes two numbers, and no other thread allocates yet.
+    // SAFETY: each takes two numbers, and no other thread allocates yet.
     unsafe {
         // Threads get heaps of their own, up to eight for each core, and every handshake leaves holes in one, which are
         // a good part of an idle peer's memory. Two have few holes; with one, busy threads wait for each other.

@@ -72,8 +72,7 @@ type Ends = (NetHandle, mpsc::Receiver<NetEvent>);
 /// Opens the listeners and starts the network. A listener that cannot be opened is an error here, so that a port in use
 /// is noticed at once.
 ///
-/// Its tasks wake each other with every packet. On one thread that costs nothing; between a runtime's threads it was a
-/// fifth of an idle peer's wake-ups. Blobs are read, hashed and written on threads of their own.
+/// Its tasks wake each other with every packet: between a runtime's threads that was a fifth of an idle peer's wake-ups. Blobs are read, hashed and written on threads of their own.
 pub fn start(config: NetConfig, blobs: BlobStore) -> Result<Ends, NetError> {
     let failed = |e: std::io::Error| NetError::Thread(e.to_string());
     let (opened, outcome) = std::sync::mpsc::channel();
